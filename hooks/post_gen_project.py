@@ -1,0 +1,98 @@
+"""Compiles the stubs with the compiler that the new project pins, then says what to do next.
+
+Standard library only. Cookiecutter renders this file and runs it in the new project's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+
+
+def main() -> None:
+    """Leave a project with stubs or, where no compiler can be installed, the command for them."""
+    remove_empty_folders(Path())
+    project = Path.cwd().name
+    uv = shutil.which("uv")
+    with tempfile.TemporaryDirectory(prefix="protoc-") as folder:
+        environment = Path(folder)
+        say(f"Installing the protobuf compiler with {'uv' if uv else 'pip'}, for this once ...")
+        if failure := install_compiler(environment, uv):
+            say(f"That failed: {failure}")
+            say("All is there but the stubs. When packages can be installed, this compiles them:")
+            say(f"cd {project} && {nox(uv, 'protos')}")
+            return
+        say("Compiling protos/ ...")
+        compiled = subprocess.run([environment / SCRIPTS / "python", "hatch_build.py"])
+    if compiled.returncode:
+        sys.exit(compiled.returncode)
+    say(f"\n{project} is ready. Its tests, and the service itself until Ctrl-C:\n")
+    say(f"  cd {project}")
+    say(f"  {nox(uv, 'tests')}")
+    say(f"  {nox(uv, 'serve', installed=True)}\n")
+    say("A call, from another terminal:\n")
+    say("""  curl --json '{"name":"World"}' {{ cookiecutter.__sayhello_url }}""")
+
+
+def install_compiler(environment: Path, uv: str | None) -> str | None:
+    """Make `environment` hold what the package build requires; return why not, if it can't.
+
+    Without a network this ends soon: no interpreter is downloaded, and pip gives up early.
+    """
+    pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    requires = pyproject["build-system"]["requires"]
+    python = str(environment / SCRIPTS / "python")
+    if uv:
+        create = [uv, "venv", "--clear", "--no-python-downloads", "--python", sys.executable]
+        install = [uv, "pip", "install", "--python", python]
+    else:
+        create = [sys.executable, "-m", "venv"]
+        install = [python, "-m", "pip", "install", "--quiet", "--retries=1", "--timeout=10"]
+    for command in ([*create, str(environment)], [*install, *requires]):
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+        if done.returncode:
+            return reason(done.stderr + done.stdout) or f"exit status {done.returncode}"
+    return None
+
+
+def reason(output: str) -> str:
+    """The line of an installer's output that says most."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or [""])[-1]
+
+
+def nox(uv: str | None, session: str, installed: bool = False) -> str:
+    """A shell command that runs a nox session with nothing but uv, or nothing but Python."""
+    if uv:
+        return f"uvx nox -s {session}"
+    run = f"{Path('.venv', SCRIPTS, 'nox')} -s {session}"
+    if installed:
+        return run
+    name = f"python3.{sys.version_info.minor}"
+    python = name if shutil.which(name) else shlex.quote(sys.executable)
+    return f"{python} -m venv .venv && {Path('.venv', SCRIPTS, 'pip')} install nox && {run}"
+
+
+def remove_empty_folders(root: Path) -> None:
+    """Optional files have conditional names; git keeps no folder that they leave empty either."""
+    for folder, _, _ in os.walk(root, topdown=False):
+        if not os.listdir(folder):
+            os.rmdir(folder)
+
+
+def say(line: str) -> None:
+    """Print at once: what follows may take a while."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

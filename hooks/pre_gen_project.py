@@ -1,0 +1,117 @@
+"""Checks every answer before a file is written, and reports all problems at once.
+
+Standard library only. Cookiecutter renders this file and runs it in the new, empty folder.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from email.errors import MessageError
+from email.headerregistry import Address
+
+if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter may run under an older Python
+    sys.exit(f"This template needs Python 3.11 or newer; here runs {sys.version.split()[0]}.")
+
+EXAMPLES = {
+    "project_name": "Order Service",
+    "project_slug": "order-service",
+    "package_name": "order_service",
+    "service_name": "Order",
+    "description": "Takes orders",
+    "author_name": "Ada Lovelace",
+    "author_email": "ada@example.com",
+}
+NAMES = {
+    "project_slug": (r"[a-z][a-z0-9]*(-[a-z0-9]+)*", "kebab-case"),
+    "package_name": (r"[a-z][a-z0-9]*(_[a-z0-9]+)*", "snake_case"),
+    "service_name": (r"[A-Z][A-Za-z0-9]*", "PascalCase"),
+}
+NAME_LENGTH = 60  # A DNS label has 63 characters, and Kubernetes names are DNS labels.
+TEXT_LENGTH = 200
+
+# A package of such a name would hide a module that the project imports, or be hidden by it.
+TAKEN = {
+    *sys.stdlib_module_names,
+    *("anyio", "buf", "esmerald", "google", "grpc", "grpc_health", "grpc_reflection"),
+    *("grpc_status", "grpc_tools", "h11", "hatch_build", "hatchling", "httptools", "httpx"),
+    *("idna", "lilya", "monkay", "mypy", "nox", "noxfile", "opentelemetry", "orjson", "packaging"),
+    *("pip", "prometheus_client", "protobuf", "protos", "pydantic", "pydantic_core"),
+    *("pydantic_settings", "pytest", "ravyn", "ruff", "scripts", "setuptools", "src"),
+    *("structlog", "test", "tests", "trustme", "typing_extensions", "uvicorn", "uvloop", "yaml"),
+}
+# The example's messages share the service's scope in the .proto.
+MESSAGES = {
+    f"{rpc}{kind}"
+    for rpc in ("SayHello", "WatchGreetings", "CollectNames", "Chat")
+    for kind in ("Request", "Response")
+}
+
+
+def problems(answers: dict[str, str]) -> Iterator[str]:
+    """A line for each unusable answer: variable, value, what is wrong, and a valid example."""
+    for variable, example in EXAMPLES.items():
+        value = answers[variable]
+        reason = name_problem(variable, value) if variable in NAMES else text_problem(value)
+        if variable == "author_email":
+            reason = reason or email_problem(value)
+        if reason:
+            # ascii(): control characters and lone surrogates can be printed nowhere as they are.
+            yield f"{variable}: {value!a} {reason}. Valid: {example}"
+
+
+def text_problem(value: str) -> str | None:
+    """Free text is data: whatever fits on a line will do."""
+    if not value.strip():
+        return "is empty"
+    if len(value) > TEXT_LENGTH:
+        return f"is longer than {TEXT_LENGTH} characters"
+    if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in value):
+        return "has a line break or another control character"
+    return None
+
+
+def email_problem(value: str) -> str | None:
+    """Package metadata carries addresses as RFC 5322 has them."""
+    try:
+        Address(addr_spec=value)
+    except (MessageError, ValueError, IndexError):
+        return "is not an e-mail address"
+    return None if "@" in value else "is not an e-mail address"
+
+
+def name_problem(variable: str, value: str) -> str | None:
+    """A name must suit Python, protoc, buf, PyPI and Kubernetes, wherever it ends up."""
+    pattern, case = NAMES[variable]
+    if not value:
+        return "is empty"
+    if len(value) > NAME_LENGTH:
+        return f"is longer than {NAME_LENGTH} characters"
+    if variable != "project_slug" and keyword.iskeyword(value):
+        return "is a Python keyword"
+    if not re.fullmatch(pattern, value, re.ASCII):
+        return f"is not {case} of ASCII letters and digits, a letter first"
+    if variable == "package_name" and (value in TAKEN or keyword.issoftkeyword(value)):
+        return "is the name of something that Python or the project needs"
+    if variable == "service_name" and keyword.iskeyword(value.lower()):
+        return "is a Python keyword as a module name"
+    if variable == "service_name" and value.endswith("Service"):
+        return 'ends in "Service", which the servicer class adds by itself'
+    if variable == "service_name" and value in MESSAGES:
+        return "is the name of one of the example's messages"
+    return None
+
+
+def main() -> None:
+    """Report what is wrong with the answers; cookiecutter then removes the folder it made."""
+    answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+    if found := list(problems(answers)):
+        sys.exit("\n".join(["These answers cannot be used:", *(f"  {line}" for line in found)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Every task of this repository by name. `nox --list` shows them, `nox -s NAME` runs one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint", "typecheck"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PROJECT = Path("{{cookiecutter.project_slug}}")
+GATEWAY = PROJECT / "src" / "{{cookiecutter.package_name}}" / "gateway"
+# Python files of the generated project that are rendered as they stand.
+PLAIN = [
+    str(GATEWAY),
+    *(str(PROJECT / name) for name in ("hatch_build.py", "noxfile.py", "scripts")),
+]
+OURS = ["hooks", "noxfile.py", "scripts", "tests"]
+DEMO = Path(".demo")
+
+
+def install_group(session: nox.Session, name: str) -> None:
+    """Install a dependency group of pyproject.toml."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, name))
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest without leaving byte code in the template, which a bake would copy."""
+    install_group(session, "test")
+    session.run(
+        "pytest",
+        *arguments,
+        *session.posargs,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the quick tests: the gateway, the bakes, and one generated project's own tests."""
+    pytest(session, "-m", "not full")
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Run all tests: every combination of choices, and generated projects' own checks."""
+    pytest(session)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format (ruff) of this repository and of the template's plain Python."""
+    install_group(session, "lint")
+    session.run("ruff", "check", "--config=pyproject.toml", *OURS, *PLAIN)
+    session.run("ruff", "format", "--check", "--config=pyproject.toml", *OURS, *PLAIN)
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check the types (mypy --strict) of the gateway, the hooks and the scripts."""
+    install_group(session, "typecheck")
+    session.run("mypy", "-p", "gateway")
+    session.run("mypy", "hooks/pre_gen_project.py", "hooks/post_gen_project.py")
+    session.run(
+        "mypy", "noxfile.py", "scripts/demo.py", *sorted(map(str, Path("tests").glob("*.py")))
+    )
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Generate the default service in .demo/, start it, call it both ways; Ctrl-C ends it."""
+    install_group(session, "demo")
+    shutil.rmtree(DEMO, ignore_errors=True)
+    # No hooks: installing the project compiles its stubs as well.
+    session.run(
+        *("cookiecutter", ".", "--no-input", "--accept-hooks=no", f"--output-dir={DEMO}"),
+        silent=True,
+    )
+    session.install(str(DEMO / "greeter-service"))
+    session.run("python", "scripts/demo.py", interrupt_timeout=10, terminate_timeout=10)

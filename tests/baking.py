@@ -1,0 +1,104 @@
+"""Bakes the template: by API where defaults do, through the prompts where answers are odd."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cookiecutter.main import cookiecutter
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = "{{cookiecutter.project_slug}}"
+QUESTIONS = [
+    name
+    for name in json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    if not name.startswith("_")
+]
+CHOICES = {
+    "license": ["MIT", "BSD-3-Clause", "Apache-2.0", "Proprietary"],
+    "deployment": ["kubernetes", "compose", "none"],
+    "ci": ["github", "gitlab", "none"],
+}
+DEFAULTS: Mapping[str, str] = {}
+STUBS = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]
+
+
+def copy_template(folder: Path) -> Path:
+    """Copy what a clone holds, without the caches that work on the template leaves in it."""
+    caches = shutil.ignore_patterns("__pycache__", ".*_cache")
+    shutil.copytree(ROOT / TEMPLATE, folder / TEMPLATE, ignore=caches)
+    shutil.copytree(ROOT / "hooks", folder / "hooks", ignore=caches)
+    shutil.copy(ROOT / "cookiecutter.json", folder)
+    return folder
+
+
+def bake(
+    template: Path, output: Path, answers: Mapping[str, str] = DEFAULTS, *, hooks: bool = False
+) -> Path:
+    """Bake in this process; without hooks nothing is checked or compiled."""
+    return Path(
+        cookiecutter(
+            str(template),
+            no_input=True,
+            extra_context=dict(answers),
+            output_dir=str(output),
+            default_config=True,
+            accept_hooks=hooks,
+        )
+    )
+
+
+def bake_in_a_process(
+    template: Path,
+    output: Path,
+    answers: Mapping[str, str] = DEFAULTS,
+    *,
+    env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+) -> subprocess.CompletedProcess[str]:
+    """Bake with `--no-input`, as a script would."""
+    return subprocess.run(
+        [
+            *(python, "-m", "cookiecutter", str(template), "--no-input", "--default-config"),
+            *("--output-dir", str(output)),
+            *(f"{name}={value}" for name, value in answers.items()),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        env=env,
+        timeout=300,
+    )
+
+
+def answer_prompts(
+    template: Path, output: Path, **answers: str
+) -> subprocess.CompletedProcess[str]:
+    """Bake as a person does: typed answers stay as they are, where `--no-input` renders them."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "cookiecutter", str(template), "--default-config"),
+            *("--output-dir", str(output)),
+        ],
+        input="".join(f"{answers.get(name, '')}\n" for name in QUESTIONS),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+
+
+def files(project: Path) -> dict[str, bytes]:
+    """Every file of a project, by its path."""
+    return {
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in sorted(project.rglob("*"))
+        if path.is_file()
+    }
+
+
+def is_build_product(name: str) -> bool:
+    """Whether protoc wrote the file."""
+    return name.endswith((*STUBS, ".binpb"))

@@ -1,0 +1,56 @@
+"""What holds for every generated project, whatever was answered."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+from baking import files, is_build_product
+
+
+def check_project(project: Path) -> None:
+    """Fail with the file's name where one is not as a person would have left it."""
+    check_files(project)
+    ruff(project, "check")
+    ruff(project, "format", "--check")
+
+
+def check_files(project: Path) -> None:
+    """Check every source file for itself."""
+    for name, content in files(project).items():
+        if not is_build_product(name):
+            check_text(name, content.decode("utf-8"))
+
+
+def check_text(name: str, text: str) -> None:
+    """Check one source file: its syntax, its line ends, and that no template is left in it."""
+    assert "\r" not in text, f"{name}: carriage return"
+    assert not re.search(r"[ \t]$", text, re.MULTILINE), f"{name}: trailing whitespace"
+    # Only markers (py.typed) are empty.
+    assert not text or re.search(r"[^\n]\n\Z", text), f"{name}: does not end in one newline"
+    assert "cookiecutter" not in text.lower(), f"{name}: speaks of cookiecutter"
+    # The gateway is copied, not rendered: braces in it are its own.
+    if "/gateway/" not in name:
+        assert not re.search(r"\{%|%\}|(?<!\$)\{\{ ", text), f"{name}: has Jinja in it"
+    if name.endswith(".py"):
+        ast.parse(text, name)
+    elif name.endswith(".toml"):
+        tomllib.loads(text)
+    elif name.endswith((".yaml", ".yml")):
+        assert list(yaml.safe_load_all(text)), f"{name}: is empty"
+
+
+def ruff(project: Path, *arguments: str) -> None:
+    """Run ruff with the project's own configuration."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *arguments, "--no-cache", "."],
+        cwd=project,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

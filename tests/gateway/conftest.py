@@ -1,0 +1,50 @@
+"""Compiles `protos/` once a session, before the tests of this folder import the stubs.
+
+Property-based tests try 300 examples, 5,000 with `HYPOTHESIS_PROFILE=thorough`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from google import api
+from grpc_tools import protoc
+from hypothesis import HealthCheck, settings
+
+PROTOS = Path(__file__).parent / "protos"
+STUBS = tempfile.TemporaryDirectory(prefix="gateway-stubs-")
+DESCRIPTOR_SET = Path(STUBS.name) / "descriptors.binpb"
+
+
+def _compile() -> None:
+    sources = [str(path.relative_to(PROTOS)) for path in sorted(PROTOS.rglob("*.proto"))]
+    includes = [PROTOS, files("grpc_tools") / "_proto", Path(next(iter(api.__path__))).parents[1]]
+    status = protoc.main(
+        [
+            "protoc",
+            *(f"-I{include}" for include in includes),
+            f"--python_out={STUBS.name}",
+            f"--grpc_python_out={STUBS.name}",
+            f"--descriptor_set_out={DESCRIPTOR_SET}",
+            "--include_imports",
+            "--include_source_info",
+            *sources,
+        ]
+    )
+    if status:
+        raise RuntimeError(f"protoc failed with status {status}")
+
+
+_compile()
+sys.path.insert(0, STUBS.name)
+
+# Machines that run tests are too uneven for deadlines and for hypothesis's opinion of slowness.
+settings.register_profile(
+    "ci", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("ci"), max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

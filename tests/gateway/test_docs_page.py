@@ -1,0 +1,123 @@
+"""The documentation page and its assets, as far as they show without a browser."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from base64 import b64encode
+from hashlib import sha256
+from importlib.metadata import version
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from docs import PAGE, docs_config, docs_routes
+from esmerald import ChildEsmerald, Esmerald, Include
+
+ADDRESS = re.compile(r"""(?:src|href)="([^"]*)"|url: '([^']*)'""")
+
+
+def client(app: Esmerald) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+def documented(title: str = "Greeter") -> Esmerald:
+    return Esmerald(
+        openapi_config=docs_config(), routes=docs_routes(title), enable_openapi=True, title=title
+    )
+
+
+def mounted() -> Esmerald:
+    child = ChildEsmerald(
+        openapi_config=docs_config(), routes=docs_routes("Child"), enable_openapi=True
+    )
+    return Esmerald(routes=[Include("/child", app=child)])
+
+
+@pytest.mark.parametrize(("app", "prefix"), [(documented(), ""), (mounted(), "/child")])
+async def test_everything_the_page_names_is_served_beside_it(app: Esmerald, prefix: str) -> None:
+    async with client(app) as http:
+        page = await http.get(prefix + PAGE)
+        addresses = [script or url for script, url in ADDRESS.findall(page.text)]
+        assert len(addresses) == 4
+        for address in addresses:
+            resolved = urljoin(prefix + PAGE, address)
+            assert resolved.startswith(f"{prefix}/")
+            assert (await http.get(resolved)).status_code == 200
+
+
+async def test_nothing_on_the_page_is_of_another_host() -> None:
+    async with client(documented()) as http:
+        page = await http.get(PAGE)
+    assert "//" not in page.text.replace("<!-- `SwaggerUIBundle` is now available", "").replace(
+        "// ", ""
+    )
+    assert '"validatorUrl": null' in page.text
+
+
+async def test_the_policy_allows_the_pages_own_scripts_alone() -> None:
+    async with client(documented()) as http:
+        page = await http.get(PAGE)
+    (inline,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    digest = b64encode(sha256(inline.encode()).digest()).decode()
+    policy = dict(
+        directive.split(" ", 1) for directive in page.headers["content-security-policy"].split("; ")
+    )
+    assert policy["script-src"] == f"'self' 'sha256-{digest}'"
+    assert policy["default-src"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+        ("swagger-ui.css", "text/css; charset=utf-8"),
+        ("favicon-32x32.png", "image/png"),
+    ],
+)
+async def test_assets_are_kept_by_browsers_for_good(name: str, media_type: str) -> None:
+    path = f"/docs/assets/{version('flask-swagger-ui')}/{name}"
+    async with client(documented()) as http:
+        plain = await http.get(path, headers={"accept-encoding": "identity"})
+        async with http.stream("GET", path, headers={"accept-encoding": "gzip"}) as response:
+            compressed = b"".join([chunk async for chunk in response.aiter_raw()])
+    assert plain.headers["content-type"] == response.headers["content-type"] == media_type
+    assert plain.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert plain.headers["vary"] == "accept-encoding"
+    assert "content-encoding" not in plain.headers
+    assert response.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(compressed) == plain.content
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/docs/redoc",
+        "/docs/elements",
+        "/docs/rapidoc",
+        "/docs/oauth2-redirect",
+        "/docs/assets/0.0.0/swagger-ui.css",
+        f"/docs/assets/{version('flask-swagger-ui')}/index.html",
+        f"/docs/assets/{version('flask-swagger-ui')}/..%2fflask_swagger_ui.py",
+    ],
+)
+async def test_there_is_nothing_else_below_docs(path: str) -> None:
+    async with client(documented()) as http:
+        assert (await http.get(path)).status_code == 404
+
+
+async def test_the_page_is_not_a_part_of_the_document() -> None:
+    async with client(documented()) as http:
+        document = (await http.get("/openapi.json")).json()
+    assert document["info"]["title"] == "Greeter"
+    assert document["paths"] == {}
+
+
+async def test_a_title_cannot_end_its_element() -> None:
+    async with client(documented("</title><script>")) as http:
+        assert "<title>&lt;/title&gt;&lt;script&gt;</title>" in (await http.get(PAGE)).text
+
+
+def test_swagger_ui_is_new_enough_for_openapi_3_1() -> None:
+    assert int(version("flask-swagger-ui").split(".")[0]) >= 5

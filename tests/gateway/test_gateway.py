@@ -1,0 +1,263 @@
+"""`ServiceGateway`: what the Esmerald gRPC document promises, and the life of its gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+from esmerald import Esmerald, Gateway, get
+from esmerald.contrib.grpc.gateway import GrpcGateway
+from esmerald.exceptions import ImproperlyConfigured
+from gateway import ServiceGateway
+from testing.v1 import testing_pb2 as pb
+from testing.v1 import testing_pb2_grpc as pb_grpc
+
+from serving import EchoService, gateway_of, serving
+
+
+class LibraryService(pb_grpc.LibraryServicer):
+    @classmethod
+    def __add_to_server__(cls, instance: Any, server: Any) -> None:
+        pb_grpc.add_LibraryServicer_to_server(instance, server)
+
+    async def GetBook(self, request: Any, context: Any) -> Any:
+        return pb.Book(name=request.name)
+
+
+class CountingService(EchoService):
+    """Holds state, and has helper methods."""
+
+    def __init__(self, start: int = 0) -> None:
+        self.calls = start
+
+    def reset(self) -> None:
+        self.calls = 0
+
+    async def Unary(self, request: Any, context: Any) -> Any:
+        self.calls += 1
+        return pb.EchoResponse(text=request.text, index=self.calls)
+
+
+async def test_it_is_an_esmerald_grpc_gateway() -> None:
+    assert isinstance(gateway_of(EchoService), GrpcGateway)
+
+
+async def test_one_rpc_answers_over_both_protocols() -> None:
+    async with serving(gateway_of(EchoService)) as served:
+        response = await served.http.post("/grpc/echoservice/unary", json={"text": "World"})
+        assert (response.status_code, response.json()) == (200, {"text": "World", "index": 0})
+        assert (await served.stub.Unary(pb.EchoRequest(text="gRPC"))).text == "gRPC"
+
+
+def test_it_can_be_made_where_no_event_loop_runs() -> None:
+    made: list[ServiceGateway] = []
+    thread = threading.Thread(target=lambda: made.append(gateway_of(EchoService)))
+    thread.start()
+    thread.join()
+
+    async def call() -> str:
+        async with serving(made[0]) as served:
+            return str((await served.stub.Unary(pb.EchoRequest(text="later"))).text)
+
+    assert asyncio.run(call()) == "later"
+
+
+async def test_several_services_in_one_gateway() -> None:
+    async with serving(gateway_of(EchoService, LibraryService)) as served:
+        echo = await served.http.post("/grpc/echoservice/unary", json={"text": "a"})
+        book = await served.http.post("/grpc/libraryservice/getbook", json={"name": "b"})
+        assert (echo.json()["text"], book.json()["name"]) == ("a", "b")
+
+
+async def test_several_gateways_in_one_application() -> None:
+    first = gateway_of(EchoService)
+    second = ServiceGateway("/second", [CountingService(41)], port=0)
+    async with serving(first, second) as served:
+        responses = [
+            await served.http.post(path, json={"text": "x"})
+            for path in ("/grpc/echoservice/unary", "/second/countingservice/unary")
+        ]
+        assert [response.json()["index"] for response in responses] == [0, 42]
+
+
+async def test_base_path_goes_before_every_route() -> None:
+    async with serving(gateway_of(EchoService), base_path="/api") as served:
+        moved = await served.http.post("/api/grpc/echoservice/unary", json={"text": "x"})
+        plain = await served.http.post("/grpc/echoservice/unary", json={"text": "x"})
+        assert (moved.status_code, plain.status_code) == (200, 404)
+
+
+async def test_expose_http_false_adds_no_routes() -> None:
+    async with serving(gateway_of(EchoService, expose_http=False)) as served:
+        response = await served.http.post("/grpc/echoservice/unary", json={"text": "x"})
+        assert response.status_code == 404
+        assert (await served.stub.Unary(pb.EchoRequest(text="x"))).text == "x"
+
+
+async def test_helper_methods_are_no_routes() -> None:
+    async with serving(gateway_of(CountingService)) as served:
+        response = await served.http.post("/grpc/countingservice/reset", json={})
+        assert response.status_code == 404
+
+
+async def test_one_instance_serves_both_protocols() -> None:
+    async with serving(gateway_of(CountingService(10))) as served:
+        assert (await served.stub.Unary(pb.EchoRequest())).index == 11
+        response = await served.http.post("/grpc/countingservice/unary", json={})
+        assert response.json()["index"] == 12
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_without_http_methods_every_method_answers(method: str) -> None:
+    async with serving(gateway_of(EchoService)) as served:
+        from_query = method in ("GET", "DELETE")
+        response = await served.http.request(
+            method,
+            "/grpc/echoservice/unary",
+            params={"text": "x", "count": "3"} if from_query else None,
+            json=None if from_query else {"text": "x", "count": 3},
+        )
+        assert (response.status_code, response.json()) == (200, {"text": "x", "index": 3})
+
+
+async def test_http_methods_limits_them() -> None:
+    async with serving(gateway_of(EchoService, http_methods=["post", "PUT"])) as served:
+        response = await served.http.get("/grpc/echoservice/unary")
+        assert response.status_code == 405
+        assert response.headers["allow"] == "POST, PUT"
+        assert response.json()["status"] == "UNIMPLEMENTED"
+
+
+async def test_other_routes_of_the_application_stay() -> None:
+    @get("/")
+    async def home() -> str:
+        return "home"
+
+    app = Esmerald(routes=[Gateway("/home", handler=home)])
+    async with serving(gateway_of(EchoService), app=app) as served:
+        assert (await served.http.get("/home")).json() == "home"
+
+
+async def test_port_0_takes_a_free_port_and_tells() -> None:
+    gateway = gateway_of(EchoService)
+    assert gateway.bound_port is None
+    async with serving(gateway):
+        assert gateway.bound_port
+    assert gateway.bound_port is None
+
+
+async def test_a_taken_port_is_an_error_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        gateway = ServiceGateway("/grpc", [EchoService], port=port)
+        with pytest.raises(OSError, match=str(port)):
+            await gateway.startup()
+
+
+async def test_two_gateways_never_share_a_port() -> None:
+    async with serving(gateway_of(EchoService)) as served:
+        del served
+        first = gateway_of(EchoService)
+        await first.startup()
+        second = ServiceGateway("/grpc", [EchoService], port=first.bound_port or 0)
+        with pytest.raises(OSError, match="in use"):
+            await second.startup()
+        await first.shutdown()
+
+
+async def test_shutdown_is_idempotent_and_startup_may_follow() -> None:
+    gateway = gateway_of(EchoService)
+    await gateway.shutdown()
+    for _ in range(2):
+        async with serving(gateway, app=Esmerald()) as served:
+            assert (await served.stub.Unary(pb.EchoRequest(text="again"))).text == "again"
+        await gateway.shutdown()
+
+
+async def test_startup_twice_is_an_error() -> None:
+    gateway = gateway_of(EchoService)
+    async with serving(gateway):
+        with pytest.raises(RuntimeError, match="running already"):
+            await gateway.startup()
+
+
+async def test_shutdown_lets_calls_in_flight_finish() -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    class Slow(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            entered.set()
+            await leave.wait()
+            return pb.EchoResponse(text="finished")
+
+    gateway = gateway_of(Slow)
+    async with serving(gateway) as served:
+        call = asyncio.ensure_future(served.stub.Unary(pb.EchoRequest()))
+        await entered.wait()
+        stopping = asyncio.create_task(gateway.shutdown())
+        await asyncio.sleep(0)
+        leave.set()
+        assert (await call).text == "finished"
+        await stopping
+
+
+async def test_shutdown_cancels_calls_when_the_grace_is_over() -> None:
+    entered, cancelled = asyncio.Event(), asyncio.Event()
+
+    class Endless(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+    gateway = gateway_of(Endless)
+    async with serving(gateway) as served:
+        call = asyncio.ensure_future(served.stub.Unary(pb.EchoRequest()))
+        await entered.wait()
+        await gateway.shutdown(grace=0)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call
+        await cancelled.wait()
+
+
+async def test_is_secure_needs_credentials() -> None:
+    with pytest.raises(ImproperlyConfigured, match="server_credentials"):
+        gateway_of(EchoService, is_secure=True)
+
+
+async def test_a_secure_gateway_speaks_tls() -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    credentials = grpc.ssl_server_credentials(
+        [(certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())]
+    )
+    gateway = gateway_of(EchoService, is_secure=True, server_credentials=credentials)
+    async with serving(gateway):
+        trust = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+        async with grpc.aio.secure_channel(f"localhost:{gateway.bound_port}", trust) as channel:
+            stub: Any = pb_grpc.EchoStub(channel)
+            assert (await stub.Unary(pb.EchoRequest(text="secret"))).text == "secret"
+
+
+@pytest.mark.parametrize(
+    ("services", "reason"),
+    [
+        ([EchoService, EchoService], "answered by two services"),
+        ([object()], "__add_to_server__"),
+    ],
+)
+def test_services_that_cannot_be_served_are_refused(services: list[Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        ServiceGateway("/grpc", services)
+
+
+def test_a_path_without_a_slash_is_refused() -> None:
+    with pytest.raises(ValueError, match="'grpc'"):
+        ServiceGateway("grpc", [EchoService])

@@ -1,0 +1,402 @@
+"""A servicer behaves the same to a native caller and to one over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from serving import EchoService, Served, gateway_of, serving
+from testing.v1 import testing_pb2 as pb
+
+MAPPING = {
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DATA_LOSS: 500,
+}
+
+
+@dataclass
+class Outcome:
+    """What a caller sees of a call, whichever protocol it used."""
+
+    texts: list[str] = field(default_factory=list)
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    details: str = ""
+    initial: dict[str, Any] = field(default_factory=dict)
+    trailing: dict[str, Any] = field(default_factory=dict)
+
+
+Caller = Callable[[Served, str, list[str]], Awaitable[Outcome]]
+
+
+async def native(served: Served, rpc: str, texts: list[str]) -> Outcome:
+    outcome = Outcome()
+    requests = [pb.EchoRequest(text=text, count=2) for text in texts]
+    streams = rpc in ("ClientStream", "Bidi")
+    call = getattr(served.stub, rpc)(
+        iter(requests) if streams else requests[0], metadata=[("x-sent", "1"), ("x-bin", b"\0\xff")]
+    )
+    try:
+        if rpc in ("ServerStream", "Bidi"):
+            async for response in call:
+                outcome.texts.append(response.text)  # noqa: PERF401 - keeps those before an error
+        else:
+            outcome.texts.append((await call).text)
+    except grpc.aio.AioRpcError:
+        pass
+    outcome.code = await call.code()
+    outcome.details = await call.details() or ""
+    outcome.initial = dict(await call.initial_metadata())
+    outcome.trailing = dict(await call.trailing_metadata())
+    return outcome
+
+
+async def over_http(served: Served, rpc: str, texts: list[str]) -> Outcome:
+    requests = [{"text": text, "count": 2} for text in texts]
+    streams = rpc in ("ClientStream", "Bidi")
+    response = await served.http.post(
+        f"/grpc/{served_name(served)}/{rpc.lower()}",
+        json=requests if streams else requests[0],
+        headers={"x-sent": "1", "x-bin": "AP8"},
+    )
+    outcome = Outcome(initial=dict(response.headers))
+    if response.headers["content-type"] == "application/x-ndjson":
+        for line in response.text.splitlines():
+            message = json.loads(line)
+            if "error" in message:
+                outcome.code = grpc.StatusCode[message["error"]["status"]]
+                outcome.details = message["error"]["detail"]
+            else:
+                outcome.texts.append(message["result"]["text"])
+    elif response.status_code == 200:
+        outcome.texts.append(response.json()["text"])
+    else:
+        body = response.json()
+        outcome.code = grpc.StatusCode[body["status"]]
+        outcome.details = body["detail"]
+        assert response.status_code == MAPPING[outcome.code]
+        assert body["code"] == outcome.code.value[0]
+    outcome.trailing = {
+        name.removeprefix("trailer-"): value
+        for name, value in response.headers.items()
+        if name.startswith("trailer-")
+    }
+    return outcome
+
+
+def served_name(served: Served) -> str:
+    del served
+    return "scenario"
+
+
+PROTOCOLS = pytest.mark.parametrize("call", [native, over_http], ids=["grpc", "http"])
+KINDS = ("Unary", "ServerStream", "ClientStream", "Bidi")
+
+
+async def outcome_of(behaviour: type[EchoService], call: Caller, rpc: str = "Unary") -> Outcome:
+    behaviour.__name__ = "Scenario"
+    async with serving(gateway_of(behaviour)) as served:
+        return await call(served, rpc, ["a", "b"])
+
+
+class AsyncGenerators(EchoService):
+    """As in `serving`: `return` and `yield` in `async def`."""
+
+
+class ReaderWriter(EchoService):
+    """`context.read()` and `context.write()`."""
+
+    async def ServerStream(self, request: Any, context: Any) -> None:  # type: ignore[override]
+        for index in range(request.count):
+            await context.write(pb.EchoResponse(text=request.text, index=index))
+
+    async def ClientStream(self, request_iterator: Any, context: Any) -> Any:
+        texts = []
+        while (request := await context.read()) is not grpc.aio.EOF:
+            texts.append(request.text)
+        return pb.EchoResponse(text=",".join(texts))
+
+    async def Bidi(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+        while (request := await context.read()) is not grpc.aio.EOF:
+            await context.write(pb.EchoResponse(text=request.text))
+
+
+class Plain(EchoService):
+    """Plain `def`, which runs in threads."""
+
+    def Unary(self, request: Any, context: Any) -> Any:  # type: ignore[override]
+        return pb.EchoResponse(text=request.text)
+
+    def ServerStream(self, request: Any, context: Any) -> Iterator[Any]:  # type: ignore[override]
+        for index in range(request.count):
+            yield pb.EchoResponse(text=request.text, index=index)
+
+    def ClientStream(self, request_iterator: Any, context: Any) -> Any:  # type: ignore[override]
+        return pb.EchoResponse(text=",".join(request.text for request in request_iterator))
+
+    def Bidi(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # type: ignore[override]
+        for request in request_iterator:
+            yield pb.EchoResponse(text=request.text)
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("servicer", [AsyncGenerators, ReaderWriter, Plain])
+async def test_every_kind_of_rpc_in_every_style(servicer: type[EchoService], call: Caller) -> None:
+    answers = {rpc: (await outcome_of(servicer, call, rpc)).texts for rpc in KINDS}
+    assert answers == {
+        "Unary": ["a"],
+        "ServerStream": ["a", "a"],
+        "ClientStream": ["a,b"],
+        "Bidi": ["a", "b"],
+    }
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("code", MAPPING, ids=lambda code: code.name)
+async def test_abort_with_every_code(code: grpc.StatusCode, call: Caller) -> None:
+    class Aborting(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            await context.abort(code, "because")
+
+    outcome = await outcome_of(Aborting, call)
+    assert (outcome.code, outcome.details) == (code, "because")
+
+
+@PROTOCOLS
+async def test_set_code_and_set_details(call: Caller) -> None:
+    class Setting(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            context.set_code(grpc.StatusCode.NOT_FOUND)
+            context.set_details("no such thing")
+            assert (context.code(), context.details()) == (
+                grpc.StatusCode.NOT_FOUND,
+                "no such thing",
+            )
+            return pb.EchoResponse()
+
+    outcome = await outcome_of(Setting, call)
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.NOT_FOUND, "no such thing")
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("rpc", KINDS)
+async def test_an_unexpected_exception_tells_the_caller_nothing(
+    rpc: str, call: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(EchoService):
+        async def fail(self, request: Any, context: Any) -> Any:
+            raise KeyError("secret")
+
+        Unary = ServerStream = ClientStream = Bidi = fail
+
+    outcome = await outcome_of(Failing, call, rpc)
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.UNKNOWN, "Unexpected error")
+    assert "KeyError: 'secret'" in caplog.text
+
+
+@PROTOCOLS
+async def test_a_code_set_before_an_unexpected_exception_wins(call: Caller) -> None:
+    class Failing(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            context.set_code(grpc.StatusCode.DATA_LOSS)
+            raise ValueError("secret")
+
+    outcome = await outcome_of(Failing, call)
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.DATA_LOSS, "Unexpected error")
+
+
+@PROTOCOLS
+async def test_the_error_of_a_call_that_the_servicer_made_keeps_its_status(call: Caller) -> None:
+    class Relaying(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            raise grpc.aio.AioRpcError(grpc.StatusCode.ABORTED, details="upstream says no")
+
+    outcome = await outcome_of(Relaying, call)
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.ABORTED, "upstream says no")
+
+
+@PROTOCOLS
+async def test_a_response_of_the_wrong_type_is_unexpected(call: Caller) -> None:
+    class Wrong(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            return "no message"
+
+    outcome = await outcome_of(Wrong, call)
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.UNKNOWN, "Unexpected error")
+
+
+@PROTOCOLS
+async def test_a_failure_after_the_first_messages(call: Caller) -> None:
+    class Breaking(EchoService):
+        async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+            yield pb.EchoResponse(text="one")
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "enough")
+
+    outcome = await outcome_of(Breaking, call, "ServerStream")
+    assert outcome.texts == ["one"]
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "enough")
+
+
+@PROTOCOLS
+async def test_a_plain_method_aborts(call: Caller) -> None:
+    class Aborting(EchoService):
+        def Unary(self, request: Any, context: Any) -> Any:  # type: ignore[override]
+            context.set_trailing_metadata([("x-why", "plain")])
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
+
+    outcome = await outcome_of(Aborting, call)
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.PERMISSION_DENIED, "not you")
+    assert outcome.trailing["x-why"] == "plain"
+
+
+@PROTOCOLS
+async def test_metadata_in_both_directions(call: Caller) -> None:
+    class Echoing(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            sent = dict(context.invocation_metadata())
+            await context.send_initial_metadata([("x-initial", sent["x-sent"])])
+            context.set_trailing_metadata([("x-trailing", str(sent["x-bin"] == b"\0\xff"))])
+            assert dict(context.trailing_metadata()) == {"x-trailing": "True"}
+            return pb.EchoResponse()
+
+    outcome = await outcome_of(Echoing, call)
+    assert outcome.initial["x-initial"] == "1"
+    assert outcome.trailing["x-trailing"] == "True"
+
+
+@PROTOCOLS
+async def test_metadata_of_an_error(call: Caller) -> None:
+    class Aborting(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            await context.send_initial_metadata([("x-initial", "1")])
+            await context.abort(grpc.StatusCode.INTERNAL, "", (("x-trailing", "2"),))
+
+    outcome = await outcome_of(Aborting, call)
+    assert outcome.initial["x-initial"] == "1"
+    assert outcome.trailing["x-trailing"] == "2"
+
+
+@PROTOCOLS
+async def test_initial_metadata_can_be_sent_once(call: Caller) -> None:
+    class Twice(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            await context.send_initial_metadata([("x-initial", "1")])
+            with pytest.raises(grpc.aio.UsageError):
+                await context.send_initial_metadata([("x-initial", "2")])
+            return pb.EchoResponse(text="fine")
+
+    outcome = await outcome_of(Twice, call)
+    assert (outcome.texts, outcome.initial["x-initial"]) == (["fine"], "1")
+
+
+@PROTOCOLS
+async def test_done_callbacks_run(call: Caller) -> None:
+    done: list[bool] = []
+
+    class Calling(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            context.add_done_callback(lambda context: done.append(context.done()))
+            assert not context.done()
+            assert not context.cancelled()
+            return pb.EchoResponse()
+
+    await outcome_of(Calling, call)
+    assert done == [True]
+
+
+@PROTOCOLS
+async def test_peer_is_an_address(call: Caller) -> None:
+    class Telling(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            context.set_compression(grpc.Compression.Gzip)
+            context.disable_next_message_compression()
+            assert context.peer_identities() is None
+            assert context.peer_identity_key() is None
+            return pb.EchoResponse(text=context.peer())
+
+    (peer,) = (await outcome_of(Telling, call)).texts
+    assert peer.startswith(("ipv4:127.0.0.1:", "ipv6:%5B::1%5D:"))
+
+
+async def test_rich_error_details_are_json() -> None:
+    class Rich(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            detail = any_pb2.Any()
+            detail.Pack(
+                error_details_pb2.BadRequest(
+                    field_violations=[
+                        error_details_pb2.BadRequest.FieldViolation(
+                            field="text", description="too short"
+                        )
+                    ]
+                )
+            )
+            status = status_pb2.Status(
+                code=code_pb2.INVALID_ARGUMENT, message="Look closer", details=[detail]
+            )
+            await context.abort_with_status(rpc_status.to_status(status))
+
+    async with serving(gateway_of(Rich)) as served:
+        response = await served.http.post("/grpc/rich/unary", json={})
+        assert response.json() == {
+            "detail": "Look closer",
+            "code": 3,
+            "status": "INVALID_ARGUMENT",
+            "details": [
+                {
+                    "@type": "type.googleapis.com/google.rpc.BadRequest",
+                    "fieldViolations": [
+                        {
+                            "field": "text",
+                            "description": "too short",
+                            "reason": "",
+                        }
+                    ],
+                }
+            ],
+        }
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await served.stub.Unary(pb.EchoRequest())
+        assert error.value.details() == "Look closer"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        [("x-evil", "a\r\nset-cookie: b")],
+        [("x-evil\r\n", "a")],
+        [("x-evil", "caf\u00e9")],
+        [("x-evil-bin", "text")],
+    ],
+)
+async def test_metadata_cannot_inject_headers(metadata: Any) -> None:
+    class Evil(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            with pytest.raises(ValueError, match="metadata was invalid"):
+                await context.send_initial_metadata(metadata)
+            context.set_trailing_metadata(metadata)
+
+    async with serving(gateway_of(Evil)) as served:
+        response = await served.http.post("/grpc/evil/unary", json={})
+        assert (response.status_code, response.json()["detail"]) == (500, "Unexpected error")
+        assert not any(name.startswith(("set-cookie", "trailer")) for name in response.headers)

@@ -1,0 +1,172 @@
+"""The hooks: stubs with the pinned compiler, with uv or pip, with a network or without."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from baking import STUBS, TEMPLATE, bake, bake_in_a_process, files, is_build_product
+
+UV = shutil.which("uv") or "uv"
+# No package can be found: what a machine without a network sees, at once.
+OFFLINE = {
+    "UV_OFFLINE": "1",
+    "UV_NO_CACHE": "1",
+    "PIP_NO_INDEX": "1",
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_FIND_LINKS": "",
+}
+PRINT_GENERATOR = """
+from greeter_service.v1 import greeter_pb2_grpc
+print(greeter_pb2_grpc.GRPC_GENERATED_VERSION)
+"""
+
+
+def without_uv(**extra: str) -> dict[str, str]:
+    """The environment of these tests, with only the system's own tools on PATH."""
+    return {**os.environ, "PATH": os.defpath, **extra}
+
+
+def stub_names(project: Path) -> set[str]:
+    return {Path(name).name for name in files(project) if is_build_product(name)}
+
+
+def test_generation_leaves_stubs_and_descriptors(generated: Path) -> None:
+    assert stub_names(generated) == {*(f"greeter{stub}" for stub in STUBS), "descriptors.binpb"}
+    version = subprocess.run(
+        [sys.executable, "-c", PRINT_GENERATOR],
+        env={**os.environ, "PYTHONPATH": str(generated / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert version.stdout.strip() == "1.85.1"
+
+
+def test_generation_ends_with_steps_to_paste(template: Path, tmp_path: Path) -> None:
+    done = bake_in_a_process(template, tmp_path)
+    assert done.stdout.splitlines()[0].startswith("Installing the protobuf compiler with uv")
+    assert "  cd greeter-service\n  uvx nox -s tests\n  uvx nox -s serve\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        """  curl --json '{"name":"World"}' localhost:8000/grpc/greeterservice/sayhello"""
+    )
+
+
+def test_two_generations_are_byte_identical(
+    generated: Path, template: Path, tmp_path: Path
+) -> None:
+    assert bake_in_a_process(template, tmp_path).returncode == 0
+    again = files(tmp_path / "greeter-service")
+    assert again.keys() == files(generated).keys()
+    assert again == files(generated)
+
+
+@pytest.mark.full
+def test_an_environment_of_only_cookiecutter_is_enough(
+    generated: Path, template: Path, tmp_path: Path
+) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    subprocess.run(
+        [UV, "pip", "install", "--quiet", "--python", python, "cookiecutter"], check=True
+    )
+    output = tmp_path / "output"
+    done = bake_in_a_process(template, output, env=without_uv(), python=str(python))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Installing the protobuf compiler with pip")
+    assert ".venv" in done.stdout
+    assert files(output / "greeter-service") == files(generated)
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_without_a_network_the_last_line_compiles_the_stubs_later(
+    tool: str, template: Path, tmp_path: Path
+) -> None:
+    env = {**os.environ, **OFFLINE} if tool == "uv" else without_uv(**OFFLINE)
+    done = bake_in_a_process(template, tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert stub_names(tmp_path / "greeter-service") == set()
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("cd greeter-service && ")
+    assert last.endswith("nox -s protos")
+    assert ("uvx" in last) == (tool == "uv")
+    assert ("pip install nox" in last) == (tool == "pip")
+
+
+def test_a_stray_compiler_is_refused_with_the_right_command(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    pyproject = project / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace("grpcio-tools==1.85.1", "grpcio-tools==1.80.0"))
+    done = compile_protos(project)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "grpcio-tools is 1.85.1 here, pyproject.toml asks for grpcio-tools==1.80.0: "
+        "run `nox -s protos`, which installs it.\n"
+    )
+
+
+def test_a_missing_compiler_is_one_line(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    venv.create(tmp_path / "empty", with_pip=False)
+    python = tmp_path / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    done = compile_protos(project, python)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hatchling is not installed here: run `nox -s protos`, which installs it.\n"
+    )
+
+
+def test_a_proto_that_does_not_compile_ends_generation_with_protocs_words(
+    template: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(template, broken)
+    (proto,) = (broken / TEMPLATE / "protos").rglob("*.proto")
+    proto.write_text(proto.read_text().replace("string message", "strin message", 1))
+    done = bake_in_a_process(broken, tmp_path / "output")
+    assert done.returncode == 1
+    assert 'greeter.proto:34:3: "strin" is not defined.' in done.stderr
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_a_failed_compilation_changes_nothing(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    assert compile_protos(project).returncode == 0
+    before = files(project / "src")
+    (proto,) = (project / "protos").rglob("*.proto")
+    proto.write_text(proto.read_text() + "message {\n")
+    done = compile_protos(project)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert files(project / "src") == before
+
+
+def test_stubs_of_a_removed_proto_go(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    (proto,) = (project / "protos").rglob("*.proto")
+    proto.with_name("extra.proto").write_text('syntax = "proto3";\npackage greeter_service.v1;\n')
+    assert compile_protos(project).returncode == 0
+    assert "extra_pb2.py" in stub_names(project)
+    proto.with_name("extra.proto").unlink()
+    assert compile_protos(project).returncode == 0
+    assert {name for name in stub_names(project) if name.startswith("extra")} == set()
+
+
+def test_the_gateway_is_rendered_as_it_stands(generated: Path, template: Path) -> None:
+    gateway = template / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway"
+    assert files(generated / "src/greeter_service/gateway") == files(gateway)
+
+
+def compile_protos(
+    project: Path, python: str | Path = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, "hatch_build.py"], cwd=project, capture_output=True, encoding="utf-8"
+    )

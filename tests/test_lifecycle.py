@@ -1,0 +1,111 @@
+"""Generated projects pass their own checks, build, and carry their stubs wherever they go."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from baking import STUBS, bake
+
+UNLIKE = {
+    "compose-gitlab": {
+        "project_name": "Order Book",
+        "service_name": "HTTPProxy",
+        "license": "Apache-2.0",
+        "deployment": "compose",
+        "ci": "gitlab",
+    },
+    "bare": {
+        "project_slug": "a",
+        "service_name": "B",
+        "license": "Proprietary",
+        "deployment": "none",
+        "ci": "none",
+    },
+}
+
+
+def nox(project: Path, *sessions: str) -> subprocess.CompletedProcess[str]:
+    """Run sessions of a generated project, as its own README says."""
+    # Of the sessions that run these tests, nothing may reach the ones inside.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return subprocess.run(
+        [sys.executable, "-m", "nox", "-s", *sessions],
+        cwd=project,
+        env={**inherited, "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=900,
+    )
+
+
+def test_the_default_project_passes_its_own_tests(template: Path, tmp_path: Path) -> None:
+    done = nox(bake(template, tmp_path), "tests")
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    assert "warning" not in done.stdout.lower()
+
+
+@pytest.mark.full
+def test_the_default_project_passes_its_own_checks(template: Path, tmp_path: Path) -> None:
+    done = nox(bake(template, tmp_path), "lint", "typecheck")
+    assert done.returncode == 0, done.stdout
+    assert "warning" not in done.stdout.lower()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("answers", UNLIKE.values(), ids=UNLIKE)
+def test_unlike_projects_pass_their_own_tests_and_checks(
+    answers: dict[str, str], template: Path, tmp_path: Path
+) -> None:
+    done = nox(bake(template, tmp_path, answers), "tests", "lint", "typecheck")
+    assert done.returncode == 0, done.stdout
+    assert "warning" not in done.stdout.lower()
+
+
+@pytest.mark.full
+def test_development_certificates_are_for_their_owner_alone(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    done = nox(project, "certs")
+    assert done.returncode == 0, done.stdout
+    certificates = {
+        path.name: path.stat().st_mode & 0o077 for path in (project / "certs").iterdir()
+    }
+    assert certificates.keys() == {
+        *("ca.pem", "server.pem", "server.key", "client.pem", "client.key"),
+    }
+    assert os.name == "nt" or not any(certificates.values())
+
+
+@pytest.mark.full
+def test_the_wheel_of_the_source_distribution_carries_the_stubs(
+    template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path)
+    subprocess.run(["uv", "build", "--quiet"], cwd=project, check=True)
+    (wheel,) = (project / "dist").glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"greeter_service/v1/greeter{stub}" for stub in STUBS} <= names
+    assert {"greeter_service/descriptors.binpb", "greeter_service/py.typed"} <= names
+
+
+@pytest.mark.full
+def test_pre_commit_changes_nothing_in_a_new_project(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=project, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pre_commit", "run", "--all-files", "--show-diff-on-failure"],
+        cwd=project,
+        env={**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "pre-commit")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,67 @@
+"""The one place where the parts are wired."""
+
+from __future__ import annotations
+
+from importlib.metadata import metadata
+from importlib.resources import files
+
+from esmerald import Esmerald
+from esmerald.contrib.grpc.register import register_grpc_http_routes
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+
+from .admin import admin_routes
+from .gateway import ServiceGateway
+from .health import HealthService
+from .lifespan import Lifespan
+from .logs import UnchangedLogging
+from .reflection import ReflectionService
+from .servicers.{{ cookiecutter.__proto_name }} import {{ cookiecutter.service_name }}Service
+from .settings import Settings
+from .tls import server_credentials
+from .v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
+
+SERVICES = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
+
+
+def create_app(settings: Settings | None = None) -> Esmerald:
+    """Makes the application. Its lifespan starts and stops the gRPC server.
+
+    Args:
+        settings: None reads them from the environment.
+
+    Raises:
+        SettingsError: A setting is wrong.
+    """
+    settings = settings or Settings.from_environment()
+    credentials = server_credentials(settings)
+    health = HealthService(SERVICES)
+    gateway = ServiceGateway(
+        path="/grpc",
+        services=[{{ cookiecutter.service_name }}Service()],
+        http_methods=["POST"],
+        is_secure=credentials is not None,
+        server_credentials=credentials,
+        host=settings.grpc_host,
+        port=settings.grpc_port,
+        native_services=[
+            health,
+            *([ReflectionService([*SERVICES, HEALTH])] if settings.reflection else []),
+        ],
+        max_message_bytes=settings.max_message_bytes,
+        default_timeout=settings.default_timeout_seconds,
+        descriptor_set=files(__package__).joinpath("descriptors.binpb").read_bytes(),
+    )
+    lifespan = Lifespan(gateway, health, settings.shutdown_grace_seconds)
+    about = metadata("{{ cookiecutter.project_slug }}")
+    app = Esmerald(
+        title=about["Name"],
+        version=about["Version"],
+        description=about["Summary"],
+        routes=admin_routes(health),
+        lifespan=lifespan,
+        logging_config=UnchangedLogging(),
+        enable_openapi=True,
+    )
+    app.state.lifespan = lifespan
+    register_grpc_http_routes(app, [gateway])
+    return app

@@ -1,0 +1,5 @@
+"""HTTP <-> gRPC. Imports nothing of the service that it serves."""
+
+from .gateway import ServiceGateway
+
+__all__ = ["ServiceGateway"]

@@ -1,0 +1,87 @@
+"""The one form in which both protocols run a handler, however its author wrote it.
+
+`grpc.aio` allows `async def` and plain `def`, `return`, `yield` and `context.write()`. Here each
+becomes a coroutine function of the request (a message, or an asynchronous iterator of them) and a
+`grpc.aio.ServicerContext`: one that returns the response, or one that writes all responses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from .sync_context import SyncServicerContext
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Behaviour = Callable[[Any, Context], Awaitable[Any]]
+
+_END = object()
+
+
+def behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Behaviour:
+    """Adapts the callable of `handler`.
+
+    Returns:
+        For a single response, a coroutine function that returns it; for streamed responses, one
+        that sends each through `context.write()` and returns None.
+    """
+    function: Any = (
+        (handler.stream_stream if handler.request_streaming else handler.unary_stream)
+        if handler.response_streaming
+        else (handler.stream_unary if handler.request_streaming else handler.unary_unary)
+    )
+    if inspect.iscoroutinefunction(function):
+        return function  # type: ignore[no-any-return]  # a coroutine function is a Behaviour
+    if handler.response_streaming:
+        if inspect.isasyncgenfunction(function):
+            return _write_all(function)
+        return _in_thread(_write_all_blocking(function))
+    return _in_thread(function)
+
+
+def _write_all(function: Callable[[Any, Context], Any]) -> Behaviour:
+    async def write_all(request: Any, context: Context) -> None:
+        async with aclosing(function(request, context)) as responses:
+            async for response in responses:
+                await context.write(response)
+
+    return write_all
+
+
+def _write_all_blocking(
+    function: Callable[[Any, SyncServicerContext], Iterator[Any]],
+) -> Callable[[Any, SyncServicerContext], None]:
+    def write_all(request: Any, context: SyncServicerContext) -> None:
+        for response in function(request, context):
+            context.write(response)
+
+    return write_all
+
+
+def _in_thread(function: Callable[[Any, SyncServicerContext], Any]) -> Behaviour:
+    async def run(request: Any, context: Context) -> Any:
+        loop = asyncio.get_running_loop()
+        if isinstance(request, AsyncIterator):
+            request = _blocking(request, loop)
+        sync_context = SyncServicerContext(context, loop)
+        run_in_context = contextvars.copy_context().run
+        try:
+            return await loop.run_in_executor(None, run_in_context, function, request, sync_context)
+        finally:
+            sync_context.terminate()
+
+    return run
+
+
+def _blocking(requests: AsyncIterator[Any], loop: asyncio.AbstractEventLoop) -> Iterator[Any]:
+    async def following() -> Any:
+        return await anext(requests, _END)
+
+    while (request := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not _END:
+        yield request

@@ -1,0 +1,103 @@
+"""Rewrites JSON that protobuf-py refused but must not: unknown fields, and the largest float.
+
+protobuf-py's own `ignore_unknown_fields` also drops unknown numbers of enums, which `json_format`
+keeps, and both compare a number with the largest float before they round it, so that they refuse
+the 3.4028235e+38 that most runtimes print for it.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from .codec_schema import ANY, SPECIAL, Schema, fields_by_key, map_entry
+
+LARGEST_FLOAT: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+_ROUNDED_UP = 3.4028235677973366e38
+"""The least number that rounds to infinity, half a step above the largest float."""
+
+
+class Rewriting:
+    """Rewrites the JSON of messages.
+
+    Args:
+        schema: Finds the types that `Any`s carry.
+        ignore_unknown_fields: Whether to leave out unknown fields and unknown names of enum values.
+    """
+
+    def __init__(self, schema: Schema, *, ignore_unknown_fields: bool) -> None:
+        self._schema = schema
+        self._ignore_unknown_fields = ignore_unknown_fields
+
+    def message(self, descriptor: Descriptor, value: Any) -> Any:
+        """Answers the JSON of a message, rewritten; what is wrong otherwise stays as it is."""
+        if descriptor.full_name == "google.protobuf.FloatValue":
+            return _fit(value)
+        if not isinstance(value, dict):
+            return value
+        if descriptor.full_name == ANY:
+            return self._any(value)
+        if descriptor.full_name in SPECIAL:
+            return value
+        fields = fields_by_key(descriptor)
+        return {
+            key: self._field(fields[key], inner) if key in fields else inner
+            for key, inner in value.items()
+            if not self._is_ignored_field(fields.get(key), inner)
+            or (key.startswith("[") and descriptor.is_extendable)
+        }
+
+    def _any(self, value: dict[str, Any]) -> dict[str, Any]:
+        descriptor = self._schema.find(value.get("@type"))
+        if descriptor is None:
+            return value
+        if descriptor.full_name in SPECIAL:
+            if "value" not in value:
+                return value
+            return {**value, "value": self.message(descriptor, value["value"])}
+        rest = {key: inner for key, inner in value.items() if key != "@type"}
+        return {"@type": value["@type"], **self.message(descriptor, rest)}
+
+    def _field(self, field: FieldDescriptor, value: Any) -> Any:
+        if (entry := map_entry(field)) and isinstance(value, dict):
+            return {
+                key: self._element(entry.value, inner)
+                for key, inner in value.items()
+                if not self._is_ignored_name(entry.value, inner)
+            }
+        if field.is_repeated and isinstance(value, list):
+            return [
+                self._element(field, inner)
+                for inner in value
+                if not self._is_ignored_name(field, inner)
+            ]
+        return self._element(field, value)
+
+    def _element(self, field: FieldDescriptor, value: Any) -> Any:
+        if field.message_type is not None:
+            return self.message(field.message_type, value)
+        return _fit(value) if field.type == FieldDescriptor.TYPE_FLOAT else value
+
+    def _is_ignored_field(self, field: FieldDescriptor | None, value: Any) -> bool:
+        if field is None:
+            return self._ignore_unknown_fields
+        return not field.is_repeated and self._is_ignored_name(field, value)
+
+    def _is_ignored_name(self, field: FieldDescriptor, value: Any) -> bool:
+        enum = field.enum_type
+        return (
+            self._ignore_unknown_fields
+            and enum is not None
+            and isinstance(value, str)
+            and value not in enum.values_by_name
+        )
+
+
+def _fit(value: Any) -> Any:
+    """Answers the largest float for a number that rounds to it."""
+    if isinstance(value, float) and LARGEST_FLOAT < abs(value) < _ROUNDED_UP:
+        return math.copysign(LARGEST_FLOAT, value)
+    return value

@@ -1,0 +1,178 @@
+"""The `grpc.aio.ServicerContext` of a call that came over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+import grpc
+
+from .metadata import Metadata, checked
+from .peer import peer_address, tls_properties
+from .status import status_code
+
+Reader = Callable[[], Awaitable[Any]]
+Writer = Callable[[Any], Awaitable[None]]
+
+
+class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
+    """Behaves to a servicer or interceptor as the context of a native call does.
+
+    Attributes:
+        deadline: When the call must have ended, in seconds of the running loop's clock, or None.
+        expired: The deadline has passed and the handler was cancelled.
+        disconnected: The client has gone away and the handler was cancelled.
+        initial_metadata: What the servicer sent, or None before it did.
+        aborted: The exception that ended the call early, once there is one.
+    """
+
+    def __init__(
+        self, scope: Mapping[str, Any], invocation_metadata: Metadata, deadline: float | None
+    ) -> None:
+        self.deadline = deadline
+        self.expired = False
+        self.disconnected = False
+        self.initial_metadata: Metadata | None = None
+        self.aborted: Exception | None = None
+        self._scope = scope
+        self._invocation_metadata = invocation_metadata
+        self._trailing_metadata: Metadata = ()
+        self._code: Any = None
+        self._details = ""
+        self._finished = False
+        self._headers_sent = False
+        self._callbacks: list[Callable[[Any], None]] = []
+        self._reader: Reader | None = None
+        self._writer: Writer | None = None
+
+    # What the gateway uses.
+
+    def attach(self, reader: Reader | None, writer: Writer | None) -> None:
+        """Connects `read` and `write` to the request and the response, where those stream."""
+        self._reader = reader
+        self._writer = writer
+
+    def status(self) -> grpc.StatusCode:
+        """The status code as it stands: OK unless the servicer set another one."""
+        return grpc.StatusCode.OK if self._code is None else status_code(self._code)
+
+    def end(self) -> None:
+        """Marks the RPC as finished and runs the done callbacks."""
+        self._finished = True
+        for callback in self._callbacks:
+            callback(self)
+
+    def headers_sent(self) -> None:
+        """Marks the response as started: initial metadata can no longer be set."""
+        self._headers_sent = True
+
+    # grpc.aio.ServicerContext.
+
+    async def read(self) -> Any:
+        self._raise_if_terminated()
+        message = grpc.aio.EOF if self._reader is None else await self._reader()
+        self._raise_if_terminated()
+        return message
+
+    async def write(self, message: Any) -> None:
+        self._raise_if_terminated()
+        if self._writer is None:
+            raise grpc.aio.UsageError("write() is for methods that answer a stream")
+        await self._writer(message)
+
+    async def send_initial_metadata(
+        self, initial_metadata: Iterable[tuple[str, str | bytes]]
+    ) -> None:
+        self._raise_if_terminated()
+        if self.initial_metadata is not None or self._headers_sent:
+            raise grpc.aio.UsageError("Send initial metadata failed: already sent")
+        self.initial_metadata = checked(initial_metadata)
+
+    async def abort(
+        self,
+        code: grpc.StatusCode,
+        details: str = "",
+        trailing_metadata: Iterable[tuple[str, str | bytes]] = (),
+    ) -> NoReturn:
+        if self.aborted is not None:
+            raise grpc.aio.UsageError("Abort already called!")
+        trailing = checked(trailing_metadata)
+        self.aborted = grpc.aio.AbortError("Locally aborted.")
+        self._trailing_metadata = trailing or self._trailing_metadata
+        self._details = details or self._details
+        self._code = code
+        raise self.aborted
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
+    def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        self._trailing_metadata = checked(trailing_metadata)
+
+    def trailing_metadata(self) -> Any:
+        return self._trailing_metadata
+
+    def invocation_metadata(self) -> Any:
+        return self._invocation_metadata
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self._code = code
+
+    def code(self) -> Any:
+        return self._code
+
+    def set_details(self, details: str) -> None:
+        if not isinstance(details, str):
+            raise TypeError(f"details must be a str, not {type(details).__name__}")
+        self._details = details
+
+    def details(self) -> str:
+        return self._details
+
+    def set_compression(self, compression: grpc.Compression) -> None:  # noqa: ARG002 - grpc's name
+        """Accepted as on a native call; JSON is compressed by middleware or a proxy, if at all."""
+        if self._headers_sent or self.initial_metadata is not None:
+            raise RuntimeError(
+                "Compression setting must be specified before sending initial metadata"
+            )
+
+    def disable_next_message_compression(self) -> None:
+        """Accepted: no message is compressed."""
+
+    def peer(self) -> str:
+        return peer_address(self._scope)
+
+    def peer_identities(self) -> Iterable[bytes] | None:
+        key = self.peer_identity_key()
+        return None if key is None else self.auth_context()[key]
+
+    def peer_identity_key(self) -> str | None:
+        properties = self.auth_context()
+        for key in ("x509_subject_alternative_name", "x509_common_name"):
+            if key in properties:
+                return key
+        return None
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        return tls_properties(self._scope)
+
+    def time_remaining(self) -> Any:
+        if self.deadline is None:
+            return None
+        return max(self.deadline - asyncio.get_running_loop().time(), 0.0)
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._callbacks.append(callback)
+
+    def cancelled(self) -> bool:
+        return self.expired or self.disconnected or self.status() is grpc.StatusCode.CANCELLED
+
+    def done(self) -> bool:
+        return self._finished or self.aborted is not None
+
+    def _raise_if_terminated(self) -> None:
+        if self.aborted is not None:
+            raise self.aborted
+        if self._finished:
+            raise grpc.aio.UsageError("RPC already finished.")

@@ -1,0 +1,223 @@
+"""One RPC over HTTP, from the request to the servicer and back."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import grpc
+
+from .behaviours import behaviour
+from .context import HttpServicerContext
+from .failures import failure_of
+from .lifetime import Lifetime, Receive
+from .metadata import Headers, Metadata, invocation_metadata, timeout_seconds
+from .methods import RpcMethod
+from .request import (
+    BodyMessage,
+    BodyMessages,
+    Decoder,
+    QueryMessage,
+    RequestMessages,
+    frames_for,
+)
+from .request_framing import JsonArrayFrames, NdjsonFrames
+from .response import Encoder, Response, Send, StreamResponse, UnaryResponse, send_failure
+from .response_framing import FRAMINGS, Framing, negotiate
+from .status import CallFailed
+
+Scope = Mapping[str, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class HandlerCallDetails(grpc.HandlerCallDetails):
+    """What an interceptor is told of a call before it has a context.
+
+    Attributes:
+        protocol: Tells calls over HTTP from native ones, whose details have no such attribute.
+    """
+
+    protocol = "http"
+
+    def __init__(self, method: str, invocation_metadata: Metadata) -> None:
+        self.method = method
+        self.invocation_metadata = invocation_metadata
+
+
+class Endpoint:
+    """Answers the HTTP requests of one RPC as its `grpc.aio` server answers native calls.
+
+    Args:
+        rpc: The RPC.
+        handlers: All handlers of the gateway by full name: an interceptor may choose another.
+        interceptors: Run for each call, in this order.
+        max_message_bytes: The limit for each request message, as JSON text.
+        default_timeout: Seconds for calls that come without `grpc-timeout`; None: no limit.
+    """
+
+    def __init__(
+        self,
+        rpc: RpcMethod,
+        handlers: Mapping[str, Handler],
+        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        max_message_bytes: int,
+        default_timeout: float | None,
+    ) -> None:
+        self.rpc = rpc
+        self._handlers = handlers
+        self._interceptors = tuple(interceptors)
+        self._behaviour = behaviour(rpc.handler)
+        self._max_message_bytes = max_message_bytes
+        self._default_timeout = default_timeout
+
+    async def answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        decode: Decoder,
+        encode: Encoder,
+        from_query: bool,
+    ) -> None:
+        """Answers one request.
+
+        Args:
+            scope: The ASGI connection scope.
+            receive: Its `receive`.
+            send: Its `send`.
+            decode: A message's JSON text to protobuf.
+            encode: A response message in protobuf to JSON text.
+            from_query: The one request message is the query's; the body is not read.
+        """
+        headers = scope["headers"]
+        try:
+            framing = self._framing(headers)
+            frames = None if from_query else self._frames(headers)
+            context = self._context(scope)
+        except CallFailed as refusal:
+            await send_failure(send, refusal)
+            return
+        response: Response = (
+            UnaryResponse(send, encode)
+            if framing is None
+            else StreamResponse(send, encode, framing)
+        )
+        lifetime = Lifetime(context)
+        messages: RequestMessages
+        if from_query:
+            messages = QueryMessage(receive, lifetime, decode)
+        elif frames is None:
+            messages = BodyMessage(receive, lifetime, decode, self._max_message_bytes)
+        else:
+            messages = BodyMessages(receive, lifetime, decode, frames, self._max_message_bytes)
+        try:
+            try:
+                failure = await self._run(context, messages, response)
+            finally:
+                lifetime.stop()
+                messages.close()
+            if context.disconnected:
+                return
+            if failure is None:
+                await response.finish(context)
+            else:
+                await response.fail(failure, context)
+        finally:
+            context.end()
+
+    def _framing(self, headers: Headers) -> Framing | None:
+        streaming = self.rpc.handler.response_streaming
+        accept = b",".join(value for name, value in headers if name == b"accept")
+        media_type = negotiate(accept.decode("latin-1") or None, streaming=streaming)
+        if media_type is None:
+            offered = b", ".join(FRAMINGS).decode() if streaming else "application/json"
+            raise CallFailed(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"accept must allow one of: {offered}",
+                http_status=406,
+            )
+        return FRAMINGS[media_type]() if streaming else None
+
+    def _frames(self, headers: Headers) -> NdjsonFrames | JsonArrayFrames | None:
+        return frames_for(
+            headers,
+            streaming=self.rpc.handler.request_streaming,
+            max_message_bytes=self._max_message_bytes,
+        )
+
+    def _context(self, scope: Scope) -> HttpServicerContext:
+        headers = scope["headers"]
+        timeout = timeout_seconds(headers)
+        if timeout is None:
+            timeout = self._default_timeout
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        return HttpServicerContext(scope, invocation_metadata(headers), deadline)
+
+    async def _run(
+        self, context: HttpServicerContext, messages: RequestMessages, response: Response
+    ) -> CallFailed | None:
+        try:
+            await self._call(context, messages, response)
+        except asyncio.CancelledError:
+            if not (context.expired or context.disconnected):
+                raise
+        except Exception as error:
+            if error is not context.aborted:
+                return failure_of(error, self.rpc.full_name, context.status())
+        if context.expired:
+            return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        if context.status() is grpc.StatusCode.OK:
+            return None
+        return CallFailed(context.status(), context.details())
+
+    async def _call(
+        self, context: HttpServicerContext, messages: RequestMessages, response: Response
+    ) -> None:
+        handler = await self._find_handler(context.invocation_metadata())
+        if handler is None:
+            raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        deserialize = handler.request_deserializer or _unchanged
+        serialize = handler.response_serializer or _unchanged
+
+        async def read() -> Any:
+            wire = await messages.next()
+            return grpc.aio.EOF if wire is None else deserialize(wire)
+
+        async def write(message: Any) -> None:
+            await response.message(serialize(message), context)
+
+        context.attach(read, write if handler.response_streaming else None)
+        if handler.request_streaming:
+            request: Any = _iterate(context)
+        else:
+            request = deserialize(await messages.next() or b"")
+        run = self._behaviour if handler is self.rpc.handler else behaviour(handler)
+        result = await run(request, context)
+        if (
+            not handler.response_streaming
+            and context.aborted is None
+            and context.status() is grpc.StatusCode.OK
+        ):
+            await response.message(serialize(result), context)
+
+    async def _find_handler(self, metadata: Metadata) -> Handler | None:
+        details = HandlerCallDetails(self.rpc.full_name, metadata)
+        return await self._continue(0, details)
+
+    async def _continue(self, index: int, details: grpc.HandlerCallDetails) -> Handler | None:
+        if index == len(self._interceptors):
+            return self._handlers.get(details.method)
+        continuation: Callable[..., Any] = functools.partial(self._continue, index + 1)
+        return await self._interceptors[index].intercept_service(continuation, details)
+
+
+async def _iterate(context: HttpServicerContext) -> AsyncIterator[Any]:
+    while (message := await context.read()) is not grpc.aio.EOF:
+        yield message
+
+
+def _unchanged(message: Any) -> Any:
+    return message

@@ -1,0 +1,264 @@
+"""`ServiceGateway`: gRPC services on a `grpc.aio` server and as routes of an Esmerald app."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import grpc
+from esmerald.contrib.grpc.gateway import HTTP_ALLOWED_METHODS, GrpcGateway
+from esmerald.exceptions import ImproperlyConfigured
+from esmerald.routing.router import HTTPHandler
+from lilya._internal._path import clean_path
+
+from .codec import JsonCodec
+from .comments import comments_of
+from .endpoint import Endpoint
+from .handler import RpcHandler
+from .http_rule import http_bindings
+from .json_schema import JsonStyle
+from .methods import method_table
+from .native import NativeGuard
+from .openapi_document import install
+from .openapi_operation import rest_operation, rpc_operations
+from .query import QueryDecoder
+from .rest_routes import RestRoute, RestRoutes
+
+_WITHOUT_LIMIT = 10 * 365 * 24 * 3600.0
+
+
+class ServiceGateway(GrpcGateway):
+    """Serves the RPCs of some services over native gRPC and, through Esmerald, over HTTP/JSON.
+
+    It keeps the documented surface of `esmerald.contrib.grpc.gateway.GrpcGateway` and works with
+    `register_grpc_http_routes`. It can be made at import time; nothing is bound before `startup`.
+
+    Args:
+        path: The HTTP path before those of the RPCs; starts with a slash.
+        services: Servicer classes, or instances, each with `__add_to_server__`. One instance of
+            each serves both protocols.
+        expose_http: False: no HTTP routes.
+        http_methods: The HTTP methods that RPCs answer; None: all of them.
+        is_secure: Whether the gRPC server uses TLS; then `server_credentials` are needed.
+        server_credentials: For TLS.
+        host: The address that the gRPC server binds.
+        port: Its port; 0 takes a free one.
+        native_services: Like `services`, but served over native gRPC alone, such as health checks.
+        interceptors: `grpc.aio` server interceptors, run for the calls of both protocols.
+        options: Further channel arguments of the gRPC server.
+        max_message_bytes: The limit for each message that is received, in bytes.
+        default_timeout: Seconds for calls that come without a deadline; None: no limit.
+        descriptor_set: A `FileDescriptorSet` with source info as protoc writes it, or its path:
+            where the comments in the OpenAPI document come from.
+        preserving_proto_field_name: As in `google.protobuf.json_format`.
+        always_print_fields_with_no_presence: As in `google.protobuf.json_format`.
+        ignore_unknown_fields: As in `google.protobuf.json_format`.
+
+    Attributes:
+        grpc_server: The running server, or None.
+        bound_port: The port that the running server listens on, or None.
+
+    Raises:
+        ImproperlyConfigured: `is_secure` without `server_credentials`.
+        ValueError: The path or a service is not as described above.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        services: Sequence[Any],
+        expose_http: bool = True,
+        http_methods: Sequence[str] | None = None,
+        is_secure: bool = False,
+        server_credentials: grpc.ServerCredentials | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 50051,
+        native_services: Sequence[Any] = (),
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        options: Sequence[tuple[str, Any]] = (),
+        max_message_bytes: int = 4 * 1024 * 1024,
+        default_timeout: float | None = None,
+        descriptor_set: bytes | str | PathLike[str] | None = None,
+        preserving_proto_field_name: bool = False,
+        always_print_fields_with_no_presence: bool = True,
+        ignore_unknown_fields: bool = False,
+    ) -> None:
+        # The stock constructor is not called: it makes its server there and then, which ties it
+        # to whatever event loop is current at import.
+        if not path.startswith("/"):
+            raise ValueError(f"the gateway's path must start with '/', not {path!r}")
+        if is_secure and server_credentials is None:
+            raise ImproperlyConfigured(
+                "When `is_secure` is true, you must provide the `server_credentials`."
+            )
+        self.path = clean_path(path)
+        self.services = list(services)
+        self.expose_http = expose_http
+        self.http_methods = _http_methods(http_methods)
+        self.is_secure = is_secure
+        self.server_credentials = server_credentials
+        self.server_options = {"host": host, "port": port}
+        self.interceptors = tuple(interceptors)
+        self.max_message_bytes = max_message_bytes
+        self.default_timeout = default_timeout
+        self.grpc_server: Any = None
+        self.bound_port: int | None = None
+        self._options = tuple(options)
+        self._methods = method_table(services)
+        self._native_methods = [*self._methods, *method_table(native_services)]
+        # Health watches and reflection sessions last as long as their clients like.
+        self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
+        self._codec = JsonCodec(
+            preserving_proto_field_name=preserving_proto_field_name,
+            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
+            ignore_unknown_fields=ignore_unknown_fields,
+        )
+        self._ignore_unknown_fields = ignore_unknown_fields
+        handlers = {method.full_name: method.handler for method in self._methods}
+        self._endpoints = [
+            Endpoint(method, handlers, self.interceptors, max_message_bytes, default_timeout)
+            for method in self._methods
+        ]
+        self._rest_routes = {
+            endpoint.rpc.full_name: [
+                RestRoute(binding, endpoint)
+                for binding in http_bindings(
+                    endpoint.rpc.descriptor,
+                    self._codec,
+                    ignore_unknown_fields=ignore_unknown_fields,
+                )
+            ]
+            for endpoint in self._endpoints
+        }
+        self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
+        self._comments = _comments(descriptor_set)
+
+    async def startup(self) -> None:
+        """Binds the port and starts the gRPC server on the running event loop.
+
+        Raises:
+            OSError: The port is taken, or the address cannot be bound.
+            RuntimeError: It is running already.
+        """
+        if self.grpc_server is not None:
+            raise RuntimeError("the gateway is running already")
+        guard = NativeGuard(self._native_methods, self._default_timeouts)
+        server = grpc.aio.server(
+            interceptors=[guard, *self.interceptors],
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", self.max_message_bytes),
+                *self._options,
+            ],
+        )
+        for servicer in {id(rpc.servicer): rpc.servicer for rpc in self._native_methods}.values():
+            servicer.__add_to_server__(servicer, server)
+        self.bound_port = self._bind(server)
+        await server.start()
+        self.grpc_server = server
+
+    async def shutdown(self, grace: float | None = None) -> None:
+        """Stops the gRPC server: new calls are refused, those in flight may finish.
+
+        Does nothing when the server is not running; `startup` may follow.
+
+        Args:
+            grace: Seconds after which calls still in flight are cancelled; None waits for all.
+        """
+        server = self.grpc_server
+        if server is not None:
+            # A second call while the first one waits may shorten its grace.
+            await server.stop(_WITHOUT_LIMIT if grace is None else grace)
+            self.grpc_server = self.bound_port = None
+
+    def _bind(self, server: grpc.aio.Server) -> int:
+        host, port = self.server_options["host"], self.server_options["port"]
+        # gRPC says neither why it cannot bind nor fails quietly, so the socket is tried first.
+        if ("grpc.so_reuseport", 1) not in self._options:
+            _try_bind(host, port)
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            if self.server_credentials is not None and self.is_secure:
+                return server.add_secure_port(address, self.server_credentials)
+            return server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen for gRPC on {address}: {error}") from None
+
+    def _register_http_endpoints(self) -> Iterator[HTTPHandler]:
+        """Yields a route handler for each RPC, to Esmerald's `register_grpc_http_routes`."""
+        if not self.expose_http:
+            return
+        install()
+        for endpoint in self._endpoints:
+            handler = self._handler(endpoint)
+            yield handler
+            # By now the handler is registered: its parents are a route and the router of that.
+            route: Any = handler.parent
+            rest_routes = self._rest_routes[endpoint.rpc.full_name]
+            if rest_routes:
+                base_path = route.path.removesuffix(handler.path)
+                RestRoutes.among(route.parent.routes, base_path).add(rest_routes)
+
+    def _handler(self, endpoint: Endpoint) -> RpcHandler:
+        rpc = endpoint.rpc
+        path = clean_path(self.path + rpc.http_path)
+        name = path.strip("/").replace("/", "_")
+        operations = rpc_operations(rpc, path, self.http_methods, self._style, self._comments)
+        operations += [
+            rest_operation(rpc, route.binding, self._style, self._comments)
+            for route in self._rest_routes[rpc.full_name]
+        ]
+        return RpcHandler(path, self.http_methods, name, self._answer(endpoint), operations)
+
+    def _answer(self, endpoint: Endpoint) -> Callable[..., Any]:
+        method = endpoint.rpc.descriptor
+        decode_body = self._codec.decoder(method.input_type)
+        decode_query = QueryDecoder(
+            method.input_type, ignore_unknown_fields=self._ignore_unknown_fields
+        )
+        encode = self._codec.encoder(method.output_type)
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            from_query = scope["method"] in ("GET", "DELETE")
+            query = scope["query_string"]
+            await endpoint.answer(
+                scope,
+                receive,
+                send,
+                decode=(lambda _: decode_query(query)) if from_query else decode_body,
+                encode=encode,
+                from_query=from_query,
+            )
+
+        return answer
+
+
+def _http_methods(methods: Sequence[str] | None) -> list[str]:
+    return [method.upper() for method in methods or HTTP_ALLOWED_METHODS]
+
+
+def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str, str]:
+    if descriptor_set is None:
+        return {}
+    if not isinstance(descriptor_set, bytes):
+        descriptor_set = Path(descriptor_set).read_bytes()
+    return comments_of(descriptor_set)
+
+
+def _try_bind(host: str, port: int) -> None:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen()
+        except OSError as error:
+            raise OSError(
+                error.errno, f"cannot listen for gRPC on {host} port {port}: {error.strerror}"
+            ) from None

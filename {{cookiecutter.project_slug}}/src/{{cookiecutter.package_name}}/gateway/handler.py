@@ -1,0 +1,71 @@
+"""The seam to Esmerald: one route handler per RPC, which leaves the request to the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+from esmerald.routing.router import HTTPHandler
+
+from .lifetime import Receive
+from .openapi_operation import Operation
+from .response import Send, send_failure
+from .status import CallFailed
+
+Answer = Callable[[Any, Receive, Send], Awaitable[None]]
+
+
+class RpcHandler(HTTPHandler):
+    """An Esmerald handler that answers by itself.
+
+    It stands in the application's routes and documentation as any other does, but runs none of
+    Esmerald's signature, dependency and response machinery: protobuf defines all of that here.
+
+    Args:
+        path: The path below the registration's `base_path`.
+        methods: The HTTP methods that it answers.
+        name: Unique among the application's routes.
+        answer: The ASGI application that answers.
+        operations: What the OpenAPI document says of the RPC.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        methods: Sequence[str],
+        name: str,
+        answer: Answer,
+        operations: Sequence[Operation],
+    ) -> None:
+        super().__init__(
+            path=path, methods=methods, name=name, status_code=200, include_in_schema=False
+        )
+        self.fn = _answered_by_the_gateway
+        self.validate_handler()
+        self.operations = operations
+        self._answer = answer
+        self._allow = ", ".join(methods).encode("ascii")
+
+    async def handle_dispatch(  # type: ignore[override]  # a coroutine function, in Lilya too
+        self, scope: Any, receive: Any, send: Any
+    ) -> None:
+        """Answers the request; called for every HTTP method, so it checks the method itself."""
+        if scope["method"] in self.methods:
+            await self._answer(scope, receive, send)
+        else:
+            await send_failure(send, method_not_allowed(self._allow))
+
+
+def method_not_allowed(allow: bytes) -> CallFailed:
+    """The failure of a request whose method is none of `allow` (a comma-separated list)."""
+    return CallFailed(
+        grpc.StatusCode.UNIMPLEMENTED,
+        f"the method must be one of: {allow.decode('ascii')}",
+        http_status=405,
+        headers=((b"allow", allow),),
+    )
+
+
+async def _answered_by_the_gateway() -> None:
+    """What Esmerald inspects in place of a handler function."""

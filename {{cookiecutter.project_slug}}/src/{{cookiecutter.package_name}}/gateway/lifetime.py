@@ -1,0 +1,65 @@
+"""How long a call over HTTP may go on: until its deadline, or until its client has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .context import HttpServicerContext
+
+Receive = Callable[[], Awaitable[Any]]
+
+
+class Lifetime:
+    """Cancels the task that it is made in, which is the call's, when its time is over.
+
+    The handler runs in the request's own task: a second task only comes into being when a handler
+    waits for something, and then it does nothing but wait for the client to disconnect.
+    """
+
+    def __init__(self, context: HttpServicerContext) -> None:
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._cancellations = 0
+        self._handles: list[asyncio.Handle] = []
+        self._watcher: asyncio.Task[None] | None = None
+        if context.deadline is not None:
+            self._handles.append(self._loop.call_at(context.deadline, self._expire))
+
+    def watch(self, receive: Receive) -> None:
+        """Watches for a disconnect once the request's body has been received."""
+        self._handles.append(self._loop.call_soon(self._start_watcher, receive))
+
+    def disconnect(self) -> None:
+        """Cancels the call because its client has gone; the call's own task goes on to end it."""
+        self._context.disconnected = True
+        self._cancel()
+
+    def stop(self) -> None:
+        """Ends the supervision: from here on the call is the caller's to finish."""
+        for handle in self._handles:
+            handle.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        while self._task is not None and self._cancellations:
+            self._cancellations -= 1
+            self._task.uncancel()
+
+    def _expire(self) -> None:
+        self._context.expired = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._cancellations += 1
+            self._task.cancel()
+
+    def _start_watcher(self, receive: Receive) -> None:
+        self._watcher = self._loop.create_task(self._await_disconnect(receive))
+
+    async def _await_disconnect(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.disconnect()

@@ -1,0 +1,106 @@
+"""The method table: which RPCs a servicer answers, with their handlers and descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class RpcMethod:
+    """One RPC of one servicer instance.
+
+    Attributes:
+        servicer: The instance that answers it, for both protocols.
+        handler: The gRPC method handler: serializers and the callable.
+        descriptor: The method's descriptor, from the pool of the generated modules.
+    """
+
+    servicer: Any
+    handler: grpc.RpcMethodHandler[Any, Any]
+    descriptor: MethodDescriptor
+
+    @property
+    def full_name(self) -> str:
+        """The gRPC path, such as `/greeter_service.v1.Greeter/SayHello`."""
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
+    @property
+    def http_path(self) -> str:
+        """The path below the gateway's, such as `/greeterservice/sayhello`."""
+        return f"/{type(self.servicer).__name__.lower()}/{self.descriptor.name.lower()}"
+
+
+def method_table(services: Iterable[Any]) -> Sequence[RpcMethod]:
+    """Lists the RPCs of `services`, in the order of their `.proto` files.
+
+    Args:
+        services: Servicer classes (instantiated without arguments) or instances.
+
+    Raises:
+        ValueError: A service has no `__add_to_server__`, registers a service that its generated
+            modules do not describe, or answers an RPC or HTTP path that another one answers too.
+    """
+    table: list[RpcMethod] = []
+    for service in services:
+        servicer = service() if isinstance(service, type) else service
+        table += _methods_of(servicer)
+    _refuse_repeated((method.full_name for method in table), "RPC")
+    _refuse_repeated((method.http_path for method in table), "HTTP path")
+    return table
+
+
+def _methods_of(servicer: Any) -> list[RpcMethod]:
+    name = type(servicer).__name__
+    add_to_server = getattr(type(servicer), "__add_to_server__", None)
+    if not callable(add_to_server):
+        raise ValueError(
+            f"{name} must provide a '__add_to_server__' classmethod that calls "
+            f"add_{name}Servicer_to_server(instance, server)"
+        )
+    recorder = _HandlerRecorder()
+    add_to_server(servicer, recorder)
+    if not recorder.handlers:
+        raise ValueError(f"{name}.__add_to_server__ registered no RPC")
+    methods = []
+    for service_name, handlers in recorder.handlers.items():
+        try:
+            service = descriptor_pool.Default().FindServiceByName(service_name)
+        except KeyError:
+            raise ValueError(
+                f"{name} registers {service_name}, which no imported _pb2 module describes"
+            ) from None
+        methods += [
+            RpcMethod(servicer, handlers[method.name], method)
+            for method in service.methods
+            if method.name in handlers
+        ]
+    return methods
+
+
+def _refuse_repeated(names: Iterable[str], kind: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"the {kind} {name} is answered by two services of one gateway")
+        seen.add(name)
+
+
+class _HandlerRecorder:
+    """Stands in for a `grpc.aio.Server` while a service registers itself."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        self.handlers.setdefault(service_name, {}).update(method_handlers)
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[Any]) -> None:
+        """Generated code registers the same handlers by name too, which is all that is needed."""

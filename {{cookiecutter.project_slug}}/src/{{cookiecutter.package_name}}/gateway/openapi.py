@@ -1,0 +1,251 @@
+"""OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1.html) of the HTTP side of RPCs.
+
+Knows no framework: operations in, parts of a document out. `openapi_document` puts them into the
+document that the framework serves.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from .comments import summary_of
+from .json_example import field_example, message_example
+from .json_schema import MessageSchemas
+from .openapi_parameters import path_parameters, query_parameters
+from .status import HTTP_STATUS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from google.protobuf.descriptor import Descriptor, ServiceDescriptor
+
+    from .json_schema import JsonStyle, Schema
+    from .openapi_operation import Operation
+
+_DESCRIBABLE_METHODS = frozenset(
+    {"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}
+)
+_PLACEHOLDER = re.compile(r"\{([^}]*)\}")
+
+_ERROR_SCHEMA: Schema = {
+    "type": "object",
+    "description": "Why a call failed.",
+    "properties": {
+        "detail": {"type": "string", "description": "What went wrong, for people."},
+        "code": {"type": "integer", "description": "The number of the gRPC status code."},
+        "status": {
+            "type": "string",
+            "description": "The name of the gRPC status code.",
+            "enum": [code.name for code in HTTP_STATUS if code.value[0]],
+        },
+        "details": {
+            "type": "array",
+            "description": "The details of `google.rpc.Status`, each with its `@type`.",
+            "items": {
+                "type": "object",
+                "properties": {"@type": {"type": "string"}},
+                "required": ["@type"],
+            },
+        },
+    },
+    "required": ["detail", "code", "status", "details"],
+}
+_TIMEOUT_PARAMETER = {
+    "name": "grpc-timeout",
+    "in": "header",
+    "description": "The deadline: up to eight digits and a unit (`H` hours, `M` minutes, "
+    "`S` seconds, `m` milliseconds, `u` microseconds, `n` nanoseconds), such as `500m`.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,8}[HMSmun]$"},
+}
+
+
+def describe(
+    operations: Iterable[Operation], *, error_name: str = "Error", taken_ids: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Describe operations.
+
+    Args:
+        operations: The operations; of two with the same method and path the first counts.
+        error_name: The name of the component that is the error body.
+        taken_ids: Operation ids that the rest of the document uses.
+
+    Returns:
+        The members `paths`, `components` and `tags` of an OpenAPI object. References in them
+        expect the components under `#/components/`.
+    """
+    described = [
+        operation for operation in operations if operation.http_method in _DESCRIBABLE_METHODS
+    ]
+    comments: dict[str, str] = {}
+    for mapping in {id(operation.comments): operation.comments for operation in described}.values():
+        comments |= mapping
+    writers = _writers(described, comments, error_name)
+    paths: dict[str, dict[str, Any]] = {}
+    spellings: dict[str, str] = {}
+    tags: dict[str, dict[str, str]] = {}
+    ids = set(taken_ids)
+    for operation in described:
+        # Templates that differ in the names of their parameters alone are one path to OpenAPI.
+        path = spellings.setdefault(_PLACEHOLDER.sub("{}", operation.path), operation.path)
+        methods = paths.setdefault(path, {})
+        http_method = operation.http_method.lower()
+        if http_method not in methods:
+            methods[http_method] = writers[operation.style].operation(operation, path, ids)
+            service = operation.rpc.descriptor.containing_service
+            tags.setdefault(service.full_name, _tag(service, comments))
+    schemas: dict[str, Schema] = {error_name: _ERROR_SCHEMA}
+    for writer in writers.values():
+        schemas |= writer.schemas.components
+    error = {
+        "description": "The call failed.",
+        "content": {"application/json": {"schema": _reference("schemas", error_name)}},
+    }
+    return {
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "parameters": {"grpc-timeout": _TIMEOUT_PARAMETER},
+            "responses": {error_name: error},
+        },
+        "tags": list(tags.values()),
+    }
+
+
+def _writers(
+    operations: Sequence[Operation], comments: Mapping[str, str], error_name: str
+) -> dict[JsonStyle, _Writer]:
+    requests: dict[JsonStyle, list[Descriptor]] = {}
+    for operation in operations:
+        requests.setdefault(operation.style, []).append(operation.rpc.descriptor.input_type)
+    writers = {}
+    for number, (style, messages) in enumerate(requests.items(), 1):
+        # A message that two gateways write differently is two components.
+        suffix = f"-{number}" if number > 1 else ""
+        schemas = MessageSchemas(style, comments, messages, suffix)
+        writers[style] = _Writer(schemas, comments, error_name)
+    return writers
+
+
+def _tag(service: ServiceDescriptor, comments: Mapping[str, str]) -> dict[str, str]:
+    tag = {"name": service.full_name}
+    if comment := comments.get(service.full_name):
+        tag["description"] = comment
+    return tag
+
+
+def _reference(kind: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _media(schema: Schema) -> dict[str, Any]:
+    return {"schema": schema}
+
+
+class _Writer:
+    """Writes the operations whose messages have one style."""
+
+    def __init__(
+        self, schemas: MessageSchemas, comments: Mapping[str, str], error_name: str
+    ) -> None:
+        self.schemas = schemas
+        self._comments = comments
+        self._error_name = error_name
+
+    def operation(self, operation: Operation, path: str, ids: set[str]) -> dict[str, Any]:
+        """Write an operation object for `path`, and add its id to `ids`."""
+        method = operation.rpc.descriptor
+        service = method.containing_service
+        written: dict[str, Any] = {
+            "operationId": _unique(f"{service.name}_{method.name}", ids),
+            "tags": [service.full_name],
+        }
+        comment = self._comments.get(method.full_name, "")
+        if comment:
+            written["summary"] = summary_of(comment)
+        written["description"] = "\n\n".join(filter(None, (comment, _kind(operation))))
+        names = _PLACEHOLDER.findall(path)
+        written["parameters"] = [
+            *path_parameters(operation, names, self.schemas),
+            *query_parameters(operation, self.schemas),
+            _reference("parameters", "grpc-timeout"),
+        ]
+        if operation.body:
+            written["requestBody"] = {"content": dict(self._request_content(operation))}
+        written["responses"] = {
+            "200": {
+                "description": "The call succeeded.",
+                "content": dict(self._response_content(operation)),
+            },
+            "default": _reference("responses", self._error_name),
+        }
+        if (
+            operation.deprecated
+            or method.GetOptions().deprecated
+            or service.GetOptions().deprecated
+        ):
+            written["deprecated"] = True
+        if operation.security:
+            written["security"] = list(operation.security)
+        return written
+
+    def _request_content(self, operation: Operation) -> Iterator[tuple[str, Any]]:
+        method = operation.rpc.descriptor
+        field_name = operation.body.removeprefix("*")
+        message = self._body(method.input_type, field_name)
+        style = self.schemas.style
+        if field_name:
+            example = field_example(method.input_type.fields_by_name[field_name], style)
+        else:
+            example = message_example(method.input_type, style)
+        if method.client_streaming:
+            array = {"type": "array", "items": message}
+            yield "application/json", _media(array) | {"example": [example]}
+            yield "application/x-ndjson", _media(message)
+        else:
+            yield "application/json", _media(message) | {"example": example}
+
+    def _response_content(self, operation: Operation) -> Iterator[tuple[str, Any]]:
+        method = operation.rpc.descriptor
+        message = self._body(method.output_type, operation.response_body)
+        if method.server_streaming:
+            yield "application/x-ndjson", _media(self._line(message))
+            yield "text/event-stream", _media(message)
+            yield "application/json", _media({"type": "array", "items": message})
+        else:
+            yield "application/json", _media(message)
+
+    def _line(self, message: Schema) -> Schema:
+        error = _reference("schemas", self._error_name)
+        return {
+            "type": "object",
+            "description": "One line: a message, or the failure that ends the stream.",
+            "properties": {"result": message, "error": error},
+            "oneOf": [{"required": ["result"]}, {"required": ["error"]}],
+        }
+
+    def _body(self, message: Descriptor, field_name: str) -> Schema:
+        if field_name:
+            return self.schemas.field(message.fields_by_name[field_name])
+        return self.schemas.message(message)
+
+
+def _kind(operation: Operation) -> str:
+    method = operation.rpc.descriptor
+    streams = {
+        (False, False): "",
+        (False, True): ", a stream of responses",
+        (True, False): ", a stream of requests",
+        (True, True): ", a stream of requests and a stream of responses",
+    }
+    kind = streams[method.client_streaming, method.server_streaming]
+    return f"gRPC: `{operation.rpc.full_name}`{kind}."
+
+
+def _unique(wanted: str, taken: set[str]) -> str:
+    unique, number = wanted, 1
+    while unique in taken:
+        number += 1
+        unique = f"{wanted}_{number}"
+    taken.add(unique)
+    return unique

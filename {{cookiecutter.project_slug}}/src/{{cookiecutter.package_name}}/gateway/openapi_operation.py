@@ -1,0 +1,89 @@
+"""What an OpenAPI document says one HTTP method and path do: the operations of RPCs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .json_schema import CANONICAL_STYLE
+from .path_parameters import openapi_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .http_rule import HttpBinding
+    from .json_schema import JsonStyle
+    from .methods import RpcMethod
+    from .path_parameters import PathParameter
+
+BODILESS_METHODS = frozenset({"GET", "HEAD", "DELETE"})
+"""The HTTP methods whose message is in the query string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One HTTP method and path that an RPC answers.
+
+    Attributes:
+        rpc: The RPC.
+        http_method: The HTTP method, in capitals. One that OpenAPI has no name for is left out of
+            the document.
+        path: The path as OpenAPI spells it, below the base path of the registration.
+        parameters: The parameters of the path.
+        body: What the body holds, as in `google.api.http`: `*` for the whole message, the name of
+            a field, or nothing. Fields in neither the path nor the body are query parameters.
+        response_body: The name of the field that is the answer; empty for the whole message.
+        style: How messages are written.
+        comments: Comments by the full names of what they are about (see `comments.comments_of`).
+        deprecated: Whether the route is deprecated, whatever the `.proto` file says.
+        security: The security requirements, as OpenAPI writes them.
+    """
+
+    rpc: RpcMethod
+    http_method: str
+    path: str
+    parameters: tuple[PathParameter, ...] = ()
+    body: str = "*"
+    response_body: str = ""
+    style: JsonStyle = CANONICAL_STYLE
+    comments: Mapping[str, str] = field(default_factory=dict)
+    deprecated: bool = False
+    security: Sequence[dict[str, list[str]]] = ()
+
+
+def rpc_operations(
+    rpc: RpcMethod,
+    path: str,
+    http_methods: Iterable[str],
+    style: JsonStyle,
+    comments: Mapping[str, str],
+) -> list[Operation]:
+    """Return the operations of an RPC's plain route, one for each of the HTTP methods."""
+    return [
+        Operation(
+            rpc,
+            http_method,
+            path,
+            body="" if http_method in BODILESS_METHODS else "*",
+            style=style,
+            comments=comments,
+        )
+        for http_method in http_methods
+    ]
+
+
+def rest_operation(
+    rpc: RpcMethod, binding: HttpBinding, style: JsonStyle, comments: Mapping[str, str]
+) -> Operation:
+    """Return the operation of a `google.api.http` binding of an RPC."""
+    path, parameters = openapi_path(binding.template)
+    return Operation(
+        rpc,
+        binding.method,
+        path,
+        parameters,
+        body=binding.body,
+        response_body=binding.response_body,
+        style=style,
+        comments=comments,
+    )

@@ -1,0 +1,128 @@
+"""The HTTP response of a call: one JSON text, or a stream of them in the framing asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+import grpc
+
+from .context import HttpServicerContext
+from .metadata import Metadata, response_headers
+from .response_framing import Framing
+from .status import CallFailed, error_body
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Encoder = Callable[[bytes], bytes]
+"""Protobuf to JSON text."""
+
+_CONTENT_TYPE = b"content-type"
+_JSON = (_CONTENT_TYPE, b"application/json")
+
+
+class Response(Protocol):
+    """Sends what a call answers."""
+
+    async def message(self, wire: bytes, context: HttpServicerContext, /) -> None:
+        """Takes one response message, in protobuf."""
+
+    async def finish(self, context: HttpServicerContext) -> None:
+        """Completes the response of a call whose status is OK."""
+
+    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
+        """Completes the response of a call that failed, as far as that is still possible."""
+
+
+class UnaryResponse:
+    """A response of one message, sent when the call has ended and its status is known."""
+
+    def __init__(self, send: Send, encode: Encoder) -> None:
+        self._send = send
+        self._encode = encode
+        self._body: bytes | None = None
+
+    async def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
+        self._body = self._encode(wire)
+
+    async def finish(self, context: HttpServicerContext) -> None:
+        if self._body is None:
+            await self.fail(
+                CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message"), context
+            )
+            return
+        await send_response(self._send, 200, [_JSON, *_metadata_headers(context)], self._body)
+
+    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
+        await send_failure(self._send, failure, context)
+
+
+class StreamResponse:
+    """A response of many messages, each sent as it comes; `send` waits while the client is slow."""
+
+    def __init__(self, send: Send, encode: Encoder, framing: Framing) -> None:
+        self._send = send
+        self._encode = encode
+        self._framing = framing
+        self._started = False
+
+    async def message(self, wire: bytes, context: HttpServicerContext, /) -> None:
+        chunk = self._framing.message(self._encode(wire))
+        await self._start(context)
+        await self._body(chunk, more_body=True)
+
+    async def finish(self, context: HttpServicerContext) -> None:
+        await self._start(context)
+        await self._body(self._framing.end(), more_body=False)
+
+    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
+        if not self._started:
+            await send_failure(self._send, failure, context)
+            return
+        body = error_body(failure.code, failure.detail, context.trailing_metadata())
+        last = self._framing.error(body)
+        if last is not None:
+            await self._body(last, more_body=False)
+        # Else the framing has no room for an error. Returning with the response incomplete makes
+        # the server cut the connection, so that no client takes what it has for the whole.
+
+    async def _start(self, context: HttpServicerContext) -> None:
+        if self._started:
+            return
+        self._started = True
+        context.headers_sent()
+        headers = [
+            (_CONTENT_TYPE, self._framing.media_type),
+            (b"cache-control", b"no-cache"),
+            *response_headers(context.initial_metadata or ()),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _body(self, body: bytes, *, more_body: bool) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+
+async def send_failure(
+    send: Send, failure: CallFailed, context: HttpServicerContext | None = None
+) -> None:
+    """Sends an error response; `context` adds the metadata of a call that had begun."""
+    trailing: Metadata = context.trailing_metadata() if context else ()
+    headers = [_JSON, *failure.headers, *(_metadata_headers(context) if context else ())]
+    body = error_body(failure.code, failure.detail, trailing)
+    await send_response(send, failure.http_status, headers, body)
+
+
+async def send_response(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """Sends a complete response."""
+    headers.append((b"content-length", str(len(body)).encode("ascii")))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _metadata_headers(context: HttpServicerContext) -> list[tuple[bytes, bytes]]:
+    context.headers_sent()
+    return [
+        *response_headers(context.initial_metadata or ()),
+        *response_headers(context.trailing_metadata(), b"trailer-"),
+    ]

@@ -1,0 +1,111 @@
+"""gRPC status codes as HTTP statuses, and the one shape of an error that leaves over HTTP.
+
+The mapping is that of `google/rpc/code.proto`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+
+HTTP_STATUS: dict[grpc.StatusCode, int] = {
+    grpc.StatusCode.OK: 200,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DATA_LOSS: 500,
+}
+
+STATUS_OF_INT: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+UNEXPECTED = "Unexpected error"
+"""All that a caller learns of an exception that is not an RPC error; the log has the rest."""
+
+_RICH_STATUS = "grpc-status-details-bin"
+
+
+class CallFailed(Exception):  # noqa: N818 - an outcome of the call, not a fault of the program
+    """The call ends here, with this status.
+
+    Attributes:
+        code: The gRPC status code.
+        detail: One line for the caller.
+        http_status: The HTTP status, where it says more than `code` does (405, 406, 413, 415).
+        headers: Further response headers, such as `allow`.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        detail: str,
+        *,
+        http_status: int | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.http_status = http_status or HTTP_STATUS[code]
+        self.headers = headers
+
+
+def status_code(code: object) -> grpc.StatusCode:
+    """Reads a code as `grpc.aio` does: a `StatusCode` or its number; anything else is UNKNOWN."""
+    if isinstance(code, grpc.StatusCode):
+        return code
+    if isinstance(code, int):
+        return STATUS_OF_INT.get(code, grpc.StatusCode.UNKNOWN)
+    return grpc.StatusCode.UNKNOWN
+
+
+def error_body(
+    code: grpc.StatusCode, detail: str, trailing_metadata: Iterable[tuple[str, str | bytes]] = ()
+) -> bytes:
+    """Writes the JSON of an error; `details` are those of `grpc_status.rpc_status`, if any."""
+    number, _ = code.value
+    return json.dumps(
+        {
+            "detail": detail,
+            "code": number,
+            "status": code.name,
+            "details": _rich_details(trailing_metadata),
+        },
+        separators=(",", ":"),
+    ).encode()
+
+
+def _rich_details(trailing_metadata: Iterable[tuple[str, str | bytes]]) -> list[Any]:
+    for key, value in trailing_metadata:
+        if key == _RICH_STATUS and isinstance(value, bytes):
+            try:
+                status = status_pb2.Status.FromString(value)
+            except DecodeError:
+                return []
+            return [_any_to_json(detail) for detail in status.details]
+    return []
+
+
+def _any_to_json(detail: Any) -> Any:
+    try:
+        return json_format.MessageToDict(detail, always_print_fields_with_no_presence=True)
+    except (TypeError, ValueError, DecodeError):
+        # A message of a type that this process does not know, or that does not parse as one.
+        return {"@type": detail.type_url}

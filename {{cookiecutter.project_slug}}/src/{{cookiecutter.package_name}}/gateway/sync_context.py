@@ -1,0 +1,102 @@
+"""The context of a servicer method that is a plain `def`, which runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, NoReturn
+
+import grpc
+
+
+class SyncServicerContext(grpc.ServicerContext):
+    """Blocks its thread while the asynchronous context, on the event loop, does the work."""
+
+    def __init__(
+        self, context: grpc.aio.ServicerContext[Any, Any], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._context = context
+        self._loop = loop
+        self._callbacks: list[Callable[[], None]] = []
+        self._active = True
+
+    def terminate(self) -> None:
+        """Ends the RPC as the method sees it, and runs its callbacks."""
+        self._active = False
+        for callback in self._callbacks:
+            callback()
+
+    def write(self, message: Any) -> None:
+        """Sends one message of a streamed response; returns when there is room for the next."""
+        self._wait_for(self._context.write(message))
+
+    def is_active(self) -> bool:
+        return self._active
+
+    def time_remaining(self) -> float:
+        return self._context.time_remaining()
+
+    def cancel(self) -> bool:
+        raise grpc.aio.UsageError("a server ends its own call with abort()")
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        self._callbacks.append(callback)
+        return self._active
+
+    def invocation_metadata(self) -> Any:
+        return self._context.invocation_metadata()
+
+    def peer(self) -> str:
+        return self._context.peer()
+
+    def peer_identities(self) -> Iterable[bytes] | None:
+        return self._context.peer_identities()
+
+    def peer_identity_key(self) -> str | None:
+        return self._context.peer_identity_key()
+
+    def auth_context(self) -> Any:
+        return self._context.auth_context()
+
+    def set_compression(self, compression: grpc.Compression) -> None:
+        self._context.set_compression(compression)
+
+    def disable_next_message_compression(self) -> None:
+        self._context.disable_next_message_compression()
+
+    def send_initial_metadata(self, initial_metadata: Any) -> None:
+        self._wait_for(self._context.send_initial_metadata(initial_metadata))
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self._context.set_trailing_metadata(trailing_metadata)
+
+    def trailing_metadata(self) -> Any:
+        return self._context.trailing_metadata()
+
+    def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
+    ) -> NoReturn:
+        self._wait_for(self._context.abort(code, details, trailing_metadata))
+        raise AssertionError("abort() always raises")
+
+    def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        self._wait_for(self._context.abort_with_status(status))
+        raise AssertionError("abort_with_status() always raises")
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self._context.set_code(code)
+
+    def code(self) -> grpc.StatusCode:
+        return self._context.code()
+
+    def set_details(self, details: str) -> None:
+        self._context.set_details(details)
+
+    def details(self) -> Any:
+        return self._context.details()
+
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        if not self._active:
+            coroutine.close()
+            raise grpc.aio.UsageError("RPC already finished.")
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
