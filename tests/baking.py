@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,21 @@ def answer_prompts(
         capture_output=True,
         encoding="utf-8",
         timeout=300,
+    )
+
+
+def nox(project: Path, *sessions: str) -> subprocess.CompletedProcess[str]:
+    """Run sessions of a generated project, as its own README says."""
+    # Of the sessions that run these tests, nothing may reach the ones inside.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return subprocess.run(
+        [sys.executable, "-m", "nox", "-s", *sessions],
+        cwd=project,
+        env={**inherited, "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=900,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from baking import bake_in_a_process, copy_template
+from baking import bake, bake_in_a_process, copy_template, nox
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +21,14 @@ def generated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = bake_in_a_process(template, output)
     assert done.returncode == 0, done.stderr
     return output / "greeter-service"
+
+
+@pytest.fixture(scope="session")
+def tested(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A default project that has passed its own tests, with the environment they ran in."""
+    project = bake(template, tmp_path_factory.mktemp("tested"))
+    done = nox(project, "tests")
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    assert "warning" not in done.stdout.lower()
+    return project

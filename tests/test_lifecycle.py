@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from baking import STUBS, bake
+from baking import STUBS, bake, nox
 
 UNLIKE = {
     "compose-gitlab": {
@@ -29,26 +29,9 @@ UNLIKE = {
 }
 
 
-def nox(project: Path, *sessions: str) -> subprocess.CompletedProcess[str]:
-    """Run sessions of a generated project, as its own README says."""
-    # Of the sessions that run these tests, nothing may reach the ones inside.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    return subprocess.run(
-        [sys.executable, "-m", "nox", "-s", *sessions],
-        cwd=project,
-        env={**inherited, "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=900,
-    )
-
-
-def test_the_default_project_passes_its_own_tests(template: Path, tmp_path: Path) -> None:
-    done = nox(bake(template, tmp_path), "tests")
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
-    assert "warning" not in done.stdout.lower()
+def test_the_default_project_passes_its_own_tests(tested: Path) -> None:
+    # The fixture has run them; a stub that is there shows that they ran on the compiled protos.
+    assert (tested / "src" / "greeter_service" / "v1" / "greeter_pb2.py").is_file()
 
 
 @pytest.mark.full

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from typing import Any
@@ -31,7 +32,9 @@ _SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_BOOL: st.booleans(),
     FieldDescriptor.TYPE_STRING: _TEXTS,
     FieldDescriptor.TYPE_BYTES: st.binary(max_size=8),
-    FieldDescriptor.TYPE_DOUBLE: st.floats(),
+    FieldDescriptor.TYPE_DOUBLE: st.floats().map(
+        lambda value: math.nan if math.isnan(value) else value
+    ),
     FieldDescriptor.TYPE_FLOAT: _FLOATS,
     **dict.fromkeys(
         (

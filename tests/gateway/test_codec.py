@@ -497,6 +497,11 @@ def test_unknown_fields_and_names_are_ignored_on_demand_and_nothing_else_is() ->
     assert refusal(_decode_lenient, '{"int32Field":"x"}').startswith("int32Field: ")
     assert refusal(_decode_lenient, '{"nowhere":1,"nowhere":1}').startswith("malformed JSON")
     assert refusal(_decode_lenient, '{"x":1,"choiceString":"","choiceInt64":1}')
+    lenient = LENIENT.decoder(MoreKinds.DESCRIPTOR)
+    assert lenient(b'{"choiceColour":"NOWHERE","mapColour":{"1":"NOWHERE"}}') == b""
+    for key in ("x", "-1", "18446744073709551616"):
+        assert refusal(lenient, f'{{"mapColour":{{"{key}":"NOWHERE"}}}}').startswith("mapColour[")
+    assert refusal(lenient, '{"choiceColour":"NOWHERE","choiceBool":true}')
     assert refusal(_decode_lenient, '{"repeatedColour":"NOWHERE"}').startswith("repeatedColour: ")
 
 

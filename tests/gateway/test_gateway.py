@@ -14,10 +14,9 @@ from esmerald import Esmerald, Gateway, get
 from esmerald.contrib.grpc.gateway import GrpcGateway
 from esmerald.exceptions import ImproperlyConfigured
 from gateway import ServiceGateway
+from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
-
-from serving import EchoService, gateway_of, serving
 
 
 class LibraryService(pb_grpc.LibraryServicer):

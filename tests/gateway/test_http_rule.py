@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from gateway.codec import JsonCodec, JsonError
-from gateway.http_rule import HttpBinding, http_bindings
+from gateway.rest.http_rule import HttpBinding, http_bindings
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, text_format
 from google.protobuf.descriptor import MethodDescriptor

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from gateway.codec import JsonCodec
-from gateway.comments import comments_of, summary_of
-from gateway.http_rule import HttpBinding, http_bindings
-from gateway.json_schema import JsonStyle
 from gateway.methods import RpcMethod, method_table
-from gateway.openapi import describe
-from gateway.openapi_operation import Operation, rest_operation, rpc_operations
+from gateway.openapi.comments import comments_of, summary_of
+from gateway.openapi.description import describe
+from gateway.openapi.json_schema import JsonStyle
+from gateway.openapi.operation import Operation, rest_operation, rpc_operations
+from gateway.rest.http_rule import HttpBinding, http_bindings
 from google.api.http_pb2 import HttpRule
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage

@@ -14,11 +14,11 @@ from esmerald.contrib.grpc.register import register_grpc_http_routes
 from esmerald.openapi.datastructures import OpenAPIResponse
 from esmerald.routing.router import HTTPHandler
 from esmerald.security.http import HTTPBearer
-from gateway.comments import comments_of
-from gateway.json_schema import JsonStyle
 from gateway.methods import RpcMethod, method_table
-from gateway.openapi_document import install
-from gateway.openapi_operation import Operation, rpc_operations
+from gateway.openapi.comments import comments_of
+from gateway.openapi.document import install
+from gateway.openapi.json_schema import JsonStyle
+from gateway.openapi.operation import Operation, rpc_operations
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 from testing.v1 import testing_pb2, testing_pb2_grpc

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 from gateway.codec import JsonError
-from gateway.path_parameters import PathParameter, openapi_path
-from gateway.path_template import PathTemplate
+from gateway.openapi.path_parameters import PathParameter, openapi_path
+from gateway.rest.path_template import PathTemplate
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from gateway.codec import JsonError
-from gateway.query import MAX_DEPTH, QueryDecoder
+from gateway.rest.query import MAX_DEPTH, QueryDecoder
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from gateway.codec import JsonCodec, JsonError
-from gateway.http_rule import HttpBinding, http_bindings
-from gateway.rest_router import RestMatch, RestRouter
+from gateway.rest.http_rule import HttpBinding, http_bindings
+from gateway.rest.router import RestMatch, RestRouter
 from google.api import http_pb2
 from google.protobuf import text_format
 from hypothesis import given

@@ -217,6 +217,25 @@ async def test_each_message_is_sent_as_it_is_produced() -> None:
         assert "second" in await anext(lines)
 
 
+async def test_a_long_stream_leaves_room_for_other_calls() -> None:
+    other_answered = False
+
+    class Endless(EchoService):
+        async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+            while not other_answered:
+                yield pb.EchoResponse(text="x")
+
+    async with serving(gateway_of(Endless)) as served:
+
+        async def read_all() -> None:
+            await served.http.post("/grpc/endless/serverstream", json={})
+
+        reading = asyncio.create_task(read_all())
+        assert (await served.stub.Unary(pb.EchoRequest(text="other"))).text == "other"
+        other_answered = True
+        await reading
+
+
 async def test_a_stalled_reader_holds_up_the_handler() -> None:
     sent = 0
     stalled = asyncio.Event()

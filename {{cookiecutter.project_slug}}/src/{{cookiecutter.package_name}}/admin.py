@@ -1,15 +1,18 @@
-"""The HTTP paths for probes."""
+"""The HTTP paths for probes and for Prometheus."""
 
 from __future__ import annotations
 
-from esmerald import Gateway, JSONResponse, get
+from typing import Any
+
+from esmerald import Gateway, JSONResponse, Response, get
 from esmerald.exceptions import ServiceUnavailable
 
 from .health import HealthService
+from .interceptors.metrics import CONTENT_TYPE_LATEST, exposition
 
 
 def admin_routes(health: HealthService) -> list[Gateway]:
-    """Makes `/healthz` (the process is alive) and `/readyz` (it may be sent calls)."""
+    """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
 
     @get(include_in_schema=False)
     async def healthz() -> JSONResponse:
@@ -21,4 +24,12 @@ def admin_routes(health: HealthService) -> list[Gateway]:
             raise ServiceUnavailable("not serving")
         return JSONResponse({"status": "ok"})
 
-    return [Gateway("/healthz", handler=healthz), Gateway("/readyz", handler=readyz)]
+    @get(include_in_schema=False)
+    async def metrics() -> Response[Any]:
+        return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return [
+        Gateway("/healthz", handler=healthz),
+        Gateway("/readyz", handler=readyz),
+        Gateway("/metrics", handler=metrics),
+    ]

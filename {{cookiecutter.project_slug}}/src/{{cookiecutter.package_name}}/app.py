@@ -10,8 +10,10 @@ from esmerald.contrib.grpc.register import register_grpc_http_routes
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from .admin import admin_routes
+from .docs import docs_config, docs_routes
 from .gateway import ServiceGateway
 from .health import HealthService
+from .interceptors import documentation_middleware, interceptors
 from .lifespan import Lifespan
 from .logs import UnchangedLogging
 from .reflection import ReflectionService
@@ -47,6 +49,7 @@ def create_app(settings: Settings | None = None) -> Esmerald:
             health,
             *([ReflectionService([*SERVICES, HEALTH])] if settings.reflection else []),
         ],
+        interceptors=interceptors(settings),
         max_message_bytes=settings.max_message_bytes,
         default_timeout=settings.default_timeout_seconds,
         descriptor_set=files(__package__).joinpath("descriptors.binpb").read_bytes(),
@@ -57,10 +60,12 @@ def create_app(settings: Settings | None = None) -> Esmerald:
         title=about["Name"],
         version=about["Version"],
         description=about["Summary"],
-        routes=admin_routes(health),
+        routes=[*admin_routes(health), *docs_routes(about["Name"])],
+        middleware=documentation_middleware(settings),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
         enable_openapi=True,
+        openapi_config=docs_config(),
     )
     app.state.lifespan = lifespan
     register_grpc_http_routes(app, [gateway])

@@ -15,6 +15,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 from esmerald import Gateway, OpenAPIConfig, Request, Response, get
 from esmerald.exceptions import NotFound
@@ -53,7 +54,7 @@ def docs_routes(title: str) -> list[Gateway]:
     policy = _content_security_policy(page)
 
     @get(include_in_schema=False)
-    async def swagger() -> Response[bytes]:
+    async def swagger() -> Response[Any]:
         headers = {
             "cache-control": "no-cache",
             "content-security-policy": policy,
@@ -63,7 +64,7 @@ def docs_routes(title: str) -> list[Gateway]:
         return Response(page, media_type="text/html", headers=headers)
 
     @get(include_in_schema=False)
-    async def asset(request: Request, version: str, name: str) -> Response[bytes]:
+    async def asset(request: Request, version: str, name: str) -> Response[Any]:
         if version != _DISTRIBUTION.version or name not in _MEDIA_TYPES:
             raise NotFound()
         headers = {**_ASSET_HEADERS, "content-type": _MEDIA_TYPES[name]}

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import grpc
 from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health import aio
-from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2 import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    HealthListRequest,
+    HealthListResponse,
+)
 
-SERVING = HealthCheckResponse.SERVING
-NOT_SERVING = HealthCheckResponse.NOT_SERVING
+SERVER = ""
+"""What clients call the whole server when they ask for its health."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class HealthService(aio.HealthServicer):
+class HealthService(health_pb2_grpc.HealthServicer):
     """`grpc.health.v1.Health`: NOT_SERVING until the listeners are up, and while draining.
+
+    A servicer whose database is gone says so with `report`; the whole server is healthy when all
+    of its services are. All methods belong to the event loop's thread.
 
     Args:
         services: Full names of the services that clients may ask about, besides the whole server.
     """
 
     def __init__(self, services: Iterable[str]) -> None:
-        super().__init__()
-        self._services = ("", *services)
+        self._healthy = dict.fromkeys(services, True)
         self._serving = False
+        self._stopped = False
+        self._changed = asyncio.Event()
 
     @classmethod
     def __add_to_server__(cls, instance: Any, server: Any) -> None:
@@ -32,10 +44,77 @@ class HealthService(aio.HealthServicer):
     @property
     def serving(self) -> bool:
         """What `/readyz` answers."""
-        return self._serving
+        return self._serving and all(self._healthy.values())
 
-    async def set_serving(self, serving: bool) -> None:
-        """Tells all who ask from now on, and all who watch."""
-        self._serving = serving
-        for service in self._services:
-            await self.set(service, SERVING if serving else NOT_SERVING)
+    def report(self, service: str, *, healthy: bool) -> None:
+        """Tells whether one of the services can do its work.
+
+        Raises:
+            KeyError: It is none of the services.
+        """
+        if self._healthy[service] is not healthy:
+            self._healthy[service] = healthy
+            self._notify()
+
+    def start(self) -> None:
+        """The listeners are up."""
+        self._serving, self._stopped = True, False
+        self._notify()
+
+    def drain(self) -> None:
+        """Calls are still answered, but should go elsewhere from now on."""
+        self._serving = False
+        self._notify()
+
+    def stop(self) -> None:
+        """Ends the watches, which would last as long as their clients like."""
+        self._serving, self._stopped = False, True
+        self._notify()
+
+    async def Check(  # noqa: N802 - the RPC's name
+        self, request: HealthCheckRequest, context: Context
+    ) -> HealthCheckResponse:
+        """Answers at once; NOT_FOUND for a service that is not here."""
+        status = self._status(request.service)
+        if status == HealthCheckResponse.SERVICE_UNKNOWN:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return HealthCheckResponse(status=status)
+
+    async def List(  # noqa: N802 - the RPC's name
+        self,
+        request: HealthListRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> HealthListResponse:
+        """Answers for the server and every service."""
+        statuses = {
+            name: HealthCheckResponse(status=self._status(name)) for name in (SERVER, *self._healthy)
+        }
+        return HealthListResponse(statuses=statuses)
+
+    async def Watch(  # noqa: N802 - the RPC's name
+        self, request: HealthCheckRequest, context: Context
+    ) -> AsyncIterator[HealthCheckResponse]:
+        """Answers at once and after each change, until the server stops."""
+        told = None
+        while True:
+            changed = self._changed
+            status = self._status(request.service)
+            if status != told:
+                told = status
+                yield HealthCheckResponse(status=status)
+            if self._stopped:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+            await changed.wait()
+
+    def _status(self, service: str) -> HealthCheckResponse.ServingStatus:
+        if service == SERVER:
+            healthy = self.serving
+        elif service in self._healthy:
+            healthy = self._serving and self._healthy[service]
+        else:
+            return HealthCheckResponse.SERVICE_UNKNOWN
+        return HealthCheckResponse.SERVING if healthy else HealthCheckResponse.NOT_SERVING
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

@@ -1,84 +1,162 @@
-"""The HTTP server: uvicorn, under this service's own start, drain and stop."""
+"""The HTTP server: uvicorn's protocol, under this service's own start, drain and stop."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from email.utils import formatdate
 from socket import AF_INET, AF_INET6, create_server, socket
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .http_protocol import Connections, HttpProtocol, Limits
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_ACCEPT_QUEUE = 2048
+_SECONDS_TO_BREAK_OFF = 1.0
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """Adds the ASGI TLS extension to the scope, for `context.auth_context()`."""
-
-    _tls: dict[object, object] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-        if tls is not None:
-            certificate = tls.getpeercert(binary_form=True)
-            self._tls = {
-                "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
-                "peer_certificate": tls.getpeercert(),
-            }
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self._tls is not None:
-            self.scope["extensions"] = {"tls": self._tls}
-
-
-class HttpServer(uvicorn.Server):
-    """A uvicorn server whose owner handles the signals and the lifespan.
+class HttpServer:
+    """Serves an ASGI application on one listener.
 
     Args:
-        app: The ASGI application.
+        app: The ASGI application; its lifespan is the caller's business.
+        settings: The limits for clients.
         context: For TLS; None serves plain HTTP.
-        shutdown_grace_seconds: How long calls in flight may take to finish when it stops.
     """
 
-    def __init__(
-        self, app: Any, context: ssl.SSLContext | None, shutdown_grace_seconds: float
-    ) -> None:
-        config = uvicorn.Config(
+    def __init__(self, app: Any, settings: Settings, context: ssl.SSLContext | None = None) -> None:
+        self._config = uvicorn.Config(
             app,
             http=HttpProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
-            server_header=False,
             proxy_headers=False,
-            # Declared as int; asyncio, which it goes to, takes any number.
-            timeout_graceful_shutdown=cast(int, shutdown_grace_seconds),
+            timeout_keep_alive=int(settings.http_keepalive_seconds),
         )
-        config.load()
-        config.ssl = context
-        super().__init__(config)
+        self._config.load()
+        self._connections = Connections(
+            Limits(
+                read_timeout=settings.read_timeout_seconds,
+                max_header_bytes=settings.max_header_bytes,
+                max_age=settings.max_connection_age_seconds or float("inf"),
+            )
+        )
+        self._tls: dict[str, Any] = {}
+        if context is not None:
+            self._tls = {"ssl": context, "ssl_handshake_timeout": settings.read_timeout_seconds}
+        self._listener: socket | None = None
+        self._server: asyncio.Server | None = None
+        self._clock: asyncio.TimerHandle | None = None
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals alone."""
-        yield
+    async def start(self, listener: socket) -> None:
+        """Accepts connections from `listener`, which it closes when it stops."""
+        listener.setblocking(False)
+        self._listener = listener
+        self._tick()
+        # The event loop closes the socket it is given; what waits in the queue of another is
+        # still to be had then.
+        self._server = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=listener.dup(), backlog=_ACCEPT_QUEUE, **self._tls
+        )
+
+    def drain(self) -> None:
+        """Goes on serving, but asks clients to connect anew for their next request."""
+        self._connections.draining = True
+
+    async def stop(self, grace: float, *, shared: bool = False) -> None:
+        """Accepts nothing more and waits for the calls in flight; it may be called again.
+
+        Args:
+            grace: Seconds after which they are cancelled.
+            shared: Another process goes on accepting from the same socket.
+        """
+        await self._stop_accepting(shared=shared)
+        self._connections.draining = self._connections.stopping = True
+        for connection in self._open():
+            connection.finish()
+        try:
+            async with asyncio.timeout(grace):
+                await self._wait_for_end()
+        except TimeoutError:
+            await self._break_off()
+        if self._clock is not None:
+            self._clock.cancel()
+
+    def _protocol(self) -> HttpProtocol:
+        return HttpProtocol(self._config, self._connections, asyncio.get_running_loop())
+
+    async def _stop_accepting(self, *, shared: bool) -> None:
+        if self._server is None or self._listener is None:
+            return
+        self._server.close()
+        self._server = None
+        with self._listener as listener:
+            # These clients take their connections for established.
+            for _ in range(0 if shared else _ACCEPT_QUEUE):
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    break
+                connection.setblocking(False)
+                asyncio.get_running_loop().create_task(self._serve(connection))
+            await asyncio.sleep(0)
+
+    async def _serve(self, connection: socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(self._protocol, connection, **self._tls)
+        except OSError as error:
+            logger.debug("a client went away during its handshake: %s", error)
+
+    async def _wait_for_end(self) -> None:
+        connections = self._connections
+        while connections.connections or connections.tasks or connections.unmade:
+            await asyncio.sleep(0.02)
+
+    async def _break_off(self) -> None:
+        tasks = list(self._connections.tasks)
+        if tasks:
+            logger.warning("cancelling the HTTP calls that are still in flight: %d", len(tasks))
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_SECONDS_TO_BREAK_OFF)
+        for connection in self._open():
+            connection.transport.close()
+        try:
+            async with asyncio.timeout(_SECONDS_TO_BREAK_OFF):
+                while self._connections.connections:
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            for connection in self._open():
+                connection.transport.abort()
+
+    def _open(self) -> list[HttpProtocol]:
+        return [one for one in self._connections.connections if isinstance(one, HttpProtocol)]
+
+    def _tick(self) -> None:
+        date = formatdate(usegmt=True).encode()
+        self._connections.default_headers = [(b"date", date)]
+        self._clock = asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
-def listen(host: str, port: int) -> socket:
-    """Binds the HTTP listener.
+def listen(host: str, port: int, protocol: str = "HTTP") -> socket:
+    """Binds a listener; a port on which anyone else listens is taken.
 
     Raises:
         OSError: The port is taken, or the address cannot be bound; the text says which.
     """
     try:
         return create_server(
-            (host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=2048
+            (host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=_ACCEPT_QUEUE
         )
     except OSError as error:
         raise OSError(
-            error.errno, f"cannot listen for HTTP on {host} port {port}: {error.strerror}"
+            error.errno, f"cannot listen for {protocol} on {host} port {port}: {error.strerror}"
         ) from None

@@ -70,7 +70,9 @@ class JsonCodec:
 
         def decode(text: bytes) -> bytes:
             try:
-                tree = from_json(text, allow_inf_nan=False, catch_duplicate_keys=True)
+                tree = from_json(
+                    text, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys"
+                )
                 wire = parse(text, registry=registry).to_binary()
                 if check is not None:
                     check(tree)

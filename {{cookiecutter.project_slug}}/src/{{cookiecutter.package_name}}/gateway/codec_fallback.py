@@ -64,7 +64,9 @@ class CarefulDecoder:
 
     def __call__(self, text: bytes) -> bytes:
         try:
-            tree = from_json(text, allow_inf_nan=False, catch_duplicate_keys=True)
+            tree = from_json(
+                text, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys"
+            )
         except ValueError as error:
             if not text.strip(_WHITE_SPACE):
                 return b""

@@ -12,6 +12,7 @@ import struct
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from protobuf import message_from_json_value
 
 from .codec_schema import ANY, SPECIAL, Schema, fields_by_key, map_entry
 
@@ -46,7 +47,7 @@ class Rewriting:
         return {
             key: self._field(fields[key], inner) if key in fields else inner
             for key, inner in value.items()
-            if not self._is_ignored_field(fields.get(key), inner)
+            if not self._is_ignored_field(fields.get(key), inner, value)
             or (key.startswith("[") and descriptor.is_extendable)
         }
 
@@ -66,7 +67,7 @@ class Rewriting:
             return {
                 key: self._element(entry.value, inner)
                 for key, inner in value.items()
-                if not self._is_ignored_name(entry.value, inner)
+                if not (self._is_ignored_name(entry.value, inner) and self._is_key(field, key))
             }
         if field.is_repeated and isinstance(value, list):
             return [
@@ -81,10 +82,33 @@ class Rewriting:
             return self.message(field.message_type, value)
         return _fit(value) if field.type == FieldDescriptor.TYPE_FLOAT else value
 
-    def _is_ignored_field(self, field: FieldDescriptor | None, value: Any) -> bool:
+    def _is_ignored_field(
+        self, field: FieldDescriptor | None, value: Any, message: dict[str, Any]
+    ) -> bool:
         if field is None:
             return self._ignore_unknown_fields
-        return not field.is_repeated and self._is_ignored_name(field, value)
+        if field.is_repeated or not self._is_ignored_name(field, value):
+            return False
+        # Beside another member of its oneof, even an unknown name is one member too many.
+        oneof = field.containing_oneof
+        return oneof is None or not any(
+            message.get(key) is not None
+            for member in oneof.fields
+            if member.number != field.number
+            for key in (member.json_name, member.name)
+        )
+
+    def _is_key(self, field: FieldDescriptor, key: str) -> bool:
+        """Answers whether a map of enums takes a key: an ignored value does not excuse its key."""
+        entry = map_entry(field)
+        if entry is None or entry.value.enum_type is None:
+            return False
+        tree = {field.name: {key: entry.value.enum_type.values[0].number}}
+        try:
+            message_from_json_value(self._schema.message_type(field.containing_type), tree)
+        except (ValueError, TypeError, OverflowError):
+            return False
+        return True
 
     def _is_ignored_name(self, field: FieldDescriptor, value: Any) -> bool:
         enum = field.enum_type

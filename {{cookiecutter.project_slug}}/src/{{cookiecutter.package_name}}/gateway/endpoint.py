@@ -167,7 +167,7 @@ class Endpoint:
         except Exception as error:
             if error is not context.aborted:
                 return failure_of(error, self.rpc.full_name, context.status())
-        if context.expired:
+        if context.expired or context.time_remaining() == 0:
             return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if context.status() is grpc.StatusCode.OK:
             return None
@@ -193,7 +193,7 @@ class Endpoint:
         if handler.request_streaming:
             request: Any = _iterate(context)
         else:
-            request = deserialize(await messages.next() or b"")
+            request = deserialize(await _only_message(messages, handler))
         run = self._behaviour if handler is self.rpc.handler else behaviour(handler)
         result = await run(request, context)
         if (
@@ -212,6 +212,17 @@ class Endpoint:
             return self._handlers.get(details.method)
         continuation: Callable[..., Any] = functools.partial(self._continue, index + 1)
         return await self._interceptors[index].intercept_service(continuation, details)
+
+
+async def _only_message(messages: RequestMessages, handler: Handler) -> bytes:
+    try:
+        return await messages.next() or b""
+    except CallFailed:
+        # A handler that deserializes nothing does not care: it is an interceptor's own, such as
+        # one that rejects the call, which must not depend on what the caller sent.
+        if handler.request_deserializer is None:
+            return b""
+        raise
 
 
 async def _iterate(context: HttpServicerContext) -> AsyncIterator[Any]:

@@ -1,14 +1,19 @@
-"""What a caller learns of an exception, whichever protocol it called by."""
+"""How a call ends: what its caller learns of an exception, whichever protocol it called by."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from typing import Any
 
 import grpc
 
 from .status import UNEXPECTED, CallFailed, status_code
 
 logger = logging.getLogger(__name__)
+
+_CLOCK_SKEW = 0.01
+"""Seconds by which a caller that gives up at its deadline may be ahead of the server."""
 
 
 def failure_of(error: Exception, rpc: str, code: grpc.StatusCode) -> CallFailed:
@@ -22,11 +27,43 @@ def failure_of(error: Exception, rpc: str, code: grpc.StatusCode) -> CallFailed:
         rpc: The full name of the RPC, for the log.
         code: The code that the servicer had set before; it wins over UNKNOWN, as in `grpc.aio`.
     """
+    failure = _rpc_failure(error)
+    if failure is not None:
+        return failure
+    logger.error("Unexpected %s raised by %s", type(error).__name__, rpc, exc_info=error)
+    return CallFailed(_unexpected(code), UNEXPECTED)
+
+
+def final_code(
+    error: BaseException | None, context: grpc.aio.ServicerContext[Any, Any]
+) -> grpc.StatusCode:
+    """Tells an interceptor the status code that its call will end with.
+
+    Args:
+        error: What the handler raised; None after it returned.
+        context: The context of the call.
+    """
+    code = status_code(context.code() or 0)
+    if error is None or isinstance(error, grpc.aio.AbortError):
+        return code
+    if isinstance(error, asyncio.CancelledError):
+        remaining: float | None = context.time_remaining()
+        if remaining is not None and remaining < _CLOCK_SKEW:
+            return grpc.StatusCode.DEADLINE_EXCEEDED
+        return grpc.StatusCode.CANCELLED
+    failure = _rpc_failure(error)
+    return _unexpected(code) if failure is None else failure.code
+
+
+def _rpc_failure(error: BaseException) -> CallFailed | None:
     if isinstance(error, CallFailed):
         return error
     if isinstance(error, grpc.RpcError) and callable(getattr(error, "code", None)):
         upstream = status_code(error.code())
         if upstream is not grpc.StatusCode.OK:
             return CallFailed(upstream, error.details() or "")
-    logger.error("Unexpected %s raised by %s", type(error).__name__, rpc, exc_info=error)
-    return CallFailed(grpc.StatusCode.UNKNOWN if code is grpc.StatusCode.OK else code, UNEXPECTED)
+    return None
+
+
+def _unexpected(code: grpc.StatusCode) -> grpc.StatusCode:
+    return grpc.StatusCode.UNKNOWN if code is grpc.StatusCode.OK else code

@@ -15,17 +15,17 @@ from esmerald.routing.router import HTTPHandler
 from lilya._internal._path import clean_path
 
 from .codec import JsonCodec
-from .comments import comments_of
 from .endpoint import Endpoint
 from .handler import RpcHandler
-from .http_rule import http_bindings
-from .json_schema import JsonStyle
 from .methods import method_table
 from .native import NativeGuard
-from .openapi_document import install
-from .openapi_operation import rest_operation, rpc_operations
-from .query import QueryDecoder
-from .rest_routes import RestRoute, RestRoutes
+from .openapi.comments import comments_of
+from .openapi.document import install
+from .openapi.json_schema import JsonStyle
+from .openapi.operation import rest_operation, rpc_operations
+from .rest.http_rule import http_bindings
+from .rest.query import QueryDecoder
+from .rest.routes import RestRoute, RestRoutes
 
 _WITHOUT_LIMIT = 10 * 365 * 24 * 3600.0
 

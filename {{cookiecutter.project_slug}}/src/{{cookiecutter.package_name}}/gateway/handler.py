@@ -9,7 +9,7 @@ import grpc
 from esmerald.routing.router import HTTPHandler
 
 from .lifetime import Receive
-from .openapi_operation import Operation
+from .openapi.operation import Operation
 from .response import Send, send_failure
 from .status import CallFailed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ Encoder = Callable[[bytes], bytes]
 
 _CONTENT_TYPE = b"content-type"
 _JSON = (_CONTENT_TYPE, b"application/json")
+_MESSAGES_BEFORE_OTHERS = 32
 
 
 class Response(Protocol):
@@ -64,11 +66,17 @@ class StreamResponse:
         self._encode = encode
         self._framing = framing
         self._started = False
+        self._sent = 0
 
     async def message(self, wire: bytes, context: HttpServicerContext, /) -> None:
         chunk = self._framing.message(self._encode(wire))
         await self._start(context)
         await self._body(chunk, more_body=True)
+        self._sent += 1
+        if self._sent % _MESSAGES_BEFORE_OTHERS == 0:
+            # While the socket takes all that it is given, `send` never waits, and without this
+            # a long stream to a fast reader would keep every other call from running.
+            await asyncio.sleep(0)
 
     async def finish(self, context: HttpServicerContext) -> None:
         await self._start(context)

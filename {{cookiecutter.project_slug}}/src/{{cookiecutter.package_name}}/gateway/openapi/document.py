@@ -19,8 +19,8 @@ from esmerald.openapi.openapi import get_openapi_security_schemes, should_includ
 from esmerald.routing.router import Include
 from lilya._internal._path import clean_path
 
-from .openapi import describe
-from .openapi_operation import Operation
+from .description import describe
+from .operation import Operation
 from .path_parameters import PathParameter
 
 _CONVERTER = re.compile(r"\{(\w+)(:[^}]*)?\}")

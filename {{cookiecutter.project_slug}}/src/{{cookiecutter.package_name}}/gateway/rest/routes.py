@@ -14,13 +14,13 @@ import grpc
 from lilya.enums import Match
 from lilya.routing import BasePath, NoMatchFound
 
-from .codec import JsonError
-from .endpoint import Endpoint
-from .handler import method_not_allowed
+from ..codec import JsonError
+from ..endpoint import Endpoint
+from ..handler import method_not_allowed
+from ..response import send_failure
+from ..status import CallFailed
 from .http_rule import HttpBinding
-from .response import send_failure
-from .rest_router import RestMatch, RestRouter
-from .status import CallFailed
+from .router import RestMatch, RestRouter
 
 _FOUND = "gateway.rest"
 
@@ -86,7 +86,9 @@ class RestRoutes(BasePath):
             return Match.PARTIAL, {_FOUND: method_not_allowed(allow)}
         return Match.FULL, {_FOUND: found}
 
-    async def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> None:
+    async def handle_dispatch(  # type: ignore[override]  # a coroutine function, in Lilya too
+        self, scope: Any, receive: Any, send: Any
+    ) -> None:
         """Answers a request that `search` has matched."""
         found: RestMatch[Endpoint] | CallFailed = scope[_FOUND]
         if isinstance(found, CallFailed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .query import QueryDecoder
+from ..rest.query import QueryDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
     from .json_schema import MessageSchemas
-    from .openapi_operation import Operation
+    from .operation import Operation
     from .path_parameters import PathParameter
 
 

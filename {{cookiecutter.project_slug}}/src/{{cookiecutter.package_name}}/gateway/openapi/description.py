@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..status import HTTP_STATUS
 from .comments import summary_of
 from .json_example import field_example, message_example
 from .json_schema import MessageSchemas
-from .openapi_parameters import path_parameters, query_parameters
-from .status import HTTP_STATUS
+from .parameters import path_parameters, query_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 
     from .json_schema import JsonStyle, Schema
-    from .openapi_operation import Operation
+    from .operation import Operation
 
 _DESCRIBABLE_METHODS = frozenset(
     {"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}

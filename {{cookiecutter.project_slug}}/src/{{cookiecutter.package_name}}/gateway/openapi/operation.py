@@ -11,9 +11,9 @@ from .path_parameters import openapi_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from .http_rule import HttpBinding
+    from ..methods import RpcMethod
+    from ..rest.http_rule import HttpBinding
     from .json_schema import JsonStyle
-    from .methods import RpcMethod
     from .path_parameters import PathParameter
 
 BODILESS_METHODS = frozenset({"GET", "HEAD", "DELETE"})

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from .codec import JsonError
+from ..codec import JsonError
 from .percent import percent_decode, quoted
 
 if TYPE_CHECKING:

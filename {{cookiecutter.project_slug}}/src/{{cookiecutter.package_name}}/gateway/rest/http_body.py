@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
 
-from .codec import JsonError
+from ..codec import JsonError
 from .percent import quoted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-    from .codec import JsonCodec
+    from ..codec import JsonCodec
 
     Convert = Callable[[bytes], bytes]
 

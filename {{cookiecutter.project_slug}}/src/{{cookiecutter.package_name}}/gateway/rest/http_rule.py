@@ -16,7 +16,7 @@ from google.api import annotations_pb2
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from .codec import JsonError
+from ..codec import JsonError
 from .field_text import text_parser
 from .http_body import body_decoder, body_encoder
 from .path_template import PathTemplate
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, MethodDescriptor
     from google.protobuf.message import Message
 
-    from .codec import JsonCodec
+    from ..codec import JsonCodec
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})

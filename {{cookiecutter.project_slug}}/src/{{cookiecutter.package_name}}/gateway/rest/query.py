@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message_factory import GetMessageClass
 
-from .codec import JsonError
+from ..codec import JsonError
 from .field_text import text_parser
 from .percent import percent_decode, quoted
 

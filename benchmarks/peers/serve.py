@@ -1,0 +1,21 @@
+"""Serves an ASGI application as all peers are served: uvicorn, uvloop, httptools, no access log."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import uvicorn
+
+
+def serve(app: Any) -> None:
+    """Serves on the loopback port that the first argument of the command names."""
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+    )

@@ -1,0 +1,165 @@
+"""`grpc.aio` server interceptors, our own and unmodified third-party ones, on both protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from grpc_interceptor.server import AsyncServerInterceptor
+from opentelemetry.instrumentation.grpc import aio_server_interceptor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from serving import EchoService, Served, gateway_of, serving
+from testing.v1 import testing_pb2 as pb
+
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
+
+
+async def call_both(served: Served) -> None:
+    await served.stub.Unary(pb.EchoRequest(text="x"), metadata=[("x-who", "me")])
+    response = await served.http.post(
+        "/grpc/echoservice/unary", json={"text": "x"}, headers={"x-who": "me"}
+    )
+    assert response.status_code == 200
+
+
+class Recording(grpc.aio.ServerInterceptor):
+    def __init__(self, name: str, calls: list[str]) -> None:
+        self.name, self.calls = name, calls
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        metadata: Any = handler_call_details.invocation_metadata
+        self.calls.append(f"{self.name} {handler_call_details.method} {dict(metadata)['x-who']}")
+        return await continuation(handler_call_details)
+
+
+async def test_each_runs_once_per_call_in_order() -> None:
+    calls: list[str] = []
+    interceptors = [Recording("first", calls), Recording("second", calls)]
+    async with serving(gateway_of(EchoService, interceptors=interceptors)) as served:
+        await call_both(served)
+    assert calls == ["first /testing.v1.Echo/Unary me", "second /testing.v1.Echo/Unary me"] * 2
+
+
+class Rejecting(grpc.aio.ServerInterceptor):
+    """Replaces every handler, of whatever kind, with one that aborts."""
+
+    async def intercept_service(self, continuation: Continuation, details: Any) -> Any:
+        async def reject(_request: Any, context: Any) -> Any:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who are you?")
+
+        run: Any = reject
+        return grpc.unary_unary_rpc_method_handler(run)
+
+
+@pytest.mark.parametrize("rpc", ["unary", "serverstream", "clientstream", "bidi"])
+async def test_one_may_reject_every_kind_of_call(rpc: str) -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Rejecting()])) as served:
+        response = await served.http.post(f"/grpc/echoservice/{rpc}", content=b"not even JSON")
+        assert (response.status_code, response.json()["detail"]) == (401, "who are you?")
+
+
+async def test_one_may_reject_native_calls() -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Rejecting()])) as served:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await served.stub.Unary(pb.EchoRequest())
+        assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+class Failing(grpc.aio.ServerInterceptor):
+    async def intercept_service(self, continuation: Continuation, details: Any) -> Any:
+        raise KeyError("secret")
+
+
+@pytest.mark.parametrize("rpc", ["Unary", "Bidi"])
+async def test_one_that_raises_tells_the_caller_nothing(rpc: str) -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Failing()])) as served:
+        response = await served.http.post(f"/grpc/echoservice/{rpc.lower()}", content=b"{}")
+        assert (response.status_code, response.json()["detail"]) == (500, "Unexpected error")
+        request = iter([pb.EchoRequest()]) if rpc == "Bidi" else pb.EchoRequest()
+        call = getattr(served.stub, rpc)(request)
+        assert await call.code() is grpc.StatusCode.UNKNOWN
+        assert await call.details() == "Unexpected error"
+
+
+class Hiding(grpc.aio.ServerInterceptor):
+    async def intercept_service(self, continuation: Continuation, details: Any) -> Any:
+        return None
+
+
+async def test_one_may_hide_a_method() -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Hiding()])) as served:
+        response = await served.http.post("/grpc/echoservice/unary", json={})
+        assert (response.status_code, response.json()["detail"]) == (501, "Method not found!")
+        call = served.stub.Unary(pb.EchoRequest())
+        assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+class Shouting(grpc.aio.ServerInterceptor):
+    """Wraps a stream: changes each message on its way out."""
+
+    async def intercept_service(self, continuation: Continuation, details: Any) -> Any:
+        handler = await continuation(details)
+        if not handler.response_streaming:
+            return handler
+
+        async def shout(request: Any, context: Any) -> Any:
+            async for response in handler.unary_stream(request, context):
+                yield pb.EchoResponse(text=response.text.upper())
+
+        run: Any = shout
+        return grpc.unary_stream_rpc_method_handler(
+            run, handler.request_deserializer, handler.response_serializer
+        )
+
+
+async def test_one_may_wrap_a_stream() -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Shouting()])) as served:
+        request = {"text": "psst", "count": 1}
+        response = await served.http.post(
+            "/grpc/echoservice/serverstream",
+            json=request,
+            headers={"accept": "application/json"},
+        )
+        assert response.json()[0]["text"] == "PSST"
+        native = served.stub.ServerStream(pb.EchoRequest(text="psst", count=1))
+        assert [message.text async for message in native] == ["PSST"]
+
+
+async def test_grpc_interceptor_runs_unchanged() -> None:
+    class Counting(AsyncServerInterceptor):
+        methods: list[str] = []
+
+        async def intercept(
+            self, method: Any, request_or_iterator: Any, context: Any, method_name: str
+        ) -> Any:
+            self.methods.append(method_name)
+            response = method(request_or_iterator, context)
+            return await response if hasattr(response, "__await__") else response
+
+    async with serving(gateway_of(EchoService, interceptors=[Counting()])) as served:
+        await call_both(served)
+        stream = await served.http.post("/grpc/echoservice/bidi", json=[{"text": "a"}])
+        assert "a" in stream.text
+    assert Counting.methods == ["/testing.v1.Echo/Unary"] * 2 + ["/testing.v1.Echo/Bidi"]
+
+
+async def test_the_interceptor_of_opentelemetry_runs_unchanged() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    interceptor = aio_server_interceptor(tracer_provider=provider)
+    async with serving(gateway_of(EchoService, interceptors=[interceptor])) as served:
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        await served.stub.Unary(pb.EchoRequest(), metadata=[("traceparent", parent)])
+        await served.http.post(
+            "/grpc/echoservice/unary", json={}, headers={"traceparent": parent}
+        )
+    spans = exporter.get_finished_spans()
+    assert [span.name for span in spans] == ["/testing.v1.Echo/Unary"] * 2
+    assert {f"{span.context.trace_id:032x}" for span in spans} == {parent.split("-")[1]}

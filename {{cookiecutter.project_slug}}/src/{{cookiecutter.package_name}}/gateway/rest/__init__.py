@@ -1,0 +1,1 @@
+"""`google.api.http`: RPCs at paths and query parameters of their own."""
