@@ -16,7 +16,9 @@ PORTS = {"GREETER_SERVICE_HTTP_PORT": "0", "GREETER_SERVICE_GRPC_PORT": "0"}
 
 def transcripts(readme: Path) -> Iterator[tuple[str, str]]:
     """Yield each command of the `console` blocks and what is printed below it."""
-    for block in re.findall(r"^```console\n(.*?)^```", readme.read_text(), re.DOTALL | re.MULTILINE):
+    for block in re.findall(
+        r"^```console\n(.*?)^```", readme.read_text(), re.DOTALL | re.MULTILINE
+    ):
         for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = step.partition("\n")
             yield command, output

@@ -112,10 +112,10 @@ async def http_server(app: Any) -> AsyncIterator[int]:
     )
     server = uvicorn.Server(config)
     # The signals belong to the test runner.
-    server.capture_signals = _no_signals  # type: ignore[method-assign]
+    server.capture_signals = _no_signals
     task = asyncio.create_task(server.serve())
     try:
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells by nothing else
             await asyncio.sleep(0)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:

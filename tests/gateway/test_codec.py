@@ -299,6 +299,7 @@ def test_null_members_do_not_count_among_those_of_a_oneof() -> None:
 
 def test_of_the_two_names_of_a_field_the_last_value_is_kept() -> None:
     assert decoded('{"stringField":"a","string_field":"b"}').string_field == "b"
+    assert decoded('{"optionalInt32":1,"optional_int32":2}').optional_int32 == 2
 
 
 @pytest.mark.parametrize(
@@ -502,6 +503,7 @@ def test_unknown_fields_and_names_are_ignored_on_demand_and_nothing_else_is() ->
     for key in ("x", "-1", "18446744073709551616"):
         assert refusal(lenient, f'{{"mapColour":{{"{key}":"NOWHERE"}}}}').startswith("mapColour[")
     assert refusal(lenient, '{"choiceColour":"NOWHERE","choiceBool":true}')
+    assert refusal(lenient, '{"choiceColour":"NOWHERE","choice_colour":1}')
     assert refusal(_decode_lenient, '{"repeatedColour":"NOWHERE"}').startswith("repeatedColour: ")
 
 

@@ -249,9 +249,13 @@ class TestCodecAndJsonFormatAgree:
             # Null values: null is a value of NullValue, and unsets a repeated Value.
             # Well-Known Types: null is a value of wrappers.
             # Out of range numeric values: the largest float is in range as it is printed.
+            # Duplicate values: both names of one field may stand there, `optional` or not.
             nulls = r"(Int32Value|repeated_?null|repeated_?value).*null"
-            assert re.search(nulls + r"|3\.4028235e\+38", text, re.IGNORECASE) or (
-                unknown and any(value in text for value in NUMBERS_IN_QUOTES)
+            names = r"(optional[A-Z].*optional_)|(optional_.*optional[A-Z])"
+            assert (
+                re.search(names, text)
+                or (re.search(nulls + r"|3\.4028235e\+38", text, re.IGNORECASE))
+                or (unknown and any(value in text for value in NUMBERS_IN_QUOTES))
             )
         elif not same_message(ours, theirs):
             # JSON's -0 is a number like any other; Python reads it as the integer 0.

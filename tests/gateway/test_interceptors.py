@@ -132,13 +132,13 @@ async def test_one_may_wrap_a_stream() -> None:
 
 
 async def test_grpc_interceptor_runs_unchanged() -> None:
-    class Counting(AsyncServerInterceptor):
-        methods: list[str] = []
+    methods: list[str] = []
 
+    class Counting(AsyncServerInterceptor):
         async def intercept(
             self, method: Any, request_or_iterator: Any, context: Any, method_name: str
         ) -> Any:
-            self.methods.append(method_name)
+            methods.append(method_name)
             response = method(request_or_iterator, context)
             return await response if hasattr(response, "__await__") else response
 
@@ -146,7 +146,7 @@ async def test_grpc_interceptor_runs_unchanged() -> None:
         await call_both(served)
         stream = await served.http.post("/grpc/echoservice/bidi", json=[{"text": "a"}])
         assert "a" in stream.text
-    assert Counting.methods == ["/testing.v1.Echo/Unary"] * 2 + ["/testing.v1.Echo/Bidi"]
+    assert methods == ["/testing.v1.Echo/Unary"] * 2 + ["/testing.v1.Echo/Bidi"]
 
 
 async def test_the_interceptor_of_opentelemetry_runs_unchanged() -> None:
@@ -157,9 +157,7 @@ async def test_the_interceptor_of_opentelemetry_runs_unchanged() -> None:
     async with serving(gateway_of(EchoService, interceptors=[interceptor])) as served:
         parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         await served.stub.Unary(pb.EchoRequest(), metadata=[("traceparent", parent)])
-        await served.http.post(
-            "/grpc/echoservice/unary", json={}, headers={"traceparent": parent}
-        )
+        await served.http.post("/grpc/echoservice/unary", json={}, headers={"traceparent": parent})
     spans = exporter.get_finished_spans()
     assert [span.name for span in spans] == ["/testing.v1.Echo/Unary"] * 2
     assert {f"{span.context.trace_id:032x}" for span in spans} == {parent.split("-")[1]}

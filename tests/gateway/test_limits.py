@@ -76,12 +76,12 @@ class Remaining(EchoService):
 
 
 @pytest.mark.parametrize(
-    ("timeout", "seconds"),
+    ("header", "seconds"),
     [("1H", 3600), ("2M", 120), ("9S", 9), ("9000m", 9), ("9000000u", 9), (None, -1)],
 )
-async def test_time_remaining_over_http(timeout: str | None, seconds: int) -> None:
+async def test_time_remaining_over_http(header: str | None, seconds: int) -> None:
     async with serving(gateway_of(Remaining)) as served:
-        headers = {} if timeout is None else {"grpc-timeout": timeout}
+        headers = {} if header is None else {"grpc-timeout": header}
         response = await served.http.post("/grpc/remaining/unary", json={}, headers=headers)
         assert response.json()["index"] == seconds
 
@@ -94,10 +94,10 @@ async def test_time_remaining_with_a_default_timeout_and_with_the_callers_own() 
         assert response.json()["index"] == 100
 
 
-@pytest.mark.parametrize("timeout", ["", "5", "S", "-1S", "1.5S", "123456789S", "5s", "5 S", "1d"])
-async def test_a_malformed_timeout_is_400(timeout: str) -> None:
+@pytest.mark.parametrize("header", ["", "5", "S", "-1S", "1.5S", "123456789S", "5s", "5 S", "1d"])
+async def test_a_malformed_timeout_is_400(header: str) -> None:
     async with serving(gateway_of(EchoService)) as served:
-        response = await served.http.post(UNARY, json={}, headers={"grpc-timeout": timeout})
+        response = await served.http.post(UNARY, json={}, headers={"grpc-timeout": header})
         assert response.status_code == 400
         assert "grpc-timeout" in response.json()["detail"]
 

@@ -59,7 +59,7 @@ async def native(served: Served, rpc: str, texts: list[str]) -> Outcome:
     try:
         if rpc in ("ServerStream", "Bidi"):
             async for response in call:
-                outcome.texts.append(response.text)  # noqa: PERF401 - keeps those before an error
+                outcome.texts.append(response.text)
         else:
             outcome.texts.append((await call).text)
     except grpc.aio.AioRpcError:
@@ -126,7 +126,7 @@ class AsyncGenerators(EchoService):
 class ReaderWriter(EchoService):
     """`context.read()` and `context.write()`."""
 
-    async def ServerStream(self, request: Any, context: Any) -> None:  # type: ignore[override]
+    async def ServerStream(self, request: Any, context: Any) -> None:
         for index in range(request.count):
             await context.write(pb.EchoResponse(text=request.text, index=index))
 
@@ -136,7 +136,7 @@ class ReaderWriter(EchoService):
             texts.append(request.text)
         return pb.EchoResponse(text=",".join(texts))
 
-    async def Bidi(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+    async def Bidi(self, request_iterator: Any, context: Any) -> None:
         while (request := await context.read()) is not grpc.aio.EOF:
             await context.write(pb.EchoResponse(text=request.text))
 
@@ -144,17 +144,17 @@ class ReaderWriter(EchoService):
 class Plain(EchoService):
     """Plain `def`, which runs in threads."""
 
-    def Unary(self, request: Any, context: Any) -> Any:  # type: ignore[override]
+    def Unary(self, request: Any, context: Any) -> Any:
         return pb.EchoResponse(text=request.text)
 
-    def ServerStream(self, request: Any, context: Any) -> Iterator[Any]:  # type: ignore[override]
+    def ServerStream(self, request: Any, context: Any) -> Iterator[Any]:
         for index in range(request.count):
             yield pb.EchoResponse(text=request.text, index=index)
 
-    def ClientStream(self, request_iterator: Any, context: Any) -> Any:  # type: ignore[override]
+    def ClientStream(self, request_iterator: Any, context: Any) -> Any:
         return pb.EchoResponse(text=",".join(request.text for request in request_iterator))
 
-    def Bidi(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # type: ignore[override]
+    def Bidi(self, request_iterator: Any, context: Any) -> Iterator[Any]:
         for request in request_iterator:
             yield pb.EchoResponse(text=request.text)
 
@@ -260,7 +260,7 @@ async def test_a_failure_after_the_first_messages(call: Caller) -> None:
 @PROTOCOLS
 async def test_a_plain_method_aborts(call: Caller) -> None:
     class Aborting(EchoService):
-        def Unary(self, request: Any, context: Any) -> Any:  # type: ignore[override]
+        def Unary(self, request: Any, context: Any) -> Any:
             context.set_trailing_metadata([("x-why", "plain")])
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
 

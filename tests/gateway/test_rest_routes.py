@@ -131,7 +131,10 @@ async def test_they_work_in_a_mounted_application() -> None:
     child = ChildEsmerald()
     register_grpc_http_routes(child, [gateway_of(LibraryService)])
     app = Esmerald(routes=[Include("/mounted/here", app=child)])
-    async with http_server(app) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+    async with (
+        http_server(app) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+    ):
         response = await http.get("/mounted/here/v1/books/a%2Fb")
         assert response.json()["name"] == "a/b"
 

@@ -37,9 +37,7 @@ async def test_server_sent_events() -> None:
     async with serving(gateway_of(EchoService)) as served:
         response = await server_stream(served, "text/event-stream")
         assert response.headers["content-type"] == "text/event-stream"
-        assert response.text == (
-            'data: {"text":"x","index":0}\n\ndata: {"text":"x","index":1}\n\n'
-        )
+        assert response.text == ('data: {"text":"x","index":0}\n\ndata: {"text":"x","index":1}\n\n')
 
 
 async def test_a_json_array() -> None:
