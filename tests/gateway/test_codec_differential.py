@@ -250,7 +250,7 @@ class TestCodecAndJsonFormatAgree:
             # Well-Known Types: null is a value of wrappers.
             # Out of range numeric values: the largest float is in range as it is printed.
             # Duplicate values: both names of one field may stand there, `optional` or not.
-            nulls = r"(Int32Value|repeated_?null|repeated_?value).*null"
+            nulls = r"(protobuf\.\w+Value|repeated_?null|repeated_?value).*null"
             names = r"(optional[A-Z].*optional_)|(optional_.*optional[A-Z])"
             assert (
                 re.search(names, text)
