@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gateway import codec_schema
+from gateway.codec import schema as codec_schema
 from gateway.codec import JsonCodec, JsonError
 from google.protobuf import any_pb2, duration_pb2, json_format, wrappers_pb2
 from google.protobuf.message import Message

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import grpc
 import httpx
 import pytest
+from google.protobuf.message import Message
 
 from {{ cookiecutter.package_name }}.service import Service
 from {{ cookiecutter.package_name }}.settings import PREFIX, Settings
+from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2_grpc as pb_grpc
 
 from .certificates import Certificates
+from .protocols import Outcome, over_grpc, over_http
+
+Call = Callable[..., Awaitable[Outcome]]
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +50,28 @@ async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 async def stub(service: Service) -> AsyncIterator[pb_grpc.{{ cookiecutter.service_name }}AsyncStub]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
         yield pb_grpc.{{ cookiecutter.service_name }}Stub(channel)
+
+
+@pytest.fixture(params=["grpc", "http"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    """A test that takes it, or `call`, runs once for each protocol."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def call(protocol: str, service: Service, http: httpx.AsyncClient) -> AsyncIterator[Call]:
+    """Calls an RPC: `await call("SayHello", pb.SayHelloRequest(name="Ada"), x_request_id="7")`."""
+    methods = pb.DESCRIPTOR.services_by_name["{{ cookiecutter.service_name }}"].methods_by_name
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+
+        async def call(rpc: str, *requests: Message, **metadata: str) -> Outcome:
+            headers = {name.replace("_", "-"): value for name, value in metadata.items()}
+            if protocol == "grpc":
+                return await over_grpc(channel, methods[rpc], requests, headers)
+            path = f"/grpc/{{ cookiecutter.service_name | lower }}service/{rpc.lower()}"
+            return await over_http(http, path, methods[rpc], requests, headers)
+
+        yield call
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from esmerald import Gateway, JSONResponse, Response, get
+from esmerald import Esmerald, Gateway, JSONResponse, Response, get
 from esmerald.exceptions import ServiceUnavailable
 
 from .health import HealthService
 from .interceptors.metrics import CONTENT_TYPE_LATEST, exposition
+from .logs import UnchangedLogging
 
 
 def admin_routes(health: HealthService) -> list[Gateway]:
@@ -33,3 +34,10 @@ def admin_routes(health: HealthService) -> list[Gateway]:
         Gateway("/readyz", handler=readyz),
         Gateway("/metrics", handler=metrics),
     ]
+
+
+def admin_app(health: HealthService) -> Esmerald:
+    """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
+    return Esmerald(
+        routes=admin_routes(health), logging_config=UnchangedLogging(), enable_openapi=False
+    )

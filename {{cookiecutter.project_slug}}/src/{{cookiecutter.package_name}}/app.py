@@ -9,9 +9,10 @@ from esmerald import Esmerald
 from esmerald.contrib.grpc.register import register_grpc_http_routes
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
-from .admin import admin_routes
+from .admin import admin_app, admin_routes
 from .docs import docs_config, docs_routes
 from .gateway import ServiceGateway
+from .grpc_options import channel_arguments
 from .health import HealthService
 from .interceptors import documentation_middleware, interceptors
 from .lifespan import Lifespan
@@ -19,7 +20,7 @@ from .logs import UnchangedLogging
 from .reflection import ReflectionService
 from .servicers.{{ cookiecutter.__proto_name }} import {{ cookiecutter.service_name }}Service
 from .settings import Settings
-from .tls import server_credentials
+from .tls import Tls
 from .v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
 
 SERVICES = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
@@ -35,14 +36,14 @@ def create_app(settings: Settings | None = None) -> Esmerald:
         SettingsError: A setting is wrong.
     """
     settings = settings or Settings.from_environment()
-    credentials = server_credentials(settings)
+    tls = Tls.from_settings(settings)
     health = HealthService(SERVICES)
     gateway = ServiceGateway(
         path="/grpc",
         services=[{{ cookiecutter.service_name }}Service()],
         http_methods=["POST"],
-        is_secure=credentials is not None,
-        server_credentials=credentials,
+        is_secure=tls is not None,
+        server_credentials=None if tls is None else tls.credentials,
         host=settings.grpc_host,
         port=settings.grpc_port,
         native_services=[
@@ -50,11 +51,12 @@ def create_app(settings: Settings | None = None) -> Esmerald:
             *([ReflectionService([*SERVICES, HEALTH])] if settings.reflection else []),
         ],
         interceptors=interceptors(settings),
+        options=channel_arguments(settings),
         max_message_bytes=settings.max_message_bytes,
         default_timeout=settings.default_timeout_seconds,
         descriptor_set=files(__package__).joinpath("descriptors.binpb").read_bytes(),
     )
-    lifespan = Lifespan(gateway, health, settings.shutdown_grace_seconds)
+    lifespan = Lifespan(gateway, health, tls, settings.shutdown_grace_seconds)
     about = metadata("{{ cookiecutter.project_slug }}")
     app = Esmerald(
         title=about["Name"],
@@ -67,6 +69,8 @@ def create_app(settings: Settings | None = None) -> Esmerald:
         enable_openapi=True,
         openapi_config=docs_config(),
     )
+    app.state.admin = admin_app(health)
     app.state.lifespan = lifespan
+    app.state.tls = tls
     register_grpc_http_routes(app, [gateway])
     return app

@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health_pb2 import (
-    HealthCheckRequest,
-    HealthCheckResponse,
-    HealthListRequest,
-    HealthListResponse,
-)
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 SERVER = ""
 """What clients call the whole server when they ask for its health."""
+
+_messages: Any = health_pb2  # The types of `List` are missing from its stubs.
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -82,14 +79,15 @@ class HealthService(health_pb2_grpc.HealthServicer):
 
     async def List(  # noqa: N802 - the RPC's name
         self,
-        request: HealthListRequest,  # noqa: ARG002
-        context: Context,  # noqa: ARG002
-    ) -> HealthListResponse:
+        request: Any,  # noqa: ARG002 - gRPC passes it
+        context: Context,  # noqa: ARG002 - gRPC passes it
+    ) -> Any:
         """Answers for the server and every service."""
         statuses = {
-            name: HealthCheckResponse(status=self._status(name)) for name in (SERVER, *self._healthy)
+            name: HealthCheckResponse(status=self._status(name))
+            for name in (SERVER, *self._healthy)
         }
-        return HealthListResponse(statuses=statuses)
+        return _messages.HealthListResponse(statuses=statuses)
 
     async def Watch(  # noqa: N802 - the RPC's name
         self, request: HealthCheckRequest, context: Context

@@ -8,7 +8,7 @@ import json
 import logging
 import ssl
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from weakref import WeakSet
 
 import httptools
@@ -113,6 +113,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        message = self.scope
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -120,8 +121,11 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal)
             return
-        if self._in_headers:
-            self._count_headers(len(data))
+        if self._in_headers and self.scope is message:
+            # Unfinished headers are not seen by `on_headers_complete`, perhaps never.
+            self._header_bytes += len(data)
+            if self._header_bytes > self._limits.max_header_bytes:
+                self._refuse(TOO_LARGE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -156,7 +160,7 @@ class HttpProtocol(HttpToolsProtocol):
         What has been asked is answered. The answers that begin from now on tell the client that
         the connection ends; after one that could not, the next request is awaited for a moment.
         """
-        self.timeout_keep_alive = LINGER_SECONDS
+        self.timeout_keep_alive = cast(int, LINGER_SECONDS)  # call_later takes any number.
         if self.cycle is not None and not self.cycle.response_complete:
             if not self.cycle.response_started:
                 self.cycle.keep_alive = False
@@ -169,13 +173,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         super()._start_asgi_task(cycle, functools.partial(_answer_when_cancelled, cycle, app))
-
-    def _count_headers(self, size: int) -> None:
-        # Unfinished headers are not seen by `on_headers_complete`, perhaps never. The chunk in
-        # which they begin may hold more than them and is left out.
-        if self._header_bytes > self._limits.max_header_bytes:
-            self._refuse(TOO_LARGE)
-        self._header_bytes += size
 
     def _check(self) -> None:
         now = self.loop.time()
@@ -237,7 +234,5 @@ async def _answer_when_cancelled(
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]
-        await send(
-            {"type": "http.response.start", "status": STOPPING.status, "headers": headers}
-        )
+        await send({"type": "http.response.start", "status": STOPPING.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from .gateway import ServiceGateway
 from .health import HealthService
+from .tls import Tls
 
 
 class Lifespan:
@@ -19,15 +21,22 @@ class Lifespan:
     Args:
         gateway: Whose gRPC server it starts and stops.
         health: Told when there is something to serve, and when that ends.
+        tls: Whose files are watched for changes; None without TLS.
         shutdown_grace_seconds: How long calls in flight may take to finish.
     """
 
     def __init__(
-        self, gateway: ServiceGateway, health: HealthService, shutdown_grace_seconds: float
+        self,
+        gateway: ServiceGateway,
+        health: HealthService,
+        tls: Tls | None,
+        shutdown_grace_seconds: float,
     ) -> None:
         self._gateway = gateway
         self._health = health
+        self._tls = tls
         self._shutdown_grace_seconds = shutdown_grace_seconds
+        self._watch: asyncio.Task[None] | None = None
 
     @property
     def grpc_port(self) -> int:
@@ -41,15 +50,19 @@ class Lifespan:
             OSError: The gRPC port is taken.
         """
         await self._gateway.startup()
-        await self._health.set_serving(True)
+        if self._tls is not None:
+            self._watch = asyncio.create_task(self._tls.watch())
+        self._health.start()
 
-    async def refuse_new_work(self) -> None:
+    def drain(self) -> None:
         """Asks load balancers, through health checks, to send no more calls."""
-        await self._health.set_serving(False)
+        self._health.drain()
 
     async def stop(self, grace: float | None = None) -> None:
         """Stops the gRPC server; calls in flight have `grace` (or the settings') seconds."""
-        await self.refuse_new_work()
+        self._health.stop()
+        if self._watch is not None:
+            self._watch.cancel()
         await self._gateway.shutdown(self._shutdown_grace_seconds if grace is None else grace)
 
     @asynccontextmanager

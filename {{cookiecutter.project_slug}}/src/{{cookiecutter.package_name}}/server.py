@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from email.utils import formatdate
-from socket import AF_INET, AF_INET6, create_server, socket
-from typing import Any
+from socket import socket
+from typing import Any, cast
 
 import uvicorn
 
-from .http_protocol import Connections, HttpProtocol, Limits
+from .http_protocol import LINGER_SECONDS, STOPPING, Connections, HttpProtocol, Limits
+from .listeners import ACCEPT_QUEUE
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_ACCEPT_QUEUE = 2048
 _SECONDS_TO_BREAK_OFF = 1.0
 
 
@@ -38,7 +39,8 @@ class HttpServer:
             log_config=None,
             access_log=False,
             proxy_headers=False,
-            timeout_keep_alive=int(settings.http_keepalive_seconds),
+            # Declared as int; asyncio, which it goes to, takes any number.
+            timeout_keep_alive=cast(int, settings.http_keepalive_seconds),
         )
         self._config.load()
         self._connections = Connections(
@@ -54,6 +56,7 @@ class HttpServer:
         self._listener: socket | None = None
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
+        self._latecomers: set[asyncio.Task[None]] = set()
 
     async def start(self, listener: socket) -> None:
         """Accepts connections from `listener`, which it closes when it stops."""
@@ -63,7 +66,7 @@ class HttpServer:
         # The event loop closes the socket it is given; what waits in the queue of another is
         # still to be had then.
         self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, sock=listener.dup(), backlog=_ACCEPT_QUEUE, **self._tls
+            self._protocol, sock=listener.dup(), backlog=ACCEPT_QUEUE, **self._tls
         )
 
     def drain(self) -> None:
@@ -99,14 +102,15 @@ class HttpServer:
         self._server = None
         with self._listener as listener:
             # These clients take their connections for established.
-            for _ in range(0 if shared else _ACCEPT_QUEUE):
+            for _ in range(0 if shared else ACCEPT_QUEUE):
                 try:
                     connection, _ = listener.accept()
                 except OSError:
                     break
                 connection.setblocking(False)
-                asyncio.get_running_loop().create_task(self._serve(connection))
-            await asyncio.sleep(0)
+                task = asyncio.get_running_loop().create_task(self._serve(connection))
+                self._latecomers.add(task)
+                task.add_done_callback(self._latecomers.discard)
 
     async def _serve(self, connection: socket) -> None:
         loop = asyncio.get_running_loop()
@@ -116,23 +120,31 @@ class HttpServer:
             logger.debug("a client went away during its handshake: %s", error)
 
     async def _wait_for_end(self) -> None:
+        loop = asyncio.get_running_loop()
         connections = self._connections
-        while connections.connections or connections.tasks or connections.unmade:
-            await asyncio.sleep(0.02)
+        handshakes_end = loop.time() + LINGER_SECONDS
+        await _wait_while(
+            lambda: (
+                connections.connections
+                or connections.tasks
+                or self._latecomers
+                # Failed ones stay in sight until they are collected as garbage.
+                or (connections.unmade and loop.time() < handshakes_end)
+            )
+        )
 
     async def _break_off(self) -> None:
         tasks = list(self._connections.tasks)
         if tasks:
             logger.warning("cancelling the HTTP calls that are still in flight: %d", len(tasks))
             for task in tasks:
-                task.cancel()
+                task.cancel(STOPPING.detail)
             await asyncio.wait(tasks, timeout=_SECONDS_TO_BREAK_OFF)
         for connection in self._open():
             connection.transport.close()
         try:
             async with asyncio.timeout(_SECONDS_TO_BREAK_OFF):
-                while self._connections.connections:
-                    await asyncio.sleep(0)
+                await _wait_while(lambda: self._connections.connections)
         except TimeoutError:
             for connection in self._open():
                 connection.transport.abort()
@@ -146,17 +158,6 @@ class HttpServer:
         self._clock = asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
-def listen(host: str, port: int, protocol: str = "HTTP") -> socket:
-    """Binds a listener; a port on which anyone else listens is taken.
-
-    Raises:
-        OSError: The port is taken, or the address cannot be bound; the text says which.
-    """
-    try:
-        return create_server(
-            (host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=_ACCEPT_QUEUE
-        )
-    except OSError as error:
-        raise OSError(
-            error.errno, f"cannot listen for {protocol} on {host} port {port}: {error.strerror}"
-        ) from None
+async def _wait_while(condition: Callable[[], object]) -> None:
+    while condition():  # noqa: ASYNC110 - uvicorn's sets tell nobody when they change
+        await asyncio.sleep(0.02)

@@ -1,77 +1,125 @@
-"""The running service: the application behind its HTTP and gRPC listeners."""
+"""The running service: the application behind its listeners."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Coroutine
+from socket import socket
 from typing import Any, Self
 
 from .app import create_app
 from .lifespan import Lifespan
-from .server import HttpServer, listen
+from .listeners import listen
+from .server import HttpServer
 from .settings import Settings
-from .tls import ssl_context
+
+logger = logging.getLogger(__name__)
 
 
 class Service:
-    """Starts, drains and stops both listeners. As an asynchronous context manager it runs.
+    """Starts, drains and stops all listeners. As an asynchronous context manager it runs.
 
     Args:
         settings: Where to listen, and how to stop.
+        http_listener: Already bound, and shared with other processes; None binds it.
+        admin_listener: The same for `ADMIN_PORT`.
 
     Attributes:
         http_port: The port that HTTP listens on, once started.
         grpc_port: The port that gRPC listens on, once started.
+        admin_port: The port of the probes' own listener, once started; None without one.
 
     Raises:
         SettingsError: The TLS files are no good.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        http_listener: socket | None = None,
+        admin_listener: socket | None = None,
+    ) -> None:
         self.http_port = settings.http_port
         self.grpc_port = settings.grpc_port
+        self.admin_port = settings.admin_port
         self._settings = settings
-        self._app: Any = create_app(settings)
-        self._lifespan: Lifespan = self._app.state.lifespan
-        self._server = HttpServer(self._app, ssl_context(settings), settings.shutdown_grace_seconds)
-        self._serving: asyncio.Task[None] | None = None
+        self._http_listener = http_listener
+        self._admin_listener = admin_listener
+        app: Any = create_app(settings)
+        self._lifespan: Lifespan = app.state.lifespan
+        self._http = HttpServer(app, settings, app.state.tls and app.state.tls.context)
+        self._admin = HttpServer(app.state.admin, settings)
 
     async def start(self) -> None:
         """Starts gRPC, then reports health, then accepts HTTP.
 
         Raises:
-            OSError: A port is taken; then neither listener is left open.
+            OSError: A port is taken; then no listener is left open.
         """
-        listener = listen(self._settings.http_host, self._settings.http_port)
+        settings = self._settings
+        http = self._http_listener or listen(settings.http_host, settings.http_port, "HTTP")
+        admin = self._admin_listener
         try:
+            if admin is None and settings.admin_port is not None:
+                admin = listen(settings.http_host, settings.admin_port, "probes")
             await self._lifespan.start()
         except BaseException:
-            listener.close()
+            http.close()
+            if admin is not None:
+                admin.close()
             raise
-        self.http_port = listener.getsockname()[1]
+        self.http_port = http.getsockname()[1]
         self.grpc_port = self._lifespan.grpc_port
-        self._serving = asyncio.create_task(self._server.serve([listener]))
-
-    async def wait(self) -> None:
-        """Waits until the HTTP server ends, which it does when it is stopped or fails."""
-        if self._serving is not None:
-            await asyncio.shield(self._serving)
+        await self._http.start(http)
+        if admin is not None:
+            self.admin_port = admin.getsockname()[1]
+            await self._admin.start(admin)
 
     async def drain(self) -> None:
         """Reports that it will not be there much longer, and goes on serving for a while."""
-        await self._lifespan.refuse_new_work()
+        logger.info("draining")
+        self._lifespan.drain()
+        self._http.drain()
         await asyncio.sleep(self._settings.drain_seconds)
 
-    async def stop(self) -> None:
-        """Accepts nothing more and waits for the calls in flight, as long as the settings say."""
-        self._server.should_exit = True
-        await asyncio.gather(self.wait(), self._lifespan.stop())
+    async def stop(self, grace: float | None = None, *, retire: bool = False) -> None:
+        """Accepts nothing more and waits for the calls in flight; it may be called again.
 
-    async def stop_now(self) -> None:
-        """Accepts nothing more and cancels the calls in flight."""
-        self._server.should_exit = self._server.force_exit = True
-        if self._serving is not None:
-            self._serving.cancel()
-        await self._lifespan.stop(grace=0)
+        Args:
+            grace: Seconds after which they are cancelled; None takes the settings'.
+            retire: Other processes go on accepting from the same listeners.
+        """
+        logger.info("stopping")
+        if grace is None:
+            grace = self._settings.shutdown_grace_seconds
+        await asyncio.gather(
+            self._http.stop(grace, shared=retire),
+            self._admin.stop(grace, shared=retire),
+            self._lifespan.stop(grace),
+        )
+
+    async def end(self, impatience: Coroutine[Any, Any, object], *, retire: bool = False) -> None:
+        """Drains and stops; once `impatience` has returned, stops at once.
+
+        Args:
+            impatience: Returns when there is no more time.
+            retire: Other processes go on serving at the same ports: nobody needs a drain.
+        """
+        hurry = asyncio.create_task(impatience)
+        ending = asyncio.create_task(self._drain_and_stop(retire=retire))
+        await asyncio.wait({hurry, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done():
+            ending.cancel()
+            await self.stop(0.0)
+        else:
+            ending.result()
+        hurry.cancel()
+
+    async def _drain_and_stop(self, *, retire: bool) -> None:
+        if not retire:
+            await self.drain()
+        await self.stop(retire=retire)
 
     async def __aenter__(self) -> Self:
         await self.start()

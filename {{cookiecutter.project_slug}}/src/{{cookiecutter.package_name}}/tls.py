@@ -8,7 +8,7 @@ import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import grpc
 
@@ -44,7 +44,9 @@ class Tls:
         self._unfetched: grpc.ServerCertificateConfiguration | None = None
         self.context = _ServerContext(self)
         self.credentials = grpc.dynamic_ssl_server_credentials(
-            configuration, self._fetch, require_client_authentication=client_ca is not None
+            configuration,
+            cast(Any, self._fetch),  # The stubs leave out that it may return None.
+            require_client_authentication=client_ca is not None,
         )
 
     @classmethod
@@ -99,7 +101,7 @@ class Tls:
         _warn_if_expired(certificate, context)
         configuration = grpc.ssl_server_certificate_configuration(
             [(key.read_bytes(), certificate.read_bytes())],
-            root_certificates=client_ca and client_ca.read_bytes(),
+            root_certificates=None if client_ca is None else client_ca.read_bytes(),
         )
         return context, configuration
 

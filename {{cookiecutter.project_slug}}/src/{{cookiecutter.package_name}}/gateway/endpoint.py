@@ -11,7 +11,7 @@ import grpc
 
 from .behaviours import behaviour
 from .context import HttpServicerContext
-from .failures import failure_of
+from .failures import STOPPING, failure_of
 from .lifetime import Lifetime, Receive
 from .metadata import Headers, Metadata, invocation_metadata, timeout_seconds
 from .methods import RpcMethod
@@ -163,7 +163,13 @@ class Endpoint:
             await self._call(context, messages, response)
         except asyncio.CancelledError:
             if not (context.expired or context.disconnected):
-                raise
+                # A task is cancelled from outside when the server stops; a handler may also let
+                # out the cancellation of another task.
+                task = asyncio.current_task()
+                if task is None or not task.cancelling():
+                    raise
+                task.uncancel()
+                return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
         except Exception as error:
             if error is not context.aborted:
                 return failure_of(error, self.rpc.full_name, context.status())

@@ -12,6 +12,9 @@ from .status import UNEXPECTED, CallFailed, status_code
 
 logger = logging.getLogger(__name__)
 
+STOPPING = "the server is stopping"
+"""Said to callers whose calls outlast the grace of a stop, and to the tasks that it cancels."""
+
 _CLOCK_SKEW = 0.01
 """Seconds by which a caller that gives up at its deadline may be ahead of the server."""
 
@@ -47,6 +50,8 @@ def final_code(
     if error is None or isinstance(error, grpc.aio.AbortError):
         return code
     if isinstance(error, asyncio.CancelledError):
+        if error.args == (STOPPING,):
+            return grpc.StatusCode.UNAVAILABLE
         remaining: float | None = context.time_remaining()
         if remaining is not None and remaining < _CLOCK_SKEW:
             return grpc.StatusCode.DEADLINE_EXCEEDED

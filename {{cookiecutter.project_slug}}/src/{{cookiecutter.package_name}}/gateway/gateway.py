@@ -15,6 +15,7 @@ from esmerald.routing.router import HTTPHandler
 from lilya._internal._path import clean_path
 
 from .codec import JsonCodec
+from .departure import Departure
 from .endpoint import Endpoint
 from .handler import RpcHandler
 from .methods import method_table
@@ -26,8 +27,6 @@ from .openapi.operation import rest_operation, rpc_operations
 from .rest.http_rule import http_bindings
 from .rest.query import QueryDecoder
 from .rest.routes import RestRoute, RestRoutes
-
-_WITHOUT_LIMIT = 10 * 365 * 24 * 3600.0
 
 
 class ServiceGateway(GrpcGateway):
@@ -107,7 +106,13 @@ class ServiceGateway(GrpcGateway):
         self.default_timeout = default_timeout
         self.grpc_server: Any = None
         self.bound_port: int | None = None
-        self._options = tuple(options)
+        # Of an argument that is there twice, gRPC takes the first.
+        self._options: dict[str, Any] = {
+            "grpc.so_reuseport": 0,
+            "grpc.max_receive_message_length": max_message_bytes,
+            **dict(options),
+        }
+        self._departure = Departure()
         self._methods = method_table(services)
         self._native_methods = [*self._methods, *method_table(native_services)]
         # Health watches and reflection sessions last as long as their clients like.
@@ -146,14 +151,10 @@ class ServiceGateway(GrpcGateway):
         """
         if self.grpc_server is not None:
             raise RuntimeError("the gateway is running already")
-        guard = NativeGuard(self._native_methods, self._default_timeouts)
+        guard = NativeGuard(self._native_methods, self._default_timeouts, self._departure)
         server = grpc.aio.server(
             interceptors=[guard, *self.interceptors],
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", self.max_message_bytes),
-                *self._options,
-            ],
+            options=list(self._options.items()),
         )
         for servicer in {id(rpc.servicer): rpc.servicer for rpc in self._native_methods}.values():
             servicer.__add_to_server__(servicer, server)
@@ -172,13 +173,13 @@ class ServiceGateway(GrpcGateway):
         server = self.grpc_server
         if server is not None:
             # A second call while the first one waits may shorten its grace.
-            await server.stop(_WITHOUT_LIMIT if grace is None else grace)
+            await self._departure.stop(server, grace)
             self.grpc_server = self.bound_port = None
 
     def _bind(self, server: grpc.aio.Server) -> int:
         host, port = self.server_options["host"], self.server_options["port"]
         # gRPC says neither why it cannot bind nor fails quietly, so the socket is tried first.
-        if ("grpc.so_reuseport", 1) not in self._options:
+        if not self._options["grpc.so_reuseport"]:
             _try_bind(host, port)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:

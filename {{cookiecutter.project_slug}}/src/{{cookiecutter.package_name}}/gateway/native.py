@@ -9,7 +9,8 @@ from typing import Any, NoReturn, TypeAlias, cast
 import grpc
 
 from .behaviours import Behaviour, Context, behaviour
-from .failures import failure_of
+from .departure import Departure
+from .failures import STOPPING, failure_of
 from .methods import RpcMethod
 from .status import CallFailed, status_code
 
@@ -25,11 +26,16 @@ class NativeGuard(grpc.aio.ServerInterceptor):
     Args:
         methods: The RPCs of the server; their handlers are prepared once.
         default_timeouts: Seconds for calls that come without a deadline, by full name of the RPC.
+        departure: Through which all calls pass.
     """
 
     def __init__(
-        self, methods: Iterable[RpcMethod], default_timeouts: Mapping[str, float | None]
+        self,
+        methods: Iterable[RpcMethod],
+        default_timeouts: Mapping[str, float | None],
+        departure: Departure,
     ) -> None:
+        self._departure = departure
         self._default_timeouts = default_timeouts
         self._behaviours = {method.handler: behaviour(method.handler) for method in methods}
 
@@ -40,6 +46,7 @@ class NativeGuard(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """Follows `grpc.aio.ServerInterceptor.intercept_service`."""
         rpc = handler_call_details.method
+        await self._departure.pass_gate()
         try:
             handler = await continuation(handler_call_details)
         except Exception as error:  # whatever an interceptor raises ends its own call only
@@ -53,6 +60,7 @@ class NativeGuard(grpc.aio.ServerInterceptor):
         serialize = handler.response_serializer or _unchanged
 
         async def guarded(request: Any, context: Context) -> Any:
+            task = self._departure.enter()
             try:
                 if not handler.request_streaming:
                     request = deserialize(request)
@@ -62,8 +70,14 @@ class NativeGuard(grpc.aio.ServerInterceptor):
                 return serialize(response)
             except grpc.aio.AbortError:
                 raise
+            except asyncio.CancelledError:
+                if not self._departure.ended(task):
+                    raise
+                failure = CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
             except Exception as error:  # the caller is told no more than `failure` says
                 failure = failure_of(error, rpc, _status(context))
+            finally:
+                self._departure.leave(task)
             return await context.abort(failure.code, failure.detail)
 
         return _handler_like(handler, guarded)

@@ -37,7 +37,7 @@ _RPC = ("grpc_type", "grpc_service", "grpc_method", "protocol")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 # They would double the number of series, and say when counting began, which `process_*` says too.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has no type for it
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has none
 
 STARTED = Counter("grpc_server_started_total", "RPCs that were started.", _RPC)
 HANDLED = Counter(
@@ -90,7 +90,7 @@ def exposition() -> bytes:
     if not folder:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # prometheus_client has no type for it
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # as above
     registry.register(_Processes(Path(folder)))
     return generate_latest(registry)
 
@@ -98,7 +98,7 @@ def exposition() -> bytes:
 def mark_worker_dead(pid: int) -> None:
     """Takes the calls that a dead process had in flight out of the sum; its counts stay."""
     if os.environ.get(_FOLDER):
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]  # prometheus_client has no type for it
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]  # as above
 
 
 class _Processes(Collector):

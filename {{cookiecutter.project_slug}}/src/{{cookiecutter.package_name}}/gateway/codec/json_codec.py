@@ -5,7 +5,7 @@ specification is put right around it, at a cost only for the message types conce
 
 - jiter reads every text first: protobuf-py lets the last of repeated keys win, and overflows the C
   stack, which ends the process, where a text is nested ten thousand deep.
-- `codec_checks` refuses a oneof set twice; `codec_floats` rounds what is printed.
+- `checks` refuses a oneof set twice; `floats` rounds what is printed.
 - Types that it does not support (`Traits.native`) take `json_format`, as does what it refuses to
   print.
 """
@@ -17,12 +17,10 @@ from collections.abc import Callable
 from google.protobuf.descriptor import Descriptor
 from jiter import from_json
 
-from .codec_checks import Checks
-from .codec_fallback import CarefulDecoder, CarefulEncoder, JsonError
-from .codec_floats import Shorteners
-from .codec_schema import Schema
-
-__all__ = ["JsonCodec", "JsonError"]
+from .checks import Checks
+from .fallback import CarefulDecoder, CarefulEncoder
+from .floats import Shorteners
+from .schema import Schema
 
 
 class JsonCodec:

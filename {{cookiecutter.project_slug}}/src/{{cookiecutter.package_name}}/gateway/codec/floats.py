@@ -19,9 +19,9 @@ from protobuf import (
     ScalarType,
 )
 
-from .codec_checks import NotNativeError
-from .codec_rewrite import LARGEST_FLOAT
-from .codec_schema import ANY, Schema, map_entry
+from .checks import NotNativeError
+from .rewrite import LARGEST_FLOAT
+from .schema import ANY, Schema, map_entry
 
 Shortener = Callable[[Any], None]
 """Shortens the floats of one protobuf-py message in place; raises `NotNativeError`."""

@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from protobuf import message_from_json_value
 
-from .codec_schema import (
+from .schema import (
     ANY,
     SPECIAL,
     WRAPPERS,

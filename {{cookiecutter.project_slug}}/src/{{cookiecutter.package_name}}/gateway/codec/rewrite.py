@@ -14,7 +14,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from protobuf import message_from_json_value
 
-from .codec_schema import ANY, SPECIAL, Schema, fields_by_key, map_entry
+from .schema import ANY, SPECIAL, Schema, fields_by_key, map_entry
 
 LARGEST_FLOAT: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _ROUNDED_UP = 3.4028235677973366e38
@@ -47,7 +47,7 @@ class Rewriting:
         return {
             key: self._field(fields[key], inner) if key in fields else inner
             for key, inner in value.items()
-            if not self._is_ignored_field(fields.get(key), inner, value)
+            if not self._is_ignored_field(fields.get(key), key, value)
             or (key.startswith("[") and descriptor.is_extendable)
         }
 
@@ -83,29 +83,29 @@ class Rewriting:
         return _fit(value) if field.type == FieldDescriptor.TYPE_FLOAT else value
 
     def _is_ignored_field(
-        self, field: FieldDescriptor | None, value: Any, message: dict[str, Any]
+        self, field: FieldDescriptor | None, key: str, message: dict[str, Any]
     ) -> bool:
         if field is None:
             return self._ignore_unknown_fields
-        if field.is_repeated or not self._is_ignored_name(field, value):
+        if field.is_repeated or not self._is_ignored_name(field, message[key]):
             return False
         # Beside another member of its oneof, even an unknown name is one member too many.
         oneof = field.containing_oneof
         return oneof is None or not any(
-            message.get(key) is not None
+            other != key and message.get(other) is not None
             for member in oneof.fields
-            if member.number != field.number
-            for key in (member.json_name, member.name)
+            for other in (member.json_name, member.name)
         )
 
     def _is_key(self, field: FieldDescriptor, key: str) -> bool:
         """Answers whether a map of enums takes a key: an ignored value does not excuse its key."""
-        entry = map_entry(field)
-        if entry is None or entry.value.enum_type is None:
+        entry, parent = map_entry(field), field.containing_type
+        if entry is None or entry.value.enum_type is None or parent is None:
             return False
-        tree = {field.name: {key: entry.value.enum_type.values[0].number}}
+        tree: Any = {field.name: {key: entry.value.enum_type.values[0].number}}
         try:
-            message_from_json_value(self._schema.message_type(field.containing_type), tree)
+            message_type = self._schema.message_type(parent)
+            message_from_json_value(message_type, tree).to_binary()
         except (ValueError, TypeError, OverflowError):
             return False
         return True

@@ -13,10 +13,10 @@ from google.protobuf.message_factory import GetMessageClass
 from jiter import from_json
 from protobuf import message_from_json_value
 
-from .codec_checks import Checks, NotNativeError
-from .codec_faults import FaultError, Faults, find_overflow
-from .codec_rewrite import Rewriting
-from .codec_schema import Schema
+from .checks import Checks, NotNativeError
+from .faults import FaultError, Faults, find_overflow
+from .rewrite import Rewriting
+from .schema import Schema
 
 _WHITE_SPACE = b" \t\r\n"
 _SHALLOW = 32

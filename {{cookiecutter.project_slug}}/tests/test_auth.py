@@ -1,0 +1,124 @@
+"""Bearer tokens: who may call, and what stays open."""
+
+from __future__ import annotations
+
+import logging
+
+import grpc
+import httpx
+import pytest
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from pydantic import SecretStr
+
+from {{ cookiecutter.package_name }}.interceptors.auth import caller
+from {{ cookiecutter.package_name }}.service import Service
+from {{ cookiecutter.package_name }}.settings import PREFIX, Settings, SettingsError
+from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
+
+from .conftest import Call
+
+TOKEN = "bXktdG9rZW4="
+CALLS: list[tuple[str, Message]] = [
+    ("SayHello", pb.SayHelloRequest(name="Ada")),
+    ("WatchGreetings", pb.WatchGreetingsRequest(name="Ada", count=1)),
+    ("CollectNames", pb.CollectNamesRequest(name="Ada")),
+    ("Chat", pb.ChatRequest(name="Ada")),
+]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(http_port=0, grpc_port=0, auth_tokens=SecretStr(f"other, {TOKEN}"))
+
+
+@pytest.mark.parametrize(("rpc", "request_message"), CALLS)
+async def test_a_token_opens_every_rpc(call: Call, rpc: str, request_message: Message) -> None:
+    outcome = await call(rpc, request_message, authorization=f"Bearer {TOKEN}")
+    assert outcome.status == "OK"
+
+
+@pytest.mark.parametrize(("rpc", "request_message"), CALLS)
+async def test_no_rpc_is_open_without(call: Call, rpc: str, request_message: Message) -> None:
+    assert (await call(rpc, request_message)).status == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("credentials", [f"Bearer {TOKEN}x", "Bearer ", TOKEN, f"Basic {TOKEN}"])
+async def test_anything_but_a_token_is_refused(call: Call, credentials: str) -> None:
+    outcome = await call("SayHello", pb.SayHelloRequest(), authorization=credentials)
+    assert outcome.status == "UNAUTHENTICATED"
+    assert outcome.initial_metadata["www-authenticate"] == "Bearer"
+
+
+async def test_a_stranger_learns_nothing_of_a_wrong_body(http: httpx.AsyncClient) -> None:
+    response = await http.post("/grpc/{{ cookiecutter.service_name | lower }}service/sayhello", content="{")
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs/swagger"])
+async def test_the_documentation_needs_a_token(http: httpx.AsyncClient, path: str) -> None:
+    refused = await http.get(path)
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"] == "Bearer"
+    shown = await http.get(path, headers={"authorization": f"Bearer {TOKEN}"})
+    assert shown.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+async def test_probes_and_scrapers_need_none(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 200
+
+
+async def test_native_health_is_open_and_reflection_is_not(service: Service) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        reflection = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[no-untyped-call]  # its stubs have no types
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await reflection.ServerReflectionInfo(
+                iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+            ).read()
+        assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_an_rpc_that_there_is_not_is_refused_alike(service: Service) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await channel.unary_unary("/no.such.Service/Rpc")(b"")
+        assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_servicer_sees_who_calls(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def response(message: str) -> pb.SayHelloResponse:
+        seen.append(caller())
+        return pb.CollectNamesResponse(message=message)
+
+    monkeypatch.setattr(pb, "SayHelloResponse", response)
+    await call("SayHello", pb.SayHelloRequest(), authorization=f"Bearer {TOKEN}")
+    await call("SayHello", pb.SayHelloRequest(), authorization="Bearer other")
+    first, second = seen
+    assert first is not None
+    assert first != second
+    assert TOKEN not in first.name
+
+
+async def test_tokens_are_never_logged(
+    call: Call, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for token in (TOKEN, "wrong-token"):
+        await call("SayHello", pb.SayHelloRequest(), authorization=f"Bearer {token}")
+        assert token not in caplog.text
+        assert token not in str([record.__dict__ for record in caplog.records])
+    assert TOKEN not in repr(settings)
+
+
+@pytest.mark.parametrize("tokens", ["", " , "])
+def test_tokens_without_a_token_refuse_the_start(
+    monkeypatch: pytest.MonkeyPatch, tokens: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}AUTH_TOKENS", tokens)
+    with pytest.raises(SettingsError, match=f"{PREFIX}AUTH_TOKENS"):
+        Settings.from_environment()
