@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +36,22 @@ def tested(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert " passed" in done.stdout
     assert "warning" not in done.stdout.lower()
     return project
+
+
+@pytest.fixture(scope="session")
+def http_port(tested: Path) -> Iterator[int]:
+    """The HTTP port of the generated service, run from the environment of its own tests."""
+    ports = {"GREETER_SERVICE_HTTP_PORT": "0", "GREETER_SERVICE_GRPC_PORT": "0"}
+    process = subprocess.Popen(
+        [tested / ".nox" / "tests" / "bin" / "python", "-m", "greeter_service"],
+        env={**os.environ, **ports, "GREETER_SERVICE_LOG_FORMAT": "json"},
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stderr is not None
+    try:
+        events = map(json.loads, process.stderr)
+        yield next(event["http_port"] for event in events if "http_port" in event)
+    finally:
+        process.terminate()
+        process.communicate()

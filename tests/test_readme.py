@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
-
-PORTS = {"GREETER_SERVICE_HTTP_PORT": "0", "GREETER_SERVICE_GRPC_PORT": "0"}
 
 
 def transcripts(readme: Path) -> Iterator[tuple[str, str]]:
@@ -22,24 +16,6 @@ def transcripts(readme: Path) -> Iterator[tuple[str, str]]:
         for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = step.partition("\n")
             yield command, output
-
-
-@pytest.fixture
-def http_port(tested: Path) -> Iterator[int]:
-    """The HTTP port of the generated service, run from the environment of its own tests."""
-    process = subprocess.Popen(
-        [tested / ".nox" / "tests" / "bin" / "python", "-m", "greeter_service"],
-        env={**os.environ, **PORTS, "GREETER_SERVICE_LOG_FORMAT": "json"},
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert process.stderr is not None
-    try:
-        events = map(json.loads, process.stderr)
-        yield next(event["http_port"] for event in events if "http_port" in event)
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 def test_the_transcripts_of_the_readme(tested: Path, http_port: int, tmp_path: Path) -> None:

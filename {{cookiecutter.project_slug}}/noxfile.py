@@ -25,7 +25,7 @@ def install_group(session: nox.Session, name: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; what follows `--` goes to pytest."""
     install_group(session, "test")
-    session.install("-e", ".")
+    session.install("-e", ".[otel]")
     session.run("pytest", *session.posargs)
 
 
@@ -57,7 +57,7 @@ def typecheck(session: nox.Session) -> None:
     """Check the types (mypy --strict)."""
     install_group(session, "typecheck")
     install_group(session, "test")
-    session.install("-e", ".")
+    session.install("-e", ".[otel]")
     session.run("mypy")
 
 

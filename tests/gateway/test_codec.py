@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gateway.codec import schema as codec_schema
 from gateway.codec import JsonCodec, JsonError
+from gateway.codec import schema as codec_schema
 from google.protobuf import any_pb2, duration_pb2, json_format, wrappers_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2

@@ -11,8 +11,9 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-from docs import PAGE, docs_config, docs_routes
 from esmerald import ChildEsmerald, Esmerald, Include
+
+from docs import PAGE, docs_config, docs_routes
 
 ADDRESS = re.compile(r"""(?:src|href)="([^"]*)"|url: '([^']*)'""")
 

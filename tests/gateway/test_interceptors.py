@@ -64,6 +64,15 @@ async def test_one_may_reject_every_kind_of_call(rpc: str) -> None:
         assert (response.status_code, response.json()["detail"]) == (401, "who are you?")
 
 
+@pytest.mark.parametrize(
+    "headers", [{"content-type": "text/plain"}, {"accept": "image/png"}], ids=["415", "406"]
+)
+async def test_one_may_reject_a_call_before_its_headers_are_refused(headers: Any) -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Rejecting()])) as served:
+        response = await served.http.post("/grpc/echoservice/bidi", content=b"{}", headers=headers)
+        assert response.status_code == 401
+
+
 async def test_one_may_reject_native_calls() -> None:
     async with serving(gateway_of(EchoService, interceptors=[Rejecting()])) as served:
         with pytest.raises(grpc.aio.AioRpcError) as error:

@@ -168,6 +168,21 @@ async def test_another_content_type_is_415_and_says_what_is_accepted(content_typ
         assert "curl --json" in response.json()["detail"]
 
 
+@pytest.mark.parametrize("rpc", ["unary", "serverstream", "clientstream", "bidi"])
+async def test_a_handler_that_reads_nothing_is_refused_all_the_same(rpc: str) -> None:
+    class Deaf(EchoService):
+        async def answer(self, request: Any, context: Any) -> Any:
+            return pb.EchoResponse(text="never read")
+
+        Unary = ServerStream = ClientStream = Bidi = answer
+
+    async with serving(gateway_of(Deaf)) as served:
+        response = await served.http.post(
+            f"/grpc/deaf/{rpc}", content=b"", headers={"content-type": "text/plain"}
+        )
+        assert response.status_code == 415
+
+
 async def test_a_compressed_body_is_415() -> None:
     async with serving(gateway_of(EchoService)) as served:
         response = await served.http.post(UNARY, content=b"", headers={"content-encoding": "gzip"})

@@ -60,7 +60,7 @@ def protocol(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def call(protocol: str, service: Service, http: httpx.AsyncClient) -> AsyncIterator[Call]:
-    """Calls an RPC: `await call("SayHello", pb.SayHelloRequest(name="Ada"), x_request_id="7")`."""
+    """A function of an RPC's name and its requests; keywords become metadata."""
     methods = pb.DESCRIPTOR.services_by_name["{{ cookiecutter.service_name }}"].methods_by_name
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import grpc
 import httpx
@@ -12,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from pydantic import SecretStr
 
-from {{ cookiecutter.package_name }}.interceptors.auth import caller
+from {{ cookiecutter.package_name }}.interceptors.auth import Caller, caller
 from {{ cookiecutter.package_name }}.service import Service
 from {{ cookiecutter.package_name }}.settings import PREFIX, Settings, SettingsError
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
@@ -44,7 +45,7 @@ async def test_no_rpc_is_open_without(call: Call, rpc: str, request_message: Mes
     assert (await call(rpc, request_message)).status == "UNAUTHENTICATED"
 
 
-@pytest.mark.parametrize("credentials", [f"Bearer {TOKEN}x", "Bearer ", TOKEN, f"Basic {TOKEN}"])
+@pytest.mark.parametrize("credentials", [f"Bearer {TOKEN}x", "Bearer", TOKEN, f"Basic {TOKEN}"])
 async def test_anything_but_a_token_is_refused(call: Call, credentials: str) -> None:
     outcome = await call("SayHello", pb.SayHelloRequest(), authorization=credentials)
     assert outcome.status == "UNAUTHENTICATED"
@@ -72,8 +73,11 @@ async def test_probes_and_scrapers_need_none(http: httpx.AsyncClient, path: str)
 
 async def test_native_health_is_open_and_reflection_is_not(service: Service) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
-        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-        reflection = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[no-untyped-call]  # its stubs have no types
+        # Both are typed for synchronous channels only.
+        any_channel: Any = channel
+        health: Any = health_pb2_grpc.HealthStub(any_channel)
+        await health.Check(health_pb2.HealthCheckRequest())
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(any_channel)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await reflection.ServerReflectionInfo(
                 iter([reflection_pb2.ServerReflectionRequest(list_services="")])
@@ -83,17 +87,20 @@ async def test_native_health_is_open_and_reflection_is_not(service: Service) -> 
 
 async def test_an_rpc_that_there_is_not_is_refused_alike(service: Service) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+        rpc: Any = channel.unary_unary("/no.such.Service/Rpc")
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            await channel.unary_unary("/no.such.Service/Rpc")(b"")
+            await rpc(b"")
         assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_servicer_sees_who_calls(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    seen: list[Caller | None] = []
+
+    make_response = pb.SayHelloResponse
 
     def response(message: str) -> pb.SayHelloResponse:
         seen.append(caller())
-        return pb.CollectNamesResponse(message=message)
+        return make_response(message=message)
 
     monkeypatch.setattr(pb, "SayHelloResponse", response)
     await call("SayHello", pb.SayHelloRequest(), authorization=f"Bearer {TOKEN}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
+from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2_grpc as pb_grpc
 
 from .conftest import Call
 from .test_process import log_line, started
@@ -78,19 +78,17 @@ async def test_a_stream_counts_once(
     assert await value(http, "grpc_server_handled_total", **labels) == before + 1
 
 
-async def test_calls_in_flight_are_shown(http: httpx.AsyncClient) -> None:
-    end = asyncio.Event()
-
-    async def names() -> AsyncIterator[bytes]:
-        yield b'{"name": "Ada"}\n'
-        await end.wait()
-
-    headers = {"content-type": "application/x-ndjson"}
-    async with http.stream("POST", f"{PATH}/chat", content=names(), headers=headers) as response:
-        await anext(response.aiter_lines())
-        assert await value(http, "grpc_server_in_flight", protocol="http") == 1
-        end.set()
-    assert await value(http, "grpc_server_in_flight", protocol="http") == 0
+async def test_calls_in_flight_are_shown(
+    http: httpx.AsyncClient, stub: pb_grpc.{{ cookiecutter.service_name }}AsyncStub
+) -> None:
+    before = await value(http, "grpc_server_in_flight", protocol="grpc")
+    chat = stub.Chat()
+    await chat.write(pb.ChatRequest(name="Ada"))
+    await chat.read()
+    assert await value(http, "grpc_server_in_flight", protocol="grpc") == before + 1
+    await chat.done_writing()
+    assert await chat.read() is grpc.aio.EOF
+    assert await value(http, "grpc_server_in_flight", protocol="grpc") == before
 
 
 async def test_the_process_is_measured(http: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ CALLS: list[tuple[str, list[Message]]] = [
     ("CollectNames", [pb.CollectNamesRequest(name=name) for name in ("Ada", "Grace")]),
     ("Chat", [pb.ChatRequest(name=name) for name in ("Ada", "Grace")]),
 ]
-METADATA = {"x-request-id": "parity"}
+REQUEST_ID = "x-request-id"
 
 
 @pytest.mark.parametrize(("rpc", "requests"), CALLS)
@@ -30,14 +30,16 @@ async def test_the_same_over_both_protocols(
     method = SERVICE.methods_by_name[rpc]
     path = f"/grpc/{{ cookiecutter.service_name | lower }}service/{rpc.lower()}"
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
-        native = await over_grpc(channel, method, requests, METADATA)
-    other = await over_http(http, path, method, requests, METADATA)
+        native = await over_grpc(channel, method, requests, {REQUEST_ID: "parity"})
+    other = await over_http(http, path, method, requests, {REQUEST_ID: "parity"})
     assert (other.messages, other.status, other.details) == (
         native.messages,
         native.status,
         native.details,
     )
     assert other.initial_metadata.items() >= native.initial_metadata.items()
+    # The one difference: over HTTP it is a header, which is known before a stream ends.
+    assert native.trailing_metadata.pop(REQUEST_ID) == other.initial_metadata[REQUEST_ID]
     assert other.trailing_metadata == native.trailing_metadata
 
 

@@ -28,19 +28,26 @@ PATH = "/grpc/{{ cookiecutter.service_name | lower }}service/sayhello"
 
 @pytest.fixture(autouse=True)
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    """Reads the lines that the service has logged since, without uvicorn's own."""
+    """Reads the lines that the service has logged in its calls."""
     stderr = io.BytesIO()
-    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(stderr))
+    as_text = io.TextIOWrapper(stderr)
+    monkeypatch.setattr(sys, "stderr", as_text)
     monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     configure_logging("info", "json")
-    yield lambda: [
-        line for line in map(json.loads, stderr.getvalue().splitlines()) if "request_id" in line
-    ]
+    (pipe,) = root.handlers
+
+    def lines_of_calls() -> list[dict[str, Any]]:
+        pipe.flush()
+        written = map(json.loads, stderr.getvalue().splitlines())
+        return [line for line in written if "request_id" in line]
+
+    yield lines_of_calls
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
+    as_text.detach()
 
 
 def returned_id(outcome: Outcome, protocol: str) -> str | bytes:
@@ -136,5 +143,6 @@ async def test_a_call_that_fails_returns_its_id(call: Call, protocol: str) -> No
 
 async def test_health_checks_are_not_logged(service: Service, lines: Lines) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
-        await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        health: Any = health_pb2_grpc.HealthStub(channel)  # typed for synchronous channels only
+        await health.Check(health_pb2.HealthCheckRequest())
     assert lines() == []

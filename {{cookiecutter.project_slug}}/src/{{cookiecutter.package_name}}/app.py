@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None) -> Esmerald:
         openapi_config=docs_config(),
     )
     app.state.admin = admin_app(health)
+    app.state.health = health
     app.state.lifespan = lifespan
     app.state.tls = tls
     register_grpc_http_routes(app, [gateway])

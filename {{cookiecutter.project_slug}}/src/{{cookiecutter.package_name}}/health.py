@@ -21,8 +21,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class HealthService(health_pb2_grpc.HealthServicer):
     """`grpc.health.v1.Health`: NOT_SERVING until the listeners are up, and while draining.
 
-    A servicer whose database is gone says so with `report`; the whole server is healthy when all
-    of its services are. All methods belong to the event loop's thread.
+    A servicer that depends on something is given this object in `app.py`, and calls
+    `health.report("package.v1.Service", healthy=False)` while it cannot do its work; the whole
+    server is healthy when all of its services are. All methods belong to the event loop's thread.
 
     Args:
         services: Full names of the services that clients may ask about, besides the whole server.

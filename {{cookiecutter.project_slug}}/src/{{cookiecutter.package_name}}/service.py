@@ -9,6 +9,7 @@ from socket import socket
 from typing import Any, Self
 
 from .app import create_app
+from .health import HealthService
 from .lifespan import Lifespan
 from .listeners import listen
 from .server import HttpServer
@@ -28,6 +29,7 @@ class Service:
     Attributes:
         http_port: The port that HTTP listens on, once started.
         grpc_port: The port that gRPC listens on, once started.
+        health: Where the application reports that a service of it cannot do its work.
         admin_port: The port of the probes' own listener, once started; None without one.
 
     Raises:
@@ -47,6 +49,7 @@ class Service:
         self._http_listener = http_listener
         self._admin_listener = admin_listener
         app: Any = create_app(settings)
+        self.health: HealthService = app.state.health
         self._lifespan: Lifespan = app.state.lifespan
         self._http = HttpServer(app, settings, app.state.tls and app.state.tls.context)
         self._admin = HttpServer(app.state.admin, settings)

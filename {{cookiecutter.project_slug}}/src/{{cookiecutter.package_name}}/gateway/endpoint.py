@@ -20,12 +20,12 @@ from .request import (
     BodyMessages,
     Decoder,
     QueryMessage,
+    RefusedRequest,
     RequestMessages,
     frames_for,
 )
-from .request_framing import JsonArrayFrames, NdjsonFrames
 from .response import Encoder, Response, Send, StreamResponse, UnaryResponse, send_failure
-from .response_framing import FRAMINGS, Framing, negotiate
+from .response_framing import FRAMINGS, negotiate
 from .status import CallFailed
 
 Scope = Mapping[str, Any]
@@ -92,43 +92,42 @@ class Endpoint:
             encode: A response message in protobuf to JSON text.
             from_query: The one request message is the query's; the body is not read.
         """
-        headers = scope["headers"]
         try:
-            framing = self._framing(headers)
-            frames = None if from_query else self._frames(headers)
             context = self._context(scope)
-        except CallFailed as refusal:
-            await send_failure(send, refusal)
+        except CallFailed as failure:
+            await send_failure(send, failure)
             return
-        response: Response = (
-            UnaryResponse(send, encode)
-            if framing is None
-            else StreamResponse(send, encode, framing)
-        )
         lifetime = Lifetime(context)
         messages: RequestMessages
-        if from_query:
-            messages = QueryMessage(receive, lifetime, decode)
-        elif frames is None:
-            messages = BodyMessage(receive, lifetime, decode, self._max_message_bytes)
-        else:
-            messages = BodyMessages(receive, lifetime, decode, frames, self._max_message_bytes)
+        response: Response
+        refusal = None
+        try:
+            response = self._response(scope["headers"], send, encode)
+            messages = (
+                QueryMessage(receive, lifetime, decode)
+                if from_query
+                else self._body(scope["headers"], receive, lifetime, decode)
+            )
+        except CallFailed as failure:
+            # Said after the interceptors, which may have a reason of their own to refuse.
+            refusal = failure
+            response, messages = UnaryResponse(send, encode), RefusedRequest(failure)
         try:
             try:
-                failure = await self._run(context, messages, response)
+                outcome = await self._run(context, messages, response) or refusal
             finally:
                 lifetime.stop()
                 messages.close()
             if context.disconnected:
                 return
-            if failure is None:
+            if outcome is None:
                 await response.finish(context)
             else:
-                await response.fail(failure, context)
+                await response.fail(outcome, context)
         finally:
             context.end()
 
-    def _framing(self, headers: Headers) -> Framing | None:
+    def _response(self, headers: Headers, send: Send, encode: Encoder) -> Response:
         streaming = self.rpc.handler.response_streaming
         accept = b",".join(value for name, value in headers if name == b"accept")
         media_type = negotiate(accept.decode("latin-1") or None, streaming=streaming)
@@ -139,14 +138,19 @@ class Endpoint:
                 f"accept must allow one of: {offered}",
                 http_status=406,
             )
-        return FRAMINGS[media_type]() if streaming else None
+        if streaming:
+            return StreamResponse(send, encode, FRAMINGS[media_type]())
+        return UnaryResponse(send, encode)
 
-    def _frames(self, headers: Headers) -> NdjsonFrames | JsonArrayFrames | None:
-        return frames_for(
-            headers,
-            streaming=self.rpc.handler.request_streaming,
-            max_message_bytes=self._max_message_bytes,
-        )
+    def _body(
+        self, headers: Headers, receive: Receive, lifetime: Lifetime, decode: Decoder
+    ) -> RequestMessages:
+        limit = self._max_message_bytes
+        streaming = self.rpc.handler.request_streaming
+        frames = frames_for(headers, streaming=streaming, max_message_bytes=limit)
+        if frames is None:
+            return BodyMessage(receive, lifetime, decode, limit)
+        return BodyMessages(receive, lifetime, decode, frames, limit)
 
     def _context(self, scope: Scope) -> HttpServicerContext:
         headers = scope["headers"]
@@ -167,7 +171,7 @@ class Endpoint:
                 # out the cancellation of another task.
                 task = asyncio.current_task()
                 if task is None or not task.cancelling():
-                    raise
+                    return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
                 task.uncancel()
                 return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
         except Exception as error:

@@ -46,7 +46,7 @@ def final_code(
         error: What the handler raised; None after it returned.
         context: The context of the call.
     """
-    code = status_code(context.code() or 0)
+    code = status_code(context.code() or grpc.StatusCode.OK)
     if error is None or isinstance(error, grpc.aio.AbortError):
         return code
     if isinstance(error, asyncio.CancelledError):

@@ -41,6 +41,19 @@ class RequestMessages(Protocol):
         """Stops receiving."""
 
 
+class RefusedRequest:
+    """A request that cannot be read: it is of a wrong type, or announces too much."""
+
+    def __init__(self, failure: CallFailed) -> None:
+        self._failure = failure
+
+    async def next(self) -> bytes | None:
+        raise self._failure
+
+    def close(self) -> None:
+        """Nothing is being received."""
+
+
 class QueryMessage:
     """One message that the query string alone makes."""
 

@@ -1,0 +1,212 @@
+"""The cost of a call, in counts that repeat exactly where times do not.
+
+A count is of the Python and C functions that are called, which the interpreter reports to
+`sys.setprofile`. The budgets are what CPython 3.11 counted when they were last set, and `TOLERANCE`
+on top for other versions of Python and of the libraries. When a change makes a path cheaper, its
+budget goes down with it; a budget that has to go up wants a reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import grpc
+import pytest
+from esmerald import Esmerald
+from esmerald.contrib.grpc.register import register_grpc_http_routes
+from gateway.endpoint import HandlerCallDetails
+from gateway.methods import method_table
+from serving import EchoService, UnchangedLogging, gateway_of
+from testing.v1 import testing_pb2 as pb
+
+TOLERANCE = 0.10
+HTTP_CALLS = 221
+NATIVE_CALLS = 45
+MOST_BLOCKS_KEPT = 20
+"""Memory blocks that may be left after `REQUESTS` more requests: caches of the interpreter's."""
+
+REQUESTS = 200
+
+Call = Callable[[], Awaitable[Any]]
+
+
+def application(service: type[EchoService]) -> Any:
+    app = Esmerald(logging_config=UnchangedLogging(), enable_openapi=False)
+    register_grpc_http_routes(app, [gateway_of(service, http_methods=["POST"])])
+    return app
+
+
+def http_call(app: Any, text: bytes = b'{"text":"World"}') -> Call:
+    """One request, from a server that has all of it and takes all of the answer."""
+
+    async def call() -> list[Any]:
+        events = [{"type": "http.request", "body": text, "more_body": False}]
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return events.pop() if events else await asyncio.Event().wait()
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        await app(scope_of(len(text)), receive, send)
+        return sent
+
+    return call
+
+
+def scope_of(content_length: int) -> dict[str, Any]:
+    path = "/grpc/echoservice/unary"
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [
+            (b"host", b"127.0.0.1:8000"),
+            (b"user-agent", b"test"),
+            (b"accept", b"*/*"),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(content_length).encode()),
+        ],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+    }
+
+
+class NativeContext:
+    """What `grpc.aio` would hand to a handler, as far as the gateway needs it."""
+
+    def code(self) -> int:
+        return 0
+
+    def time_remaining(self) -> None:
+        return None
+
+
+class NativeServer:
+    """In the place of the `grpc.aio` server: keeps the interceptors that the gateway gives it."""
+
+    def __init__(self, *, interceptors: Sequence[grpc.aio.ServerInterceptor], **_: Any) -> None:
+        self.interceptors = interceptors
+
+    def add_insecure_port(self, _address: str) -> int:
+        return 1
+
+    async def start(self) -> None:
+        """Does not listen."""
+
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return lambda *_arguments: None
+
+
+async def native_call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    """One call, from where `grpc.aio` asks for the handler to the bytes of its answer."""
+    monkeypatch.setattr(grpc.aio, "server", NativeServer)
+    gateway = gateway_of(EchoService)
+    await gateway.startup()
+    interceptors = gateway.grpc_server.interceptors
+    (method,) = (rpc for rpc in method_table([EchoService]) if rpc.descriptor.name == "Unary")
+    details: Any = HandlerCallDetails(method.full_name, ())
+    wire = pb.EchoRequest(text="World").SerializeToString()
+    context = NativeContext()
+
+    async def registered(_details: grpc.HandlerCallDetails) -> Any:
+        return method.handler
+
+    chain: Any = registered
+    for interceptor in reversed(interceptors):
+        chain = functools.partial(interceptor.intercept_service, chain)
+
+    async def call() -> Any:
+        handler = await chain(details)
+        request = handler.request_deserializer(wire) if handler.request_deserializer else wire
+        response = await handler.unary_unary(request, context)
+        return handler.response_serializer(response) if handler.response_serializer else response
+
+    return call
+
+
+@pytest.fixture(params=["http", "native"])
+async def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Call:
+    if request.param == "native":
+        return await native_call(monkeypatch)
+    return http_call(application(EchoService))
+
+
+async def count_calls(call: Call) -> int:
+    """Counts the functions that one call calls, when it has been called before."""
+    for _ in range(10):
+        await call()
+    count = 0
+
+    def profiler(_frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    # A collection in the midst of it would call what other tests have left behind.
+    gc.disable()
+    try:
+        sys.setprofile(profiler)
+        try:
+            await call()
+        finally:
+            sys.setprofile(None)
+    finally:
+        gc.enable()
+    return count
+
+
+async def test_an_http_call_stays_within_its_budget_of_function_calls() -> None:
+    call = http_call(application(EchoService))
+    start, body = await call()
+    assert (start["status"], body["body"]) == (200, b'{"text":"World","index":0}')
+    assert await count_calls(call) <= HTTP_CALLS * (1 + TOLERANCE)
+
+
+async def test_a_native_call_stays_within_its_budget_of_function_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    call = await native_call(monkeypatch)
+    assert pb.EchoResponse.FromString(await call()).text == "World"
+    assert await count_calls(call) <= NATIVE_CALLS * (1 + TOLERANCE)
+
+
+async def test_the_count_repeats(call: Call) -> None:
+    assert len({await count_calls(call) for _ in range(3)}) == 1
+
+
+async def test_the_count_grows_with_the_work() -> None:
+    class Busy(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            for _ in range(50):
+                len(request.text)
+            return await super().Unary(request, context)
+
+    Busy.__name__ = EchoService.__name__
+    idle, busy = http_call(application(EchoService)), http_call(application(Busy))
+    assert await count_calls(busy) >= await count_calls(idle) + 50
+
+
+async def test_a_call_leaves_no_memory_behind(call: Call) -> None:
+    async def blocks_after_many() -> int:
+        for _ in range(REQUESTS):
+            await call()
+            # The event loop drops what was cancelled on its next turn.
+            await asyncio.sleep(0)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = await blocks_after_many()
+    assert await blocks_after_many() - before <= MOST_BLOCKS_KEPT
