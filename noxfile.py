@@ -53,6 +53,31 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Run the property-based tests with many more examples than CI has time for."""
+    install_group(session, "test")
+    session.run(
+        *("pytest", "tests/gateway", "-k", "fuzz or differential or template or query or framing"),
+        *session.posargs,
+        env={"PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_PROFILE": "thorough"},
+    )
+
+
+@nox.session
+def memory(session: nox.Session) -> None:
+    """Measure the memory of a service with a stalled reader, and with callers that go away."""
+    install_group(session, "test")
+    session.run("python", "benchmarks/memory.py", *session.posargs)
+
+
+@nox.session
+def screenshot(session: nox.Session) -> None:
+    """Take docs/swagger.png of the service that `nox -s demo` has running; needs Chromium."""
+    install_group(session, "test")
+    session.run("python", "scripts/screenshot_docs.py", "http://localhost:8000", "docs/swagger.png")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format (ruff) of this repository and of the template's plain Python."""
     install_group(session, "lint")

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from esmerald import Esmerald
 from esmerald.contrib.grpc.register import register_grpc_http_routes
+from esmerald.openapi.models import Contact
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from .admin import admin_app, admin_routes
@@ -61,7 +62,9 @@ def create_app(settings: Settings | None = None) -> Esmerald:
     app = Esmerald(
         title=about["Name"],
         version=about["Version"],
-        description=about["Summary"],
+        summary=about["Summary"],
+        description="Every operation is an RPC that answers over gRPC as well.",
+        contact=Contact(),
         routes=[*admin_routes(health), *docs_routes(about["Name"])],
         middleware=documentation_middleware(settings),
         lifespan=lifespan,

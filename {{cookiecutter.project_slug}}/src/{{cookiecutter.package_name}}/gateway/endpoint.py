@@ -13,7 +13,7 @@ from .behaviours import behaviour
 from .context import HttpServicerContext
 from .failures import STOPPING, failure_of
 from .lifetime import Lifetime, Receive
-from .metadata import Headers, Metadata, invocation_metadata, timeout_seconds
+from .metadata import Metadata
 from .methods import RpcMethod
 from .request import (
     BodyMessage,
@@ -24,6 +24,7 @@ from .request import (
     RequestMessages,
     frames_for,
 )
+from .request_head import RequestHead
 from .response import Encoder, Response, Send, StreamResponse, UnaryResponse, send_failure
 from .response_framing import FRAMINGS, negotiate
 from .status import CallFailed
@@ -68,7 +69,7 @@ class Endpoint:
         self.rpc = rpc
         self._handlers = handlers
         self._interceptors = tuple(interceptors)
-        self._behaviour = behaviour(rpc.handler)
+        self._behaviour = rpc.handler, behaviour(rpc.handler)
         self._max_message_bytes = max_message_bytes
         self._default_timeout = default_timeout
 
@@ -93,20 +94,21 @@ class Endpoint:
             from_query: The one request message is the query's; the body is not read.
         """
         try:
-            context = self._context(scope)
+            head = RequestHead(scope["headers"])
         except CallFailed as failure:
             await send_failure(send, failure)
             return
+        context = self._context(scope, head)
         lifetime = Lifetime(context)
         messages: RequestMessages
         response: Response
         refusal = None
         try:
-            response = self._response(scope["headers"], send, encode)
+            response = self._response(head, send, encode)
             messages = (
                 QueryMessage(receive, lifetime, decode)
                 if from_query
-                else self._body(scope["headers"], receive, lifetime, decode)
+                else self._body(head, receive, lifetime, decode)
             )
         except CallFailed as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
@@ -127,10 +129,9 @@ class Endpoint:
         finally:
             context.end()
 
-    def _response(self, headers: Headers, send: Send, encode: Encoder) -> Response:
+    def _response(self, head: RequestHead, send: Send, encode: Encoder) -> Response:
         streaming = self.rpc.handler.response_streaming
-        accept = b",".join(value for name, value in headers if name == b"accept")
-        media_type = negotiate(accept.decode("latin-1") or None, streaming=streaming)
+        media_type = negotiate(head.accept, streaming=streaming)
         if media_type is None:
             offered = b", ".join(FRAMINGS).decode() if streaming else "application/json"
             raise CallFailed(
@@ -143,22 +144,19 @@ class Endpoint:
         return UnaryResponse(send, encode)
 
     def _body(
-        self, headers: Headers, receive: Receive, lifetime: Lifetime, decode: Decoder
+        self, head: RequestHead, receive: Receive, lifetime: Lifetime, decode: Decoder
     ) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
-        frames = frames_for(headers, streaming=streaming, max_message_bytes=limit)
+        frames = frames_for(head, streaming=streaming, max_message_bytes=limit)
         if frames is None:
             return BodyMessage(receive, lifetime, decode, limit)
         return BodyMessages(receive, lifetime, decode, frames, limit)
 
-    def _context(self, scope: Scope) -> HttpServicerContext:
-        headers = scope["headers"]
-        timeout = timeout_seconds(headers)
-        if timeout is None:
-            timeout = self._default_timeout
+    def _context(self, scope: Scope, head: RequestHead) -> HttpServicerContext:
+        timeout = self._default_timeout if head.timeout is None else head.timeout
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-        return HttpServicerContext(scope, invocation_metadata(headers), deadline)
+        return HttpServicerContext(scope, head.metadata, deadline)
 
     async def _run(
         self, context: HttpServicerContext, messages: RequestMessages, response: Response
@@ -204,8 +202,10 @@ class Endpoint:
             request: Any = _iterate(context)
         else:
             request = deserialize(await _only_message(messages, handler))
-        run = self._behaviour if handler is self.rpc.handler else behaviour(handler)
-        result = await run(request, context)
+        if handler is not self._behaviour[0]:
+            # Interceptors that replace a handler put the same one in its place, as a rule.
+            self._behaviour = handler, behaviour(handler)
+        result = await self._behaviour[1](request, context)
         if (
             not handler.response_streaming
             and context.aborted is None

@@ -24,7 +24,7 @@ class NativeGuard(grpc.aio.ServerInterceptor):
     sets the default timeout.
 
     Args:
-        methods: The RPCs of the server; their handlers are prepared once.
+        methods: The RPCs of the server.
         default_timeouts: Seconds for calls that come without a deadline, by full name of the RPC.
         departure: Through which all calls pass.
     """
@@ -37,7 +37,9 @@ class NativeGuard(grpc.aio.ServerInterceptor):
     ) -> None:
         self._departure = departure
         self._default_timeouts = default_timeouts
-        self._behaviours = {method.handler: behaviour(method.handler) for method in methods}
+        self._known = {method.full_name for method in methods}
+        # Interceptors that replace a handler put the same one in its place, as a rule.
+        self._guards: dict[str, tuple[Handler, Handler]] = {}
 
     async def intercept_service(
         self,
@@ -51,10 +53,18 @@ class NativeGuard(grpc.aio.ServerInterceptor):
             handler = await continuation(handler_call_details)
         except Exception as error:  # whatever an interceptor raises ends its own call only
             return _failing(failure_of(error, rpc, grpc.StatusCode.OK))
-        return handler and self._guarded(handler, rpc)
+        if handler is None:
+            return None
+        known = self._guards.get(rpc)
+        if known is not None and known[0] is handler:
+            return known[1]
+        guarded = self._guarded(handler, rpc)
+        if rpc in self._known:
+            self._guards[rpc] = handler, guarded
+        return guarded
 
     def _guarded(self, handler: Handler, rpc: str) -> Handler:
-        run = self._behaviours.get(handler) or behaviour(handler)
+        run = behaviour(handler)
         default_timeout = self._default_timeouts.get(rpc)
         deserialize = handler.request_deserializer or _unchanged
         serialize = handler.response_serializer or _unchanged
@@ -73,7 +83,7 @@ class NativeGuard(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 if not self._departure.ended(task):
                     raise
-                failure = CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
+                return await _tell_of_stop(context)
             except Exception as error:  # the caller is told no more than `failure` says
                 failure = failure_of(error, rpc, _status(context))
             finally:
@@ -109,6 +119,13 @@ class _TimedContext:
 
     def time_remaining(self) -> float:
         return max(self._deadline - asyncio.get_running_loop().time(), 0.0)
+
+
+async def _tell_of_stop(context: Context) -> NoReturn:
+    try:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, STOPPING)
+    except grpc.aio.InternalError:  # A message is just being sent: gRPC itself ends the call.
+        raise asyncio.CancelledError from None
 
 
 def _handler_like(handler: Handler, function: Behaviour) -> Handler:

@@ -11,8 +11,8 @@ import grpc
 
 from .codec import JsonError
 from .lifetime import Lifetime, Receive
-from .metadata import Headers
 from .request_framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
+from .request_head import RequestHead
 from .status import CallFailed
 
 Decoder = Callable[[bytes], bytes]
@@ -185,7 +185,7 @@ class BodyMessages:
 
 
 def frames_for(
-    headers: Headers, *, streaming: bool, max_message_bytes: int
+    head: RequestHead, *, streaming: bool, max_message_bytes: int
 ) -> NdjsonFrames | JsonArrayFrames | None:
     """Chooses how the body is split into messages, by its content type.
 
@@ -196,25 +196,18 @@ def frames_for(
         CallFailed: 415, the body is of a type that is not accepted here; 413, a single message
             is announced as too large.
     """
-    media_type = _JSON
-    for name, value in headers:
-        if name == b"content-type":
-            media_type = value.partition(b";")[0].strip().lower().decode("latin-1") or _JSON
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise _unsupported("send the body without content-encoding")
-        elif name == b"content-length" and not streaming and _exceeds(value, max_message_bytes):
+    if head.content_encoding not in ("", "identity"):
+        raise _unsupported("send the body without content-encoding")
+    if head.content_type in ("", _JSON):
+        if streaming:
+            return JsonArrayFrames(max_message_bytes)
+        if head.content_length is not None and head.content_length > max_message_bytes:
             raise too_large(max_message_bytes)
-    if media_type == _JSON:
-        return JsonArrayFrames(max_message_bytes) if streaming else None
-    if media_type == _NDJSON and streaming:
+        return None
+    if head.content_type == _NDJSON and streaming:
         return NdjsonFrames(max_message_bytes)
     accepted = f"{_NDJSON} or {_JSON}" if streaming else _JSON
     raise _unsupported(f"content-type must be {accepted} (curl --json sends {_JSON})")
-
-
-def _exceeds(content_length: bytes, limit: int) -> bool:
-    # A malformed length is for the server to refuse.
-    return content_length.isdigit() and int(content_length) > limit
 
 
 def decoded(decode: Decoder, text: bytes) -> bytes:

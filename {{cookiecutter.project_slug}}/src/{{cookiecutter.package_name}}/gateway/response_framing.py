@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import ClassVar
 
 
@@ -101,6 +102,7 @@ _STREAMING = tuple(media_type.decode() for media_type in FRAMINGS)
 _UNARY = (JsonArray.media_type.decode(),)
 
 
+@lru_cache(maxsize=256)
 def negotiate(accept: str | None, *, streaming: bool) -> bytes | None:
     """Chooses the media type of a response, following RFC 9110, section 12.5.1.
 
