@@ -20,7 +20,7 @@ PLAIN = [
     str(GATEWAY),
     *(str(PROJECT / name) for name in ("hatch_build.py", "noxfile.py", "scripts")),
 ]
-OURS = ["hooks", "noxfile.py", "scripts", "tests"]
+OURS = ["benchmarks", "hooks", "noxfile.py", "scripts", "tests"]
 DEMO = Path(".demo")
 
 
@@ -61,6 +61,12 @@ def fuzz(session: nox.Session) -> None:
         *session.posargs,
         env={"PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_PROFILE": "thorough"},
     )
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure the service against its peers (`-- --quick` for a first look); needs h2load."""
+    session.run("python", "benchmarks/run.py", *session.posargs)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""A bare `grpc.aio` server, on asyncio's own event loop or, with `uvloop` as argument, on uvloop."""
+"""A bare `grpc.aio` server, on asyncio's event loop or, with the argument `uvloop`, on uvloop."""
 
 from __future__ import annotations
 

@@ -8,10 +8,16 @@ from typing import Any
 import uvicorn
 
 
-def serve(app: Any) -> None:
-    """Serves on the loopback port that the first argument of the command names."""
+def serve(app: Any, *, factory: bool = False) -> None:
+    """Serves on the loopback port that the first argument of the command names.
+
+    Args:
+        app: The application.
+        factory: It is a function that makes the application.
+    """
     uvicorn.run(
         app,
+        factory=factory,
         host="127.0.0.1",
         port=int(sys.argv[1]),
         loop="uvloop",

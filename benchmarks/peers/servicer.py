@@ -1,4 +1,4 @@
-"""The servicer that every peer answers with; in the generated service it is `servicers/bench.py`."""
+"""The servicer of every peer; the generated service has it as `servicers/bench.py`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from serve import serve
 from servicer import BenchService
 
 
-class MendedService(BenchService):
+class Mended(BenchService):
     async def Greet(self, request: Any, context: Any) -> Any:
         return await super().Greet(ParseDict(request, pb.GreetRequest()), context)
 
@@ -22,24 +22,16 @@ class MendedService(BenchService):
 
 
 # Its routes are named after the servicer's class.
-MendedService.__name__ = "BenchService"
+Mended.__name__ = "BenchService"
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
-    await _application()(scope, receive, send)
-
-
-_made: list[Any] = []
-
-
-def _application() -> Any:
-    # The stock gateway makes its gRPC server at once, which needs the running event loop.
-    if not _made:
-        _made.append(Esmerald())
-        gateway = GrpcGateway(path="/grpc", services=[MendedService], http_methods=["POST"])
-        register_grpc_http_routes(_made[0], [gateway])
-    return _made[0]
+def create_app() -> Esmerald:
+    """Makes the application; the event loop runs by then, which the gateway's constructor needs."""
+    app = Esmerald()
+    gateway = GrpcGateway(path="/grpc", services=[Mended], http_methods=["POST"])
+    register_grpc_http_routes(app, [gateway])
+    return app
 
 
 if __name__ == "__main__":
-    serve(app)
+    serve(create_app, factory=True)

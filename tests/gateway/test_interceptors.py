@@ -90,8 +90,7 @@ async def test_one_that_raises_tells_the_caller_nothing(rpc: str) -> None:
     async with serving(gateway_of(EchoService, interceptors=[Failing()])) as served:
         response = await served.http.post(f"/grpc/echoservice/{rpc.lower()}", content=b"{}")
         assert (response.status_code, response.json()["detail"]) == (500, "Unexpected error")
-        request = iter([pb.EchoRequest()]) if rpc == "Bidi" else pb.EchoRequest()
-        call = getattr(served.stub, rpc)(request)
+        call = served.stub.Bidi() if rpc == "Bidi" else served.stub.Unary(pb.EchoRequest())
         assert await call.code() is grpc.StatusCode.UNKNOWN
         assert await call.details() == "Unexpected error"
 

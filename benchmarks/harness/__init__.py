@@ -1,0 +1,1 @@
+"""Prepares the peers, loads them in turn, and reports. Standard library only."""

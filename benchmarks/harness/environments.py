@@ -1,0 +1,173 @@
+"""Prepares what the peers run in: the template's service, baked, and a virtual environment each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[1]
+ROOT = BENCHMARKS.parent
+TEMPLATE = "{{cookiecutter.project_slug}}"
+
+_ASGI = ("uvicorn", "uvloop", "httptools")
+_GRPC = ("grpcio", "protobuf")
+_PEERS: Mapping[str, Sequence[str]] = {
+    "plain": ("orjson>=3.10", *_ASGI, *_GRPC),
+    "fastapi": ("fastapi>=0.115", *_ASGI, *_GRPC),
+    "connectrpc": (
+        *("connectrpc==0.13.0", "protoc-gen-connectrpc==0.13.0", "protoc-gen-py", "grpcio-tools"),
+        *_ASGI,
+    ),
+}
+"""What each environment holds, in the versions that the service has wherever it has them too."""
+
+_INTERESTING = (
+    *("esmerald", "lilya", "uvicorn", "uvloop", "httptools", "grpcio", "protobuf", "protobuf-py"),
+    *("orjson", "fastapi", "connectrpc"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """Where things are, once they are prepared.
+
+    Attributes:
+        cache: The folder that holds them all.
+        versions: Of the libraries that matter.
+    """
+
+    cache: Path
+    versions: Mapping[str, str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of every peer."""
+        inherited = {
+            name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
+        }
+        path = os.pathsep.join(map(str, (BENCHMARKS / "peers", self.cache / "stubs")))
+        return {**inherited, "PYTHONPATH": path}
+
+    def python(self, name: str) -> str:
+        """The interpreter of an environment."""
+        return str(self.cache / name / "bin" / "python")
+
+    def peer(self, name: str, script: str, *arguments: str) -> list[str]:
+        """The command that runs a script of `peers/` in an environment."""
+        return [self.python(name), str(BENCHMARKS / "peers" / script), *arguments]
+
+
+def prepare(cache: Path) -> Environments:
+    """Makes what is missing, and the service anew. The first time takes a minute or two.
+
+    Raises:
+        subprocess.CalledProcessError: A tool failed; it has said why.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    _make_tools(cache / "tools")
+    project = _bake(cache)
+    versions = _make_service(cache, project)
+    for name, requirements in _PEERS.items():
+        _make_venv(cache, name)
+        _install(cache, name, "--constraints", str(cache / "constraints.txt"), *requirements)
+        versions |= _versions(cache, name)
+    _compile_for_connectrpc(cache)
+    return Environments(cache, {name: versions[name] for name in _INTERESTING})
+
+
+def _make_tools(folder: Path) -> None:
+    if not (folder / "bin" / "uv").exists():
+        venv.create(folder, with_pip=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "--disable-pip-version-check", "cookiecutter", "uv"], check=True)
+
+
+def copy_template(folder: Path) -> Path:
+    """Copies what a clone holds of the template, without caches, which a bake would copy too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    caches = shutil.ignore_patterns("__pycache__", ".*_cache")
+    shutil.copytree(ROOT / TEMPLATE, folder / TEMPLATE, ignore=caches)
+    shutil.copytree(ROOT / "hooks", folder / "hooks", ignore=caches)
+    shutil.copy(ROOT / "cookiecutter.json", folder)
+    return folder
+
+
+def _bake(cache: Path) -> Path:
+    """Bakes the service and does what its owner does first: change the proto and the servicer."""
+    output = cache / "baked"
+    shutil.rmtree(output, ignore_errors=True)
+    subprocess.run(
+        [
+            *(str(cache / "tools/bin/python"), "-m", "cookiecutter"),
+            *(str(copy_template(cache / "template")), "--no-input", "--default-config"),
+            *("--accept-hooks=no", f"--output-dir={output}", "project_name=Bench"),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    project = output / "bench"
+    shutil.copy(BENCHMARKS / "protos/bench/v1/bench.proto", project / "protos/bench/v1/bench.proto")
+    shutil.copy(BENCHMARKS / "peers/servicer.py", project / "src/bench/servicers/bench.py")
+    return project
+
+
+def _make_service(cache: Path, project: Path) -> dict[str, str]:
+    _make_venv(cache, "service")
+    _install(cache, "service", "--reinstall-package=bench", str(project))
+    (package,) = (cache / "service").glob("lib/*/site-packages/bench")
+    # The other peers use the same stubs, as a namespace package of their own.
+    stubs = cache / "stubs" / "bench" / "v1"
+    shutil.rmtree(stubs, ignore_errors=True)
+    stubs.mkdir(parents=True)
+    for stub in (package / "v1").glob("bench_pb2*.py"):
+        shutil.copy(stub, stubs)
+    versions = _versions(cache, "service")
+    pins = [f"{name}=={version}\n" for name, version in versions.items() if name != "bench"]
+    (cache / "constraints.txt").write_text("".join(pins))
+    return versions
+
+
+def _compile_for_connectrpc(cache: Path) -> None:
+    stubs = cache / "stubs" / "connect_bench"
+    stubs.mkdir(parents=True, exist_ok=True)
+    binaries = cache / "connectrpc" / "bin"
+    subprocess.run(
+        [
+            *(str(binaries / "python"), "-m", "grpc_tools.protoc", f"-I{BENCHMARKS / 'protos'}"),
+            *(
+                f"--plugin=protoc-gen-{name}={binaries}/protoc-gen-{name}"
+                for name in ("py", "connectrpc")
+            ),
+            *(f"--py_out={stubs}", f"--connectrpc_out={stubs}", "bench/v1/bench.proto"),
+        ],
+        check=True,
+    )
+
+
+def _make_venv(cache: Path, name: str) -> None:
+    if not (cache / name / "bin" / "python").exists():
+        _uv(cache, "venv", "--quiet", "--python", sys.executable, str(cache / name))
+
+
+def _install(cache: Path, name: str, *arguments: str) -> None:
+    python = str(cache / name / "bin" / "python")
+    _uv(cache, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *arguments)
+
+
+def _versions(cache: Path, name: str) -> dict[str, str]:
+    python = str(cache / name / "bin" / "python")
+    lines = _uv(cache, "pip", "freeze", "--quiet", "--python", python).splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+def _uv(cache: Path, *arguments: str) -> str:
+    uv = str(cache / "tools" / "bin" / "uv")
+    return subprocess.run(
+        [uv, *arguments], check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    ).stdout

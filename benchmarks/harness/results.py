@@ -1,0 +1,46 @@
+"""What is measured, as it is written to JSON: every round, nothing summed up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+Rounds = list[float]
+
+
+@dataclass(slots=True)
+class Results:
+    """All figures of a run; each list has one number for each round.
+
+    Attributes:
+        about: When, where and with what it was measured.
+        peaks: By target, size and figure: `requests_per_second`, `cpu_us`.
+        latencies: By target, size and figure: `rate`, `p50_us`, `p99_us`.
+        first_messages: Of streams, by target: `first_us`, and `second_us`, a pause later.
+        starts: By program: `seconds`, `memory_mib`.
+        generations: Seconds, by how the template's hook installs the compiler: `uv`, `pip`.
+    """
+
+    about: dict[str, Any]
+    peaks: dict[str, dict[str, dict[str, Rounds]]] = field(default_factory=dict)
+    latencies: dict[str, dict[str, dict[str, Rounds]]] = field(default_factory=dict)
+    first_messages: dict[str, dict[str, Rounds]] = field(default_factory=dict)
+    starts: dict[str, dict[str, Rounds]] = field(default_factory=dict)
+    generations: dict[str, Rounds] = field(default_factory=dict)
+
+    def write(self, file: Path) -> None:
+        """Writes them as JSON."""
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, file: Path) -> Results:
+        """Reads what `write` wrote."""
+        return cls(**json.loads(file.read_text(encoding="utf-8")))
+
+
+def add(figures: dict[str, Rounds], **values: float) -> None:
+    """Adds the figures of a round, with four significant digits."""
+    for name, value in values.items():
+        figures.setdefault(name, []).append(float(f"{value:.4g}"))

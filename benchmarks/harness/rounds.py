@@ -1,0 +1,184 @@
+"""The rounds: every target in turn, again and again, so that noise hits all alike."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from .environments import Environments
+from .figures import median
+from .load import LoadError, latency, peak, trial
+from .messages import SIZES, STREAM, Request
+from .peers import FEATURES, GRPC, HTTP, SERVERS, STREAMS, Target
+from .results import Results, add
+from .servers import Cores, Server, pinned, running, wait_until_listening
+
+_FEWEST_REQUESTS = 16
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        rounds: Of each figure.
+        peak_seconds: For each measurement of a peak.
+        starts: How often the service is started; once more, before that, unmeasured.
+        latency_rounds: Of each latency; 0 measures none.
+        latency_seconds: For each measurement of latency.
+        generations: How often a project is generated, with uv; once without, if any.
+    """
+
+    rounds: int
+    peak_seconds: float
+    starts: int
+    latency_rounds: int
+    latency_seconds: float
+    generations: int
+
+
+FULL = Plan(
+    rounds=5, peak_seconds=1.5, starts=5, latency_rounds=3, latency_seconds=1.5, generations=3
+)
+QUICK = Plan(
+    rounds=5, peak_seconds=0.2, starts=1, latency_rounds=0, latency_seconds=0.0, generations=0
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that the rounds need."""
+
+    environments: Environments
+    requests: Mapping[str, Request]
+    servers: Mapping[str, Server]
+    cores: Cores
+
+
+@contextmanager
+def bench(
+    environments: Environments, requests: Mapping[str, Request], cores: Cores
+) -> Iterator[Bench]:
+    """Starts all servers and waits until they answer correctly."""
+    with ExitStack() as stack:
+        servers = {
+            spec.name: stack.enter_context(running(spec, environments, cores.server))
+            for spec in SERVERS
+        }
+        for spec in SERVERS:
+            for port_name in ("port", "grpc_port"):
+                if any(
+                    f"{{{port_name}}}" in part for part in (*spec.command, *spec.variables.values())
+                ):
+                    wait_until_listening(servers[spec.name], port_name)
+        made = Bench(environments, requests, servers, cores)
+        for target in HTTP:
+            for size in SIZES:
+                check_answer(target, made.servers[target.server], requests[size.name])
+        yield made
+
+
+def check_answer(target: Target, server: Server, request: Request) -> None:
+    """Makes one HTTP call.
+
+    Raises:
+        LoadError: The answer is not the one that is due.
+    """
+    method = request.size.method
+    sent = request.json.read_bytes()
+    call = urllib.request.Request(
+        f"http://127.0.0.1:{server.ports['port']}"
+        + target.path.format(method=method, lower=method.lower()),
+        sent,
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(call, timeout=30) as response:
+        answer = json.load(response)
+    echoed = method == "Echo" or target.name == "limit"
+    due = json.loads(sent) if echoed else {"message": "Hello, World!"}
+    if target.name == "stock":
+        # It prints names as in the .proto file, and leaves out empty fields.
+        answer, due = len(answer), len(due)
+    if answer != due:
+        raise LoadError(f"{target.name} answers {str(answer)[:200]} to {request.size.name}")
+
+
+def measure_peaks(bench: Bench, plan: Plan, results: Results, report: Report) -> None:
+    """Measures what every target does when it is given all that it can take."""
+    jobs = [
+        *((target, size.name) for size in SIZES for target in (*HTTP, *GRPC)),
+        *((target, STREAM.name) for target in STREAMS),
+        *((target, SIZES[0].name) for target in FEATURES),
+    ]
+    # Also warms up: what is compiled, cached or grown at first is not what is measured.
+    rates = {
+        (target.name, size): trial(
+            target, bench.servers[target.server], bench.requests[size], bench.cores
+        )
+        for target, size in jobs
+    }
+    for number in range(plan.rounds):
+        report(f"peaks, round {number + 1} of {plan.rounds}")
+        for target, size in _rotated(jobs, number):
+            found = peak(
+                *(target, bench.servers[target.server], bench.requests[size]),
+                *(
+                    bench.cores,
+                    round(rates[target.name, size] * plan.peak_seconds) + _FEWEST_REQUESTS,
+                ),
+            )
+            figures = results.peaks.setdefault(target.name, {}).setdefault(size, {})
+            add(
+                figures,
+                requests_per_second=found.requests_per_second,
+                cpu_us=found.cpu_us,
+            )
+
+
+def measure_latencies(bench: Bench, plan: Plan, results: Results, report: Report) -> None:
+    """Measures latency at half of each target's own peak."""
+    jobs = [(target, size.name) for size in SIZES for target in (*HTTP, *GRPC)]
+    for number in range(plan.latency_rounds):
+        report(f"latency, round {number + 1} of {plan.latency_rounds}")
+        for target, size in _rotated(jobs, number):
+            rate = median(results.peaks[target.name][size]["requests_per_second"]) / 2
+            found = latency(
+                *(target, bench.servers[target.server], bench.requests[size]),
+                *(bench.cores, plan.latency_seconds, rate),
+            )
+            figures = results.latencies.setdefault(target.name, {}).setdefault(size, {})
+            add(figures, rate=rate, p50_us=found.p50_us, p99_us=found.p99_us)
+
+
+def measure_first_messages(bench: Bench, results: Results, report: Report) -> None:
+    """Measures when the first message of a stream arrives."""
+    report("first messages of streams")
+    for target in STREAMS:
+        native = target.protocol == "grpc"
+        port = bench.servers[target.server].ports["grpc_port" if native else "port"]
+        command = bench.environments.peer("service", "first_message.py", target.protocol, str(port))
+        lines = subprocess.run(
+            pinned(bench.cores.client, command),
+            check=True,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env=bench.environments.variables,
+            timeout=60,
+        ).stdout.splitlines()
+        figures = results.first_messages.setdefault(target.name, {})
+        # The first few calls open the connection.
+        for line in lines[5:]:
+            first, second = map(float, line.split())
+            add(figures, first_us=first, second_us=second)
+
+
+def _rotated(jobs: Sequence[tuple[Target, str]], by: int) -> list[tuple[Target, str]]:
+    """The jobs in their order, with another one first: none always follows a pause."""
+    start = by * len(jobs) // 5 % len(jobs)
+    return [*jobs[start:], *jobs[:start]]
