@@ -30,7 +30,7 @@ def install_group(session: nox.Session, name: str) -> None:
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
-    """Run pytest without leaving byte code in the template, which a bake would copy."""
+    """Run pytest on all cores, without leaving byte code in the template for a bake to copy."""
     install_group(session, "test")
     session.run(
         "pytest",

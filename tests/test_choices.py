@@ -6,7 +6,6 @@ import itertools
 from pathlib import Path
 
 import pytest
-import yaml
 from baking import CHOICES, bake, files
 from checks import check_project
 
@@ -92,16 +91,3 @@ def test_optional_folders_are_gone_when_they_hold_nothing(template: Path, tmp_pa
     assert empty == []
     assert not (project / "deploy").exists()
     assert not (project / ".github").exists()
-
-
-def test_kubernetes_objects_agree_on_name_labels_and_ports(generated: Path) -> None:
-    folder = generated / "deploy" / "kubernetes"
-    deployment = yaml.safe_load((folder / "deployment.yaml").read_text())
-    service = yaml.safe_load((folder / "service.yaml").read_text())
-    pod = deployment["spec"]["template"]
-    labels = pod["metadata"]["labels"]
-    ports = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
-    assert ports == {"http": 8000, "grpc": 50051}
-    assert deployment["spec"]["selector"]["matchLabels"] == labels
-    assert service["spec"]["selector"].items() <= labels.items()
-    assert {port["targetPort"] for port in service["spec"]["ports"]} == set(ports)

@@ -223,13 +223,26 @@ def test_every_name_that_an_object_refers_to_exists(overlay: Path, render: Rende
     find(objects, "ServiceAccount", spec["serviceAccountName"])
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes.keys() == {mount["name"] for mount in container["volumeMounts"]}
-    if "certs" in volumes:
-        certificate = find(objects, "Certificate", "greeter-service")["spec"]
-        assert certificate["secretName"] == volumes["certs"]["secret"]["secretName"]
-        names = {one["metadata"]["name"] for one in objects if one["kind"] == "Service"}
-        assert names <= set(certificate["dnsNames"])
-        namespace = config(objects)["metadata"]["namespace"]
-        assert {f"{name}.{namespace}" for name in names} <= set(certificate["dnsNames"])
+
+
+def test_production_serves_with_the_certificate_that_it_asks_for(
+    generated: Path, render: Renderer
+) -> None:
+    objects = render(manifests(generated) / "overlays" / "production")
+    spec = pod(objects)["spec"]
+    (secret,) = (volume for volume in spec["volumes"] if "secret" in volume)
+    mounts = {mount["name"]: mount for mount in spec["containers"][0]["volumeMounts"]}
+    folder = mounts[secret["name"]]["mountPath"]
+    files = {value for name, value in config(objects)["data"].items() if "_TLS_" in name}
+    assert files == {f"{folder}/tls.crt", f"{folder}/tls.key"}
+    # Its owner is root; the group of the pod may read it, nobody else.
+    assert (secret["secret"]["defaultMode"], spec["securityContext"]["fsGroup"]) == (0o440, 10001)
+    certificate = find(objects, "Certificate", "greeter-service")["spec"]
+    assert certificate["secretName"] == secret["secret"]["secretName"]
+    names = {one["metadata"]["name"] for one in objects if one["kind"] == "Service"}
+    namespace = config(objects)["metadata"]["namespace"]
+    both = names | {f"{name}.{namespace}" for name in names}
+    assert both <= set(certificate["dnsNames"])
 
 
 def test_grpc_has_a_name_with_the_addresses_of_all_pods(overlay: Path, render: Renderer) -> None:

@@ -12,6 +12,7 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "screenshot_docs.py"
 
 
 @pytest.mark.full
+@pytest.mark.xdist_group("tested")
 def test_try_it_out_answers_without_another_host(http_port: int, tmp_path: Path) -> None:
     """The script fails on a wrong answer, a console error, or a request to any other host."""
     picture = tmp_path / "swagger.png"

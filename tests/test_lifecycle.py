@@ -29,6 +29,7 @@ UNLIKE = {
 }
 
 
+@pytest.mark.xdist_group("tested")
 def test_the_default_project_passes_its_own_tests(tested: Path) -> None:
     # The fixture has run them; a stub that is there shows that they ran on the compiled protos.
     assert (tested / "src" / "greeter_service" / "v1" / "greeter_pb2.py").is_file()

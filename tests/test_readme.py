@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 
 def transcripts(readme: Path) -> Iterator[tuple[str, str]]:
     """Yield each command of the `console` blocks and what is printed below it."""
@@ -18,6 +20,7 @@ def transcripts(readme: Path) -> Iterator[tuple[str, str]]:
             yield command, output
 
 
+@pytest.mark.xdist_group("tested")
 def test_the_transcripts_of_the_readme(tested: Path, http_port: int, tmp_path: Path) -> None:
     steps = list(transcripts(tested / "README.md"))
     assert len(steps) > 10

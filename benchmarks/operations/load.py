@@ -76,7 +76,7 @@ async def call_over_http(load: Load, *, chat: bool) -> None:
             try:
                 reader, writer = await asyncio.open_connection("localhost", load.port, ssl=tls)
             except OSError as error:
-                refused = isinstance(error, ConnectionRefusedError)
+                refused = isinstance(error, ConnectionError)
                 load.count("refused" if refused else f"lost: connecting: {error}", start)
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_SECONDS)
                 continue

@@ -1,6 +1,8 @@
 """What callers lose when the service ends, restarts its workers, or loses one: 50 connections.
 
-    python restarts.py [ROUNDS]
+    python restarts.py [ROUNDS [SCENES]]
+
+SCENES is part of the titles of those that are wanted.
 
 Run it with the interpreter of an environment that holds the generated greeter-service.
 """
@@ -8,10 +10,12 @@ Run it with the interpreter of an environment that holds the generated greeter-s
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from running import load, lost, refused, report, service
@@ -49,10 +53,10 @@ async def killed_worker() -> dict[str, Any]:
         service(WORKERS=2) as running,
         load(running, CONNECTIONS, protocols=protocols) as figures,
     ):
-        seen = len(running.lines)
         start = time.monotonic()
         os.kill(worker_pids(running.process.pid)[0], signal.SIGKILL)
-        await running.line("worker serves", after=seen)
+        death = await running.line("worker", "another")
+        await running.line("worker", "serves", after=running.lines.index(death))
         figures["another worker served after, s"] = round(time.monotonic() - start, 2)
         await asyncio.sleep(1)
     return figures
@@ -64,23 +68,28 @@ def worker_pids(supervisor: int) -> list[int]:
         return [int(pid) for pid in children.read().split()]
 
 
-def errors(lines: list[dict[str, Any]]) -> int:
-    """How many log lines tell of something wrong."""
-    return sum(line.get("level") not in ("info", "debug") for line in lines)
+def errors(lines: list[dict[str, Any]]) -> list[str]:
+    """The log lines that tell of something wrong."""
+    return [line["event"] for line in lines if line.get("level") not in ("info", "debug")]
 
 
-async def main(rounds: int) -> None:
-    """Measures everything, some rounds each."""
+SCENES: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
+    "SIGTERM": stop,
+    "SIGTERM, DRAIN_SECONDS=1": functools.partial(stop, DRAIN_SECONDS=1),
+    "SIGTERM, two workers": functools.partial(stop, WORKERS=2),
+    "rolling restart of two workers": rolling_restart,
+    "kill -9 of one of two workers": killed_worker,
+}
+
+
+async def main(rounds: int, wanted: str) -> None:
+    """Measures the scenes, some rounds each."""
     total = 0
     for number in range(1, rounds + 1):
-        for title, scene in (
-            ("SIGTERM", stop()),
-            ("SIGTERM, DRAIN_SECONDS=1", stop(DRAIN_SECONDS=1)),
-            ("SIGTERM, two workers", stop(WORKERS=2)),
-            ("rolling restart of two workers", rolling_restart()),
-            ("kill -9 of one of two workers", killed_worker()),
-        ):
-            figures = await scene
+        for title, scene in SCENES.items():
+            if wanted not in title:
+                continue
+            figures = await scene()
             report(f"{title} (round {number})", figures)
             if "kill" not in title:
                 total += lost(figures)
@@ -90,4 +99,4 @@ async def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1))
+    asyncio.run(main(int((sys.argv[1:2] or ["1"])[0]), (sys.argv[2:3] or [""])[0]))

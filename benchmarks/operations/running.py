@@ -29,14 +29,14 @@ class Running:
         self.lines: list[dict[str, Any]] = []
         self._reading = asyncio.create_task(self._read())
 
-    async def line(self, event: str, after: int = 0) -> dict[str, Any]:
-        """Waits for a log line whose event begins so."""
+    async def line(self, begin: str, part: str = "", after: int = 0) -> dict[str, Any]:
+        """Waits for a log line whose event begins with `begin` and contains `part`."""
         while True:
             for line in self.lines[after:]:
-                if line["event"].startswith(event):
+                if line["event"].startswith(begin) and part in line["event"]:
                     return line
             if self._reading.done():
-                raise EOFError(f"the service ended without saying {event!r}: {self.lines[-3:]}")
+                raise EOFError(f"the service ended without saying {begin!r}: {self.lines[-3:]}")
             await asyncio.sleep(0.01)
 
     async def end(self) -> int:
@@ -59,7 +59,7 @@ async def service(**settings: object) -> AsyncIterator[Running]:
     values = {"HTTP_PORT": 0, "GRPC_PORT": 0, "LOG_FORMAT": "json", **settings}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "greeter_service"),
-        env={**os.environ, **{f"GREETER_SERVICE_{name}": str(value) for name, value in values.items()}},
+        env=os.environ | {f"GREETER_SERVICE_{name}": str(value) for name, value in values.items()},
         stderr=asyncio.subprocess.PIPE,
     )
     running = Running(process)

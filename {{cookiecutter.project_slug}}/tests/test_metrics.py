@@ -13,7 +13,7 @@ from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_p
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2_grpc as pb_grpc
 
 from .conftest import Call
-from .test_process import log_line, started
+from .processes import log_line, started
 
 SERVICE = "{{ cookiecutter.package_name }}.v1.{{ cookiecutter.service_name }}"
 PATH = "/grpc/{{ cookiecutter.service_name | lower }}service"

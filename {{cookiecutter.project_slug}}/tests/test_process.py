@@ -12,6 +12,7 @@ from {{ cookiecutter.package_name }}.settings import PREFIX
 
 from .processes import log_line, started
 
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it_with_status_0(number: signal.Signals) -> None:
     async with started() as process:
@@ -36,9 +37,7 @@ async def test_while_draining_it_is_alive_but_not_ready() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("listener", ["HTTP", "GRPC", "ADMIN"])
-async def test_a_taken_port_ends_it_with_one_line_and_status_1(
-    listener: str, workers: int
-) -> None:
+async def test_a_taken_port_ends_it_with_one_line_and_status_1(listener: str, workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         async with started(**{f"{listener}_PORT": port, "WORKERS": workers}) as process:

@@ -20,9 +20,7 @@ TIMEOUT = 0.5
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(
-        http_port=0, grpc_port=0, read_timeout_seconds=TIMEOUT, max_header_bytes=2048
-    )
+    return Settings(http_port=0, grpc_port=0, read_timeout_seconds=TIMEOUT, max_header_bytes=2048)
 
 
 async def answer(port: int, sent: bytes) -> bytes:

@@ -18,7 +18,7 @@ from {{ cookiecutter.package_name }}.settings import SettingsError
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2_grpc as pb_grpc
 
-from .test_process import log_line, started
+from .processes import log_line, started
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"

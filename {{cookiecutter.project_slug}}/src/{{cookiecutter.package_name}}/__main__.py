@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 
 from .process import exit_statuses, log_start, on_signals, run
-from .settings import Settings
+from .settings import PREFIX, Settings
 
 logger = logging.getLogger(__package__)
 
@@ -15,13 +16,29 @@ logger = logging.getLogger(__package__)
 
 
 def main() -> None:
-    """Runs the service.
+    """Runs the service; or with the argument `healthcheck`, asks the one that runs how it is.
 
     Raises:
-        SystemExit: 2, a setting is wrong; 1, a port is taken or no worker starts. Standard error
-            says which.
+        SystemExit: 2, a setting or an argument is wrong; 1, a port is taken, no worker starts, or
+            the service is not healthy. Standard error says which.
     """
     with exit_statuses():
+        match sys.argv[1:]:
+            case []:
+                pass
+            case ["healthcheck"]:
+                from .healthcheck import main as check_health
+
+                check_health()
+                return
+            case arguments:
+                print(
+                    f"{' '.join(arguments)!r} is no argument: without one the service runs, with "
+                    f"'healthcheck' it is asked how it is; settings are {PREFIX}… variables",
+                    file=sys.stderr,
+                )
+                raise SystemExit(2)
+
         settings = Settings.from_environment()
 
         from .logs import configure_logging

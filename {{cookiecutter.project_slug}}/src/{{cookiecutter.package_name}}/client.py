@@ -36,8 +36,9 @@ def channel(
         key_file: Its private key, PEM.
         deadline: Seconds for each call that is made without a `timeout`, streams included, all
             attempts together; None: no limit.
-        attempts: How often a call is tried; 1: no retries. Only calls that have not been
-            answered yet are tried again, and only safely so if they may run twice.
+        attempts: How often a call is tried; only calls that have not been answered yet are, and
+            only safely so if they may run twice. 1: calls that no server has begun are sent
+            anew, others are not.
         retry_on: The status codes that are worth another attempt.
         round_robin: Spreads the calls over all addresses that the name has (such as a headless
             Kubernetes service's); False: one connection takes them all.
@@ -56,7 +57,6 @@ def channel(
     arguments: list[tuple[str, Any]] = [
         *options,
         ("grpc.service_config", json.dumps(config)),
-        ("grpc.enable_retries", int(attempts > 1)),
         ("grpc.max_receive_message_length", max_message_bytes),
     ]
     if keepalive is not None:

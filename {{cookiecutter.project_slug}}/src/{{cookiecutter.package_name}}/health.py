@@ -105,7 +105,7 @@ class HealthService(health_pb2_grpc.HealthServicer):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
             await changed.wait()
 
-    def _status(self, service: str) -> HealthCheckResponse.ServingStatus:
+    def _status(self, service: str) -> int:
         if service == SERVER:
             healthy = self.serving
         elif service in self._healthy:

@@ -88,6 +88,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_headers = False
         self._header_bytes = self._body_bytes = 0
         self._refusal = MALFORMED
+        self._refused = False
         self._patrol: asyncio.TimerHandle | None = None
         state.unmade.add(self)
 
@@ -112,6 +113,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._patrol.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._unset_keepalive_if_required()
         message = self.scope
         try:
@@ -198,6 +201,8 @@ class HttpProtocol(HttpToolsProtocol):
         )
 
     def _refuse(self, refusal: Refusal) -> None:
+        if self._patrol is not None:
+            self._patrol.cancel()
         logger.debug("refused %s: %s", self.client, refusal.detail)
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -215,7 +220,11 @@ class HttpProtocol(HttpToolsProtocol):
             b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
             % (STATUS_LINE[refusal.status], len(body), body)
         )
-        self.transport.close()
+        # Closed with something unread, the connection would be reset and the answer with it.
+        self._refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 async def _answer_when_cancelled(

@@ -9,6 +9,7 @@ from socket import socket
 from typing import Any, Self
 
 from .app import create_app
+from .deafness import overlook_new_connections
 from .health import HealthService
 from .lifespan import Lifespan
 from .listeners import listen
@@ -16,6 +17,8 @@ from .server import HttpServer
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_SECONDS_TO_ACCEPT = 0.1
 
 
 class Service:
@@ -96,6 +99,9 @@ class Service:
         logger.info("stopping")
         if grace is None:
             grace = self._settings.shutdown_grace_seconds
+        if retire:
+            overlook_new_connections(self.grpc_port)
+            await asyncio.sleep(_SECONDS_TO_ACCEPT)
         await asyncio.gather(
             self._http.stop(grace, shared=retire),
             self._admin.stop(grace, shared=retire),

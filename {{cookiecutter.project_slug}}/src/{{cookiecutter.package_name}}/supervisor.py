@@ -52,6 +52,8 @@ class Worker:
     async def ready(self) -> bool:
         """Waits until it serves; False if it dies before."""
         self._serves = await self._answers.readline() == worker.READY
+        if self._serves:
+            logger.info("worker %d serves", self.process.pid)
         return self._serves
 
     def dismiss(self, command: bytes) -> None:
@@ -88,6 +90,7 @@ class Supervisor:
         self._quick_deaths = 0
         self._status = 0
         self._stopping = False
+        self._restarting = asyncio.Lock()
 
     async def run(self) -> int:
         """Supervises until a signal ends it.
@@ -146,16 +149,17 @@ class Supervisor:
         log_start(settings, settings.http_port, settings.grpc_port, settings.admin_port)
 
     async def _restart(self) -> None:
-        logger.info("replacing the workers")
-        for old in list(self._workers):
-            new = await self._launch(dismissed=True)
-            if not await new.ready():
-                logger.error("the new worker does not start: the others go on as they are")
-                return
-            new.dismissed = False
-            old.dismiss(worker.RETIRE)
-            await old.process.wait()
-        logger.info("replaced the workers")
+        async with self._restarting:
+            logger.info("replacing the workers")
+            for old in list(self._workers):
+                new = await self._launch(dismissed=True)
+                if not await new.ready():
+                    logger.error("the new worker does not start: the others go on as they are")
+                    return
+                new.dismissed = False
+                old.dismiss(worker.RETIRE)
+                await old.process.wait()
+            logger.info("replaced the workers")
 
     async def _stop(self, signals: asyncio.Queue[signal.Signals]) -> None:
         self._stopping = True

@@ -6,7 +6,6 @@ Supervisor and worker talk through a socket pair, in lines. Its end is the super
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 import sys
@@ -25,8 +24,6 @@ RETIRE = b"retire\n"
 
 NOW = b"now\n"
 """To the worker that stops already: it takes too long."""
-
-logger = logging.getLogger(__package__)
 
 
 def main() -> None:
@@ -59,10 +56,8 @@ async def work(
     service = Service(settings, http_listener, admin_listener)
     await service.start()
     answers.write(READY)
-    logger.info("worker serves")
     command = await _first_of(commands, signals)
     await service.end(_hurry(commands), retire=command == RETIRE)
-    logger.info("worker stopped")
 
 
 async def _first_of(
