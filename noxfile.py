@@ -33,7 +33,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest on all cores, without leaving byte code in the template for a bake to copy."""
     install_group(session, "test")
     session.run(
-        "pytest",
+        *("pytest", "--numprocesses=auto", "--dist=loadgroup"),
         *arguments,
         *session.posargs,
         env={"PYTHONDONTWRITEBYTECODE": "1"},
