@@ -44,7 +44,14 @@ sys.path.insert(0, STUBS.name)
 
 # Machines that run tests are too uneven for deadlines and for hypothesis's opinion of slowness.
 settings.register_profile(
-    "ci", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "ci",
+    max_examples=300,
+    deadline=None,
+    # The same examples each time: what is new is for `nox -s fuzz` to find.
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("thorough", settings.get_profile("ci"), max_examples=5000)
+settings.register_profile(
+    "thorough", settings.get_profile("ci"), max_examples=5000, derandomize=False
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

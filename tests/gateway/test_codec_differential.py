@@ -260,8 +260,11 @@ class TestCodecAndJsonFormatAgree:
         elif not same_message(ours, theirs):
             # JSON's -0 is a number like any other; Python reads it as the integer 0.
             # enum: a number in quotes is an unknown name; json_format takes it for the number.
-            assert re.search(r"-0(?![\d.])", text) or (
-                unknown and any(value in text for value in NUMBERS_IN_QUOTES)
+            # Duplicate values: a oneof member under both of its names, once null, keeps its value.
+            assert (
+                re.search(r"-0(?![\d.])", text)
+                or (unknown and any(value in text for value in NUMBERS_IN_QUOTES))
+                or re.search(r"(choice[A-Z].*choice_|choice_.*choice[A-Z]).*null", text)
             )
 
 

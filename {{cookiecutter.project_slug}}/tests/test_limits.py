@@ -36,7 +36,10 @@ async def test_a_call_too_many_is_refused_by_either_protocol(
     assert served.status == "OK"
 
 
-async def test_over_http_it_is_429(http: httpx.AsyncClient, stub: pb_grpc.{{ cookiecutter.service_name }}AsyncStub) -> None:
+async def test_over_http_it_is_429(
+    http: httpx.AsyncClient,
+    stub: pb_grpc.{{ cookiecutter.service_name }}AsyncStub,
+) -> None:
     chat = stub.Chat()
     await chat.write(pb.ChatRequest(name="Ada"))
     await chat.read()

@@ -79,7 +79,8 @@ async def test_a_stream_counts_once(
 
 
 async def test_calls_in_flight_are_shown(
-    http: httpx.AsyncClient, stub: pb_grpc.{{ cookiecutter.service_name }}AsyncStub
+    http: httpx.AsyncClient,
+    stub: pb_grpc.{{ cookiecutter.service_name }}AsyncStub,
 ) -> None:
     before = await value(http, "grpc_server_in_flight", protocol="grpc")
     chat = stub.Chat()

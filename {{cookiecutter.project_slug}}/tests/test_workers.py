@@ -42,6 +42,26 @@ async def test_a_worker_that_dies_is_replaced() -> None:
             assert (await client.get(url)).status_code == 200
 
 
+async def test_metrics_add_up_over_workers() -> None:
+    async with started(WORKERS=2) as process:
+        ports = await log_line(process, "serving")
+        http = f"http://127.0.0.1:{ports['http_port']}"
+        for _ in range(20):
+            # A connection each, so that both workers have some.
+            async with httpx.AsyncClient(base_url=http) as client:
+                await client.post(PATH, json={"name": "World"})
+            async with channel(f"127.0.0.1:{ports['grpc_port']}") as grpc_channel:
+                stub = pb_grpc.{{ cookiecutter.service_name }}Stub(grpc_channel)
+                await stub.SayHello(pb.SayHelloRequest(name="World"))
+        async with httpx.AsyncClient(base_url=http) as client:
+            lines = (await client.get("/metrics")).text.splitlines()
+        handled = [line for line in lines if line.startswith("grpc_server_handled_total")]
+        assert sorted(line.rpartition("protocol=")[2] for line in handled) == [
+            '"grpc"} 20.0',
+            '"http"} 20.0',
+        ]
+
+
 async def test_a_rolling_restart_replaces_all_workers_and_loses_no_call() -> None:
     async with started(WORKERS=2) as process:
         ports = await log_line(process, "serving")

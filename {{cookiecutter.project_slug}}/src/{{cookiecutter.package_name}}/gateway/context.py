@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from time import monotonic
 from typing import Any, NoReturn
 
 import grpc
@@ -20,7 +20,8 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     """Behaves to a servicer or interceptor as the context of a native call does.
 
     Attributes:
-        deadline: When the call must have ended, in seconds of the running loop's clock, or None.
+        deadline: When the call must have ended, in seconds of `time.monotonic`, or None. (The
+            clock of a uvloop stands still while the loop is busy.)
         expired: The deadline has passed and the handler was cancelled.
         disconnected: The client has gone away and the handler was cancelled.
         initial_metadata: What the servicer sent, or None before it did.
@@ -160,7 +161,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     def time_remaining(self) -> Any:
         if self.deadline is None:
             return None
-        return max(self.deadline - asyncio.get_running_loop().time(), 0.0)
+        return max(self.deadline - monotonic(), 0.0)
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         self._callbacks.append(callback)

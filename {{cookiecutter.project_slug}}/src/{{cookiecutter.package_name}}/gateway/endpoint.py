@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any, TypeAlias
 
 import grpc
@@ -155,7 +156,7 @@ class Endpoint:
 
     def _context(self, scope: Scope, head: RequestHead) -> HttpServicerContext:
         timeout = self._default_timeout if head.timeout is None else head.timeout
-        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         return HttpServicerContext(scope, head.metadata, deadline)
 
     async def _run(

@@ -26,7 +26,7 @@ class Lifetime:
         self._handles: list[asyncio.Handle] = []
         self._watcher: asyncio.Task[None] | None = None
         if context.deadline is not None:
-            self._handles.append(self._loop.call_at(context.deadline, self._expire))
+            self._handles.append(self._loop.call_later(context.time_remaining(), self._expire))
 
     def watch(self, receive: Receive) -> None:
         """Watches for a disconnect once the request's body has been received."""

@@ -49,6 +49,9 @@ SECONDS = Histogram(
 IN_FLIGHT = Gauge(
     "grpc_server_in_flight", "RPCs now being handled.", ("protocol",), multiprocess_mode="livesum"
 )
+for _protocol in ("grpc", "http"):
+    # Shows a process that has had no call yet, also to those that sum the metrics of all.
+    IN_FLIGHT.labels(_protocol)
 
 
 class RpcMetrics:
