@@ -19,6 +19,8 @@ Encoder = Callable[[bytes], bytes]
 
 _CONTENT_TYPE = b"content-type"
 _JSON = (_CONTENT_TYPE, b"application/json")
+# What callers put into a message comes back in some; no browser shall take that for a page.
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _MESSAGES_BEFORE_OTHERS = 32
 
 
@@ -101,6 +103,7 @@ class StreamResponse:
         headers = [
             (_CONTENT_TYPE, self._framing.media_type),
             (b"cache-control", b"no-cache"),
+            _NO_SNIFFING,
             *response_headers(context.initial_metadata or ()),
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -123,7 +126,7 @@ async def send_response(
     send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     """Sends a complete response."""
-    headers.append((b"content-length", str(len(body)).encode("ascii")))
+    headers += (_NO_SNIFFING, (b"content-length", str(len(body)).encode("ascii")))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
