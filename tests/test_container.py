@@ -232,6 +232,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.full
+@pytest.mark.xdist_group("container")
 @pytest.mark.parametrize("use", ["none", "TLS", "mTLS"])
 def test_the_build_gives_a_service_whose_health_check_works_with_any_tls(
     use: str, container: Container, tls: dict[str, dict[str, str]]
@@ -242,12 +243,14 @@ def test_the_build_gives_a_service_whose_health_check_works_with_any_tls(
 
 
 @pytest.mark.full
+@pytest.mark.xdist_group("container")
 def test_workers_start_and_stop_as_one_process_does(container: Container) -> None:
     with container.started(**{PREFIX + "WORKERS": "2"}) as variables:
         assert container.run("greeter-service", "healthcheck", **variables).returncode == 0
 
 
 @pytest.mark.full
+@pytest.mark.xdist_group("container")
 def test_the_environment_holds_no_tools_that_build_or_install(container: Container) -> None:
     modules = ("pip", "setuptools", "hatchling", "grpc_tools", "mypy_protobuf")
     for name in modules:
