@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import grpc
@@ -39,6 +40,41 @@ async def test_past_its_deadline_the_handler_is_cancelled_and_the_answer_is_504(
         )
         assert (response.status_code, response.json()["status"]) == (504, "DEADLINE_EXCEEDED")
         await servicer.cancelled.wait()
+
+
+async def test_a_handler_in_a_thread_ends_with_its_call() -> None:
+    ended = threading.Event()
+
+    class Plain(EchoService):
+        def ClientStream(self, request_iterator: Any, context: Any) -> Any:
+            try:
+                return pb.EchoResponse(text=",".join(item.text for item in request_iterator))
+            finally:
+                ended.set()
+
+    async with serving(gateway_of(Plain)) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(
+            b"POST /grpc/plain/clientstream HTTP/1.1\r\nhost: x\r\ngrpc-timeout: 50m\r\n"
+            b'content-length: 100\r\n\r\n[{"text":"a"},'
+        )
+        await asyncio.get_running_loop().run_in_executor(None, ended.wait)
+        writer.close()
+
+
+async def test_what_a_handler_makes_of_its_cancellation_is_504_all_the_same() -> None:
+    class Stubborn(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ValueError("cleaning up failed") from None
+
+    async with serving(gateway_of(Stubborn, default_timeout=0.05)) as served:
+        response = await served.http.post("/grpc/stubborn/unary", json={})
+        assert response.status_code == 504
+        call = served.stub.Unary(pb.EchoRequest())
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_a_deadline_in_the_middle_of_a_stream_is_its_last_line() -> None:
@@ -84,6 +120,17 @@ async def test_time_remaining_over_http(header: str | None, seconds: int) -> Non
         headers = {} if header is None else {"grpc-timeout": header}
         response = await served.http.post("/grpc/remaining/unary", json={}, headers=headers)
         assert response.json()["index"] == seconds
+
+
+async def test_time_remaining_in_a_thread() -> None:
+    class Plain(EchoService):
+        def Unary(self, request: Any, context: Any) -> Any:
+            return pb.EchoResponse(index=round(context.time_remaining()))
+
+    async with serving(gateway_of(Plain, default_timeout=100)) as served:
+        assert (await served.stub.Unary(pb.EchoRequest())).index == 100
+        response = await served.http.post("/grpc/plain/unary", json={})
+        assert response.json()["index"] == 100
 
 
 async def test_time_remaining_with_a_default_timeout_and_with_the_callers_own() -> None:
@@ -170,8 +217,12 @@ async def test_another_content_type_is_415_and_says_what_is_accepted(content_typ
 
 @pytest.mark.parametrize("rpc", ["unary", "serverstream", "clientstream", "bidi"])
 async def test_a_handler_that_reads_nothing_is_refused_all_the_same(rpc: str) -> None:
+    called = False
+
     class Deaf(EchoService):
         async def answer(self, request: Any, context: Any) -> Any:
+            nonlocal called
+            called = True
             return pb.EchoResponse(text="never read")
 
         Unary = ServerStream = ClientStream = Bidi = answer
@@ -181,6 +232,7 @@ async def test_a_handler_that_reads_nothing_is_refused_all_the_same(rpc: str) ->
             f"/grpc/deaf/{rpc}", content=b"", headers={"content-type": "text/plain"}
         )
         assert response.status_code == 415
+        assert not called
 
 
 async def test_a_compressed_body_is_415() -> None:

@@ -134,14 +134,14 @@ class Supervisor:
 
     async def _start(self, signals: asyncio.Queue[signal.Signals]) -> None:
         # One shows whether any can start: what is wrong is said once.
-        first = await self._launch()
+        first = await self._launch(dismissed=True)
         if not await first.ready():
-            first.dismissed = True
             self._status = max(await first.process.wait(), 1)
             if self._status != 2:  # It has named the setting.
                 logger.error("the first worker %s before it served", (await first.ended())[0])
             signals.put_nowait(signal.SIGTERM)
             return
+        first.dismissed = False
         others = [await self._launch() for _ in range(self._settings.workers - 1)]
         for other in others:
             await other.ready()
@@ -152,13 +152,19 @@ class Supervisor:
         async with self._restarting:
             logger.info("replacing the workers")
             for old in list(self._workers):
+                if old not in self._workers:
+                    continue  # It has died, and another has followed.
                 new = await self._launch(dismissed=True)
                 if not await new.ready():
                     logger.error("the new worker does not start: the others go on as they are")
                     return
                 new.dismissed = False
                 old.dismiss(worker.RETIRE)
-                await old.process.wait()
+                try:
+                    await asyncio.wait_for(old.process.wait(), self._patience)
+                except TimeoutError:
+                    logger.error("killing worker %d, which does not stop", old.process.pid)
+                    old.process.kill()
             logger.info("replaced the workers")
 
     async def _stop(self, signals: asyncio.Queue[signal.Signals]) -> None:
@@ -169,11 +175,8 @@ class Supervisor:
             one.dismiss(worker.STOP)
         ended = asyncio.create_task(self._all_ended())
         hurry = asyncio.create_task(signals.get())
-        patience = self._settings.drain_seconds + self._settings.shutdown_grace_seconds
         await asyncio.wait(
-            [ended, hurry],
-            timeout=patience + _SECONDS_TO_OBEY,
-            return_when=asyncio.FIRST_COMPLETED,
+            [ended, hurry], timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
         )
         hurry.cancel()
         for one in self._workers:
@@ -184,6 +187,11 @@ class Supervisor:
             one.process.kill()
         await ended
         logger.info("stopped")
+
+    @property
+    def _patience(self) -> float:
+        settings = self._settings
+        return settings.drain_seconds + settings.shutdown_grace_seconds + _SECONDS_TO_OBEY
 
     async def _all_ended(self) -> None:
         await asyncio.gather(*self._watches)
@@ -221,8 +229,16 @@ class Supervisor:
         self._errand(self._replace(pause))
 
     async def _replace(self, pause: float) -> None:
-        await asyncio.sleep(pause)
-        await (await self._launch()).ready()
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                one = await self._launch()
+            except OSError as error:
+                pause = _LONGEST_PAUSE_SECONDS
+                logger.error("no worker can be started now (%s), trying again", error.strerror)
+            else:
+                await one.ready()
+                return
 
     def _errand(self, errand: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(errand)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, NoReturn
@@ -11,6 +12,8 @@ import grpc
 from .metadata import Metadata, checked
 from .peer import peer_address, tls_properties
 from .status import status_code
+
+logger = logging.getLogger(__name__)
 
 Reader = Callable[[], Awaitable[Any]]
 Writer = Callable[[Any], Awaitable[None]]
@@ -62,7 +65,10 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         """Marks the RPC as finished and runs the done callbacks."""
         self._finished = True
         for callback in self._callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # one must not keep the others from running
+                logger.exception("A done callback failed")
 
     def headers_sent(self) -> None:
         """Marks the response as started: initial metadata can no longer be set."""

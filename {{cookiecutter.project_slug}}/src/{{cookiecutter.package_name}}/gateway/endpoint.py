@@ -6,11 +6,11 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from .behaviours import behaviour
+from .behaviours import behaviour, with_behaviour
 from .context import HttpServicerContext
 from .failures import STOPPING, failure_of
 from .lifetime import Lifetime, Receive
@@ -117,7 +117,7 @@ class Endpoint:
             response, messages = UnaryResponse(send, encode), RefusedRequest(failure)
         try:
             try:
-                outcome = await self._run(context, messages, response) or refusal
+                outcome = await self._run(context, messages, response, refusal) or refusal
             finally:
                 lifetime.stop()
                 messages.close()
@@ -160,10 +160,14 @@ class Endpoint:
         return HttpServicerContext(scope, head.metadata, deadline)
 
     async def _run(
-        self, context: HttpServicerContext, messages: RequestMessages, response: Response
+        self,
+        context: HttpServicerContext,
+        messages: RequestMessages,
+        response: Response,
+        refusal: CallFailed | None,
     ) -> CallFailed | None:
         try:
-            await self._call(context, messages, response)
+            await self._call(context, messages, response, refusal)
         except asyncio.CancelledError:
             if not (context.expired or context.disconnected):
                 # A task is cancelled from outside when the server stops; a handler may also let
@@ -175,7 +179,9 @@ class Endpoint:
                 return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
         except Exception as error:
             if error is not context.aborted:
-                return failure_of(error, self.rpc.full_name, context.status())
+                failure = failure_of(error, self.rpc.full_name, context.status())
+                if not context.expired:
+                    return failure
         if context.expired or context.time_remaining() == 0:
             return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if context.status() is grpc.StatusCode.OK:
@@ -183,9 +189,13 @@ class Endpoint:
         return CallFailed(context.status(), context.details())
 
     async def _call(
-        self, context: HttpServicerContext, messages: RequestMessages, response: Response
+        self,
+        context: HttpServicerContext,
+        messages: RequestMessages,
+        response: Response,
+        refusal: CallFailed | None,
     ) -> None:
-        handler = await self._find_handler(context.invocation_metadata())
+        handler = await self._find_handler(context.invocation_metadata(), refusal)
         if handler is None:
             raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         deserialize = handler.request_deserializer or _unchanged
@@ -214,15 +224,27 @@ class Endpoint:
         ):
             await response.message(serialize(result), context)
 
-    async def _find_handler(self, metadata: Metadata) -> Handler | None:
+    async def _find_handler(self, metadata: Metadata, refusal: CallFailed | None) -> Handler | None:
         details = HandlerCallDetails(self.rpc.full_name, metadata)
-        return await self._continue(0, details)
+        return await self._continue(refusal, 0, details)
 
-    async def _continue(self, index: int, details: grpc.HandlerCallDetails) -> Handler | None:
+    async def _continue(
+        self, refusal: CallFailed | None, index: int, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
         if index == len(self._interceptors):
-            return self._handlers.get(details.method)
-        continuation: Callable[..., Any] = functools.partial(self._continue, index + 1)
+            handler = self._handlers.get(details.method)
+            return handler if refusal is None or handler is None else _refusing(handler, refusal)
+        continuation: Callable[..., Any] = functools.partial(self._continue, refusal, index + 1)
         return await self._interceptors[index].intercept_service(continuation, details)
+
+
+def _refusing(handler: Handler, refusal: CallFailed) -> Handler:
+    """What interceptors get in place of a servicer that is not to see the call."""
+
+    async def refuse(_request: Any, _context: Any) -> NoReturn:
+        raise refusal
+
+    return with_behaviour(handler, refuse)
 
 
 async def _only_message(messages: RequestMessages, handler: Handler) -> bytes:

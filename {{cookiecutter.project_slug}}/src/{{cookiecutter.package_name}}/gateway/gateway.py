@@ -251,15 +251,15 @@ def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str
 
 
 def _try_bind(host: str, port: int) -> None:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen()
-        except OSError as error:
-            raise OSError(
-                error.errno, f"cannot listen for gRPC on {host} port {port}: {error.strerror}"
-            ) from None
+    except OSError as error:
+        raise OSError(
+            error.errno, f"cannot listen for gRPC on {host} port {port}: {error.strerror}"
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from time import monotonic
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
@@ -96,12 +97,12 @@ class NativeGuard(grpc.aio.ServerInterceptor):
 async def _within(seconds: float | None, run: Behaviour, request: Any, context: Context) -> Any:
     if seconds is None or context.time_remaining() is not None:
         return await run(request, context)
-    deadline = asyncio.get_running_loop().time() + seconds
-    timed = cast(Context, _TimedContext(context, deadline))
+    timed = cast(Context, _TimedContext(context, monotonic() + seconds))
     try:
-        async with asyncio.timeout_at(deadline) as limit:
+        async with asyncio.timeout(seconds) as limit:
             return await run(request, timed)
-    except TimeoutError:
+    except Exception:
+        # Whatever the handler makes of its cancellation, the reason is the deadline.
         if not limit.expired():
             raise
         raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
@@ -118,7 +119,7 @@ class _TimedContext:
         return getattr(self._context, name)
 
     def time_remaining(self) -> float:
-        return max(self._deadline - asyncio.get_running_loop().time(), 0.0)
+        return max(self._deadline - monotonic(), 0.0)
 
 
 async def _tell_of_stop(context: Context) -> NoReturn:

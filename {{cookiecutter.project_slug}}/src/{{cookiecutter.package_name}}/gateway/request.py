@@ -132,6 +132,7 @@ class BodyMessages:
         self._ended = False
         self._chunks: deque[bytes | None] = deque()
         self._unread = 0
+        self._closed = False
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._receiver = asyncio.get_running_loop().create_task(self._receive_all())
 
@@ -144,6 +145,9 @@ class BodyMessages:
 
     def close(self) -> None:
         self._receiver.cancel()
+        # A handler in a thread may still wait for what does not come any more.
+        self._closed = True
+        self._arrived.set()
 
     def _next_text(self) -> bytes | None:
         try:
@@ -160,6 +164,8 @@ class BodyMessages:
 
     async def _next_chunk(self) -> bytes | None:
         while not self._chunks:
+            if self._closed:
+                raise CallFailed(grpc.StatusCode.CANCELLED, "The call has ended")
             self._arrived.clear()
             await self._arrived.wait()
         chunk = self._chunks.popleft()
