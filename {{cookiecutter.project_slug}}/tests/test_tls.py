@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import grpc
 import httpx
 import pytest
 
 from {{ cookiecutter.package_name }}.service import Service
+from {{ cookiecutter.package_name }}.servicers.{{ cookiecutter.__proto_name }} import {{ cookiecutter.service_name }}Service
 from {{ cookiecutter.package_name }}.settings import Settings
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2_grpc as pb_grpc
@@ -64,6 +66,23 @@ async def test_mutual_tls_with_a_client_certificate(certificates: Certificates) 
     async with Service(server_settings(certificates, mutual=True)) as service:
         for hello in (hello_over_http, hello_over_grpc):
             assert await hello(service, certificates, with_certificate=True) == "Hello, TLS!"
+
+
+async def test_mutual_tls_tells_the_servicer_who_calls(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    async def say_hello(_servicer: Any, _request: Any, context: Any) -> pb.SayHelloResponse:
+        properties = context.auth_context()
+        seen.append((properties["x509_common_name"], list(context.peer_identities())))
+        return pb.SayHelloResponse()
+
+    monkeypatch.setattr({{ cookiecutter.service_name }}Service, "SayHello", say_hello)
+    async with Service(server_settings(certificates, mutual=True)) as service:
+        for hello in (hello_over_http, hello_over_grpc):
+            await hello(service, certificates, with_certificate=True)
+    assert seen == [([b"tester"], [b"tester@example.com"])] * 2
 
 
 async def test_mutual_tls_refuses_strangers(certificates: Certificates) -> None:
