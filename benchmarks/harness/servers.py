@@ -127,7 +127,7 @@ def wait_until_listening(server: Server, port_name: str) -> None:
         except OSError:
             if time.monotonic() > give_up_at or _has_ended(server.pid):
                 raise RuntimeError(f"the server does not start: see {server.log}") from None
-            time.sleep(0.002)
+            time.sleep(0.002)  # between two looks: how soon a start is seen
 
 
 def _has_ended(pid: int) -> bool:
