@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn, TypeAlias, cast
 import grpc
 
 from .behaviours import Behaviour, Context, behaviour
-from .failures import final_code
+from .status import status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Protocol = Literal["grpc", "http"]
@@ -71,16 +71,9 @@ class Layer(grpc.aio.ServerInterceptor, ABC):
     def _put_around(self, handler: Handler, rpc: str, protocol: Protocol) -> Handler:
         # Over HTTP the handler always takes a stream, of one message where there is but one: the
         # gateway would read a single message first, and answer by itself if that cannot be read.
-        over_http = protocol == "http"
-        run = self.around(rpc, protocol, _with_messages(handler, over_http=over_http))
-        request_streaming = handler.request_streaming or over_http
-        make: Any = _MAKERS[request_streaming, handler.response_streaming]
-        made: Handler = make(
-            run,
-            handler.request_deserializer if request_streaming else None,
-            handler.response_serializer if handler.response_streaming else None,
-        )
-        return made
+        if protocol == "http":
+            handler = _taking_a_stream(handler)
+        return handler_like(handler, self.around(rpc, protocol, with_messages(handler)))
 
 
 def all_layers(interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Sequence[Layer] | None:
@@ -107,20 +100,76 @@ def answering(run: Behaviour) -> Handler:
     return grpc.stream_stream_rpc_method_handler(cast(Any, run))
 
 
-def _with_messages(handler: Handler, *, over_http: bool) -> Behaviour:
+def with_messages(handler: Handler) -> Behaviour:
+    """Adapts `handler` as `behaviour` does, and takes and returns its single messages as bytes."""
     run = behaviour(handler)
-    deserialize = handler.request_deserializer or _unchanged
+    if handler.request_streaming and handler.response_streaming:
+        return run
+    if handler.response_streaming:
+        return _reading(run, handler.request_deserializer or _unchanged)
     serialize = handler.response_serializer or _unchanged
+    if handler.request_streaming:
+        return _writing(run, serialize)
+    deserialize = handler.request_deserializer or _unchanged
 
-    async def run_with_messages(request: Any, context: Context) -> Any:
-        if not handler.request_streaming:
-            request = await context.read() if over_http else deserialize(request)
+    async def read_and_write(request: Any, context: Context) -> Any:
+        response = await run(deserialize(request), context)
+        return b"" if _has_failed(context) else serialize(response)
+
+    return read_and_write
+
+
+def handler_like(handler: Handler, run: Behaviour) -> Handler:
+    """Makes a handler of the same kind that does `run`; streamed messages pass it as before."""
+    # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
+    function: Any = run
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            function, handler.request_deserializer, handler.response_serializer
+        )
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(function, handler.request_deserializer)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(function, None, handler.response_serializer)
+    return grpc.unary_unary_rpc_method_handler(function)
+
+
+def _reading(run: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
+    async def read(request: Any, context: Context) -> Any:
+        return await run(deserialize(request), context)
+
+    return read
+
+
+def _writing(run: Behaviour, serialize: Callable[[Any], bytes]) -> Behaviour:
+    async def write(request: Any, context: Context) -> Any:
         response = await run(request, context)
-        if handler.response_streaming or final_code(None, context) is not grpc.StatusCode.OK:
-            return None
-        return serialize(response)
+        return b"" if _has_failed(context) else serialize(response)
 
-    return run_with_messages
+    return write
+
+
+def _has_failed(context: Context) -> bool:
+    # A native context says None of a code that was not set.
+    code = context.code()
+    return bool(code) and status_code(code) is not grpc.StatusCode.OK
+
+
+def _taking_a_stream(handler: Handler) -> Handler:
+    if handler.request_streaming:
+        return handler
+    run = behaviour(handler)
+
+    async def run_with_first(_requests: Any, context: Context) -> Any:
+        return await run(await context.read(), context)
+
+    make: Any = (
+        grpc.stream_stream_rpc_method_handler
+        if handler.response_streaming
+        else grpc.stream_unary_rpc_method_handler
+    )
+    made: Handler = make(run_with_first, handler.request_deserializer, handler.response_serializer)
+    return made
 
 
 def _raising(error: Exception) -> Handler:
@@ -133,12 +182,5 @@ def _raising(error: Exception) -> Handler:
 def _unchanged(message: Any) -> Any:
     return message
 
-
-_MAKERS = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
 
 _NOT_FOUND = answering(not_found)
