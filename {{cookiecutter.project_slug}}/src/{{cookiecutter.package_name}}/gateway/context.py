@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from .metadata import Metadata, checked
+from .metadata import Metadata, Metadatum, checked
 from .peer import peer_address, tls_properties
 from .status import status_code
 
@@ -27,7 +27,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             clock of a uvloop stands still while the loop is busy.)
         expired: The deadline has passed and the handler was cancelled.
         disconnected: The client has gone away and the handler was cancelled.
-        initial_metadata: What the servicer sent, or None before it did.
+        initial_metadata: What the servicer sent, and what was added to that.
         aborted: The exception that ended the call early, once there is one.
     """
 
@@ -37,7 +37,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self.deadline = deadline
         self.expired = False
         self.disconnected = False
-        self.initial_metadata: Metadata | None = None
+        self.initial_metadata: Metadata = ()
         self.aborted: Exception | None = None
         self._scope = scope
         self._invocation_metadata = invocation_metadata
@@ -46,6 +46,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self._details = ""
         self._finished = False
         self._headers_sent = False
+        self._initial_metadata_sent = False
         self._callbacks: list[Callable[[Any], None]] = []
         self._reader: Reader | None = None
         self._writer: Writer | None = None
@@ -74,6 +75,10 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         """Marks the response as started: initial metadata can no longer be set."""
         self._headers_sent = True
 
+    def add_initial_metadata(self, key: str, value: str) -> None:
+        """Sends one entry more, printable ASCII, before what the servicer sends, if it does."""
+        self.initial_metadata = (Metadatum(key, value), *self.initial_metadata)
+
     # grpc.aio.ServicerContext.
 
     async def read(self) -> Any:
@@ -92,9 +97,10 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self, initial_metadata: Iterable[tuple[str, str | bytes]]
     ) -> None:
         self._raise_if_terminated()
-        if self.initial_metadata is not None or self._headers_sent:
+        if self._initial_metadata_sent or self._headers_sent:
             raise grpc.aio.UsageError("Send initial metadata failed: already sent")
-        self.initial_metadata = checked(initial_metadata)
+        self.initial_metadata += checked(initial_metadata)
+        self._initial_metadata_sent = True
 
     async def abort(
         self,
@@ -139,7 +145,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
 
     def set_compression(self, compression: grpc.Compression) -> None:  # noqa: ARG002 - grpc's name
         """Accepted as on a native call; JSON is compressed by middleware or a proxy, if at all."""
-        if self._headers_sent or self.initial_metadata is not None:
+        if self._headers_sent or self._initial_metadata_sent:
             raise RuntimeError(
                 "Compression setting must be specified before sending initial metadata"
             )

@@ -104,7 +104,7 @@ class StreamResponse:
             (_CONTENT_TYPE, self._framing.media_type),
             (b"cache-control", b"no-cache"),
             _NO_SNIFFING,
-            *response_headers(context.initial_metadata or ()),
+            *response_headers(context.initial_metadata),
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
@@ -134,6 +134,6 @@ async def send_response(
 def _metadata_headers(context: HttpServicerContext) -> list[tuple[bytes, bytes]]:
     context.headers_sent()
     return [
-        *response_headers(context.initial_metadata or ()),
+        *response_headers(context.initial_metadata),
         *response_headers(context.trailing_metadata(), b"trailer-"),
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from time import time
 from typing import Any
 
 import grpc
 
-from ..logs import EventRecord
-from .request_id import request_id
+from ..gateway.behaviours import Context
+from ..logs import EventRecord, event_line, pipe_of
 from .rpc import Rpc
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,10 @@ logger = logging.getLogger(__name__)
 _OUR_FAULT = frozenset(
     (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
 )
+_EVENT = "call"
+
+_Call = tuple[float, int, grpc.StatusCode, float, float | None, str, str]
+"""When it ended, level, status, duration, deadline, peer, request id."""
 
 
 class RequestLog:
@@ -26,15 +31,16 @@ class RequestLog:
     """
 
     def __init__(self, rpc: Rpc) -> None:
-        self._rpc = rpc
         self._level = logging.DEBUG if rpc.is_health else logging.INFO
+        self._names = {"protocol": rpc.protocol, "service": rpc.service, "method": rpc.method}
 
     def write(
         self,
         code: grpc.StatusCode,
         seconds: float,
         deadline: float | None,
-        context: grpc.aio.ServicerContext[Any, Any],
+        context: Context,
+        request_id: str,
     ) -> None:
         """Writes a line.
 
@@ -43,19 +49,31 @@ class RequestLog:
             seconds: How long it took.
             deadline: How many seconds it might have taken; None: as many as it liked.
             context: The context of the call.
+            request_id: Its id.
         """
         level = logging.ERROR if code in _OUR_FAULT else self._level
         if not logger.isEnabledFor(level):
             return
+        call = (time(), level, code, seconds, deadline, context.peer(), request_id)
+        # Whoever listens for errors besides the log, such as Sentry, gets a record of those.
+        pipe = pipe_of(logger) if level < logging.ERROR else None
+        if pipe is not None:
+            pipe.write_later(self._line, call)
+        else:
+            logger.handle(EventRecord(logger, level, _EVENT, call[0], self._fields(call)))
+
+    def _line(self, call: _Call) -> bytes:
+        return event_line(call[0], call[1], _EVENT, self._fields(call))
+
+    def _fields(self, call: _Call) -> dict[str, Any]:
+        _, _, code, seconds, deadline, peer, request_id = call
         fields = {
-            "protocol": self._rpc.protocol,
-            "service": self._rpc.service,
-            "method": self._rpc.method,
+            **self._names,
             "code": code.name,
             "duration_ms": round(seconds * 1e3, 3),
-            "peer": context.peer(),
-            "request_id": request_id(),
+            "peer": peer,
+            "request_id": request_id,
         }
         if deadline is not None:
             fields["deadline_ms"] = round(deadline * 1e3, 3)
-        logger.handle(EventRecord(logger, level, "call", fields))
+        return fields
