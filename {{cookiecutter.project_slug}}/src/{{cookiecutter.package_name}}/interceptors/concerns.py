@@ -16,10 +16,11 @@ import grpc
 from ..gateway.behaviours import Behaviour, Context
 from ..gateway.failures import final_code
 from ..gateway.layers import Layer, Protocol, answering
+from ..gateway.native import RECEIVED
 from . import auth
 from .limits import ConcurrencyLimit
 from .metrics import metrics_of
-from .request_id import adopt, request_id, return_id
+from .request_id import InTrailers, adopt, in_headers, request_id
 from .request_log import RequestLog
 from .rpc import HEALTH, rpc_of
 from .tracing import Traced
@@ -49,7 +50,8 @@ class Concerns(Layer):
 
     def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
         """Follows `Layer.around`."""
-        return self._observation.observed(rpc, protocol, run, _adopt, self._tokens_for(rpc))
+        identify = _adopt_from_core if protocol == "grpc" else _adopt
+        return self._observation.observed(rpc, protocol, run, identify, self._tokens_for(rpc))
 
     async def intercept_service(
         self,
@@ -106,6 +108,7 @@ class _Observation(Layer):
         if tokens is not None:
             run = auth.guarded(tokens, run)
         metrics, log = metrics_of(rpc), RequestLog(rpc)
+        with_id: Any = InTrailers if protocol == "grpc" else in_headers
 
         async def observed(request: Any, context: Context) -> Any:
             identity = identify(context)
@@ -114,7 +117,7 @@ class _Observation(Layer):
             metrics.start()
             code = grpc.StatusCode.OK
             try:
-                response = await run(request, return_id(context, identity, protocol))
+                response = await run(request, with_id(context, identity))
                 if context.code():
                     code = final_code(None, context)
             except BaseException as error:
@@ -129,6 +132,10 @@ class _Observation(Layer):
         if self._traced is not None and not rpc.is_health:
             return self._traced(rpc, observed)
         return observed
+
+
+def _adopt_from_core(context: Context) -> str:
+    return adopt(RECEIVED.get() or context.invocation_metadata() or ())
 
 
 def _adopt(context: Context) -> str:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import grpc
 
 from ..gateway.behaviours import Context
-from ..gateway.layers import Protocol
 from ..logs import REQUEST_ID
 
 KEY = "x-request-id"
@@ -40,21 +39,23 @@ def adopt(metadata: Metadata) -> str:
         if key == KEY and isinstance(value, str) and _ACCEPTED.fullmatch(value):
             break
     else:
-        value = _new_id()
+        try:
+            value = _made.pop()
+        except IndexError:
+            value = _make()
     REQUEST_ID.set(value)
     return value
 
 
-def return_id(context: Context, identity: str, protocol: Protocol) -> Context:
-    """Has the id returned to the caller; gives the context that the handler is to have."""
-    if protocol == "grpc":
-        return cast(Context, IdInTrailers(context, identity))
-    # The gateway's own context, which knows no other way to do it than this one.
-    cast(Any, context).add_initial_metadata(KEY, identity)
+def in_headers(context: Context, request_id: str) -> Context:
+    """Has the id returned to a caller over HTTP; gives the context that the handler is to have."""
+    # Only the gateway's own context knows how.
+    http_context: Any = context
+    http_context.add_initial_metadata(KEY, request_id)
     return context
 
 
-class IdInTrailers:
+class InTrailers:
     """The context of a native call, whose trailing metadata get the request id.
 
     Args:
@@ -92,16 +93,13 @@ class IdInTrailers:
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
 
-def _new_id() -> str:
+def _make() -> str:
     # Nobody can guess them, as they are the system's random numbers; but it is asked for many at
     # a time, as that costs hardly more than one.
-    try:
-        return _made.pop()
-    except IndexError:
-        digits = os.urandom(_BYTES * _MADE_AT_ONCE).hex()
-        length = 2 * _BYTES
-        _made.extend(digits[at : at + length] for at in range(0, len(digits), length))
-        return _made.pop()
+    digits = os.urandom(_BYTES * _MADE_AT_ONCE).hex()
+    length = 2 * _BYTES
+    _made.extend(digits[at : at + length] for at in range(0, len(digits), length))
+    return _made.pop()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where no process can have the same ones
