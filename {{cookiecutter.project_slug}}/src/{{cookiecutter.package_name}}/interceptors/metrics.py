@@ -78,7 +78,7 @@ def metrics_of(rpc: Rpc) -> RpcMetrics:
 
 
 class _InMemory:
-    """Plain numbers, of the event loop's thread alone, which `_Memory` tells when it is asked.
+    """Plain numbers, changed by the event loop's thread alone, which `_Memory` tells to any.
 
     The classes of prometheus_client take a lock for each of the six that a call changes.
     """
@@ -113,10 +113,11 @@ class _Memory(Collector):
         handled = CounterMetricFamily(*_HANDLED, labels=(*_RPC, _CODE))
         handling = HistogramMetricFamily(*_HANDLING, labels=_RPC)
         in_flight = dict.fromkeys(_PROTOCOLS, 0)
-        for labels, metrics in self._metrics.items():
-            count = sum(metrics.ended.values())
+        for labels, metrics in list(self._metrics.items()):
+            ended_by_code = list(metrics.ended.items())
+            count = sum(ended for _, ended in ended_by_code)
             started.add_metric(labels, count + metrics.in_flight)
-            for code, ended in metrics.ended.items():
+            for code, ended in ended_by_code:
                 handled.add_metric((*labels, code.name), ended)
             bounds = map(floatToGoString, (*_SECONDS, inf))
             buckets = list(zip(bounds, accumulate(metrics.buckets), strict=True))
