@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lilya._internal._path import clean_path
 from .codec import JsonCodec
 from .departure import Departure
 from .endpoint import Endpoint
-from .handler import RpcHandler
+from .handler import Answer, RpcHandler
 from .methods import method_table
 from .native import NativeGuard
 from .openapi.comments import comments_of
@@ -27,6 +27,7 @@ from .openapi.operation import rest_operation, rpc_operations
 from .rest.http_rule import http_bindings
 from .rest.query import QueryDecoder
 from .rest.routes import RestRoute, RestRoutes
+from .shortcut import shorten
 
 
 class ServiceGateway(GrpcGateway):
@@ -199,6 +200,7 @@ class ServiceGateway(GrpcGateway):
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
             route: Any = handler.parent
+            shorten(route.parent.parent)
             rest_routes = self._rest_routes[endpoint.rpc.full_name]
             if rest_routes:
                 base_path = route.path.removesuffix(handler.path)
@@ -213,9 +215,9 @@ class ServiceGateway(GrpcGateway):
             rest_operation(rpc, route.binding, self._style, self._comments)
             for route in self._rest_routes[rpc.full_name]
         ]
-        return RpcHandler(path, self.http_methods, name, self._answer(endpoint), operations)
+        return RpcHandler(path, self.http_methods, name, self._answer_to(endpoint), operations)
 
-    def _answer(self, endpoint: Endpoint) -> Callable[..., Any]:
+    def _answer_to(self, endpoint: Endpoint) -> Callable[[str], Answer]:
         method = endpoint.rpc.descriptor
         decode_body = self._codec.decoder(method.input_type)
         decode_query = QueryDecoder(
@@ -223,19 +225,23 @@ class ServiceGateway(GrpcGateway):
         )
         encode = self._codec.encoder(method.output_type)
 
-        async def answer(scope: Any, receive: Any, send: Any) -> None:
-            from_query = scope["method"] in ("GET", "DELETE")
+        def from_body(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+            return endpoint.answer(
+                scope, receive, send, decode=decode_body, encode=encode, from_query=False
+            )
+
+        def from_query(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
             query = scope["query_string"]
-            await endpoint.answer(
+            return endpoint.answer(
                 scope,
                 receive,
                 send,
-                decode=(lambda _: decode_query(query)) if from_query else decode_body,
+                decode=lambda _: decode_query(query),
                 encode=encode,
-                from_query=from_query,
+                from_query=True,
             )
 
-        return answer
+        return lambda http_method: from_query if http_method in ("GET", "DELETE") else from_body
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:
