@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import grpc
 
@@ -20,29 +20,23 @@ class Departure:
 
     gRPC core drops the calls that are on their way, or queued, at that moment. Clients that
     await answers send nothing new, so new calls are kept waiting until no more of them come in.
+
+    Attributes:
+        gate: Where new calls wait, with `pass_gate`; None while they need not.
+        in_flight: The tasks of the calls, which add themselves when they begin.
     """
 
     def __init__(self) -> None:
-        self._gate: asyncio.Event | None = None
+        self.gate: asyncio.Event | None = None
+        self.in_flight: set[asyncio.Task[Any]] = set()
         self._arrived = 0
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._cancelled: set[asyncio.Task[Any]] = set()
 
     async def pass_gate(self) -> None:
         """Waits at the beginning of a call while new calls are held back."""
-        if self._gate is not None:
+        if self.gate is not None:
             self._arrived += 1
-            await self._gate.wait()
-
-    def enter(self) -> asyncio.Task[Any]:
-        """Counts the running task as a call in flight, until `leave`."""
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._tasks.add(task)
-        return task
-
-    def leave(self, task: asyncio.Task[Any]) -> None:
-        """Ends what `enter` began."""
-        self._tasks.discard(task)
+            await self.gate.wait()
 
     def ended(self, task: asyncio.Task[Any]) -> bool:
         """Whether it was here that a task was cancelled; then it may go on, to say so."""
@@ -66,7 +60,7 @@ class Departure:
         self._let_pass()
         done, _ = await asyncio.wait([goodbye], timeout=grace)
         if not done:
-            for task in self._tasks - self._cancelled:
+            for task in self.in_flight - self._cancelled:
                 self._cancelled.add(task)
                 task.cancel(STOPPING)
             await asyncio.wait([goodbye], timeout=_SECONDS_TO_BREAK_OFF)
@@ -75,7 +69,7 @@ class Departure:
 
     async def _wait_for_quiet(self) -> None:
         loop = asyncio.get_running_loop()
-        self._gate = self._gate or asyncio.Event()
+        self.gate = self.gate or asyncio.Event()
         end = loop.time() + _LONGEST_WAIT_SECONDS
         try:
             arrived = -1
@@ -87,6 +81,6 @@ class Departure:
             raise
 
     def _let_pass(self) -> None:
-        if self._gate is not None:
-            self._gate.set()
-            self._gate = None
+        if self.gate is not None:
+            self.gate.set()
+            self.gate = None

@@ -18,8 +18,9 @@ from .codec import JsonCodec
 from .departure import Departure
 from .endpoint import Endpoint
 from .handler import Answer, RpcHandler
+from .layers import all_layers
 from .methods import method_table
-from .native import NativeGuard
+from .native import NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.document import install
 from .openapi.json_schema import JsonStyle
@@ -152,13 +153,7 @@ class ServiceGateway(GrpcGateway):
         """
         if self.grpc_server is not None:
             raise RuntimeError("the gateway is running already")
-        guard = NativeGuard(self._native_methods, self._default_timeouts, self._departure)
-        server = grpc.aio.server(
-            interceptors=[guard, *self.interceptors],
-            options=list(self._options.items()),
-        )
-        for servicer in {id(rpc.servicer): rpc.servicer for rpc in self._native_methods}.values():
-            servicer.__add_to_server__(servicer, server)
+        server = self._server()
         self.bound_port = self._bind(server)
         await server.start()
         self.grpc_server = server
@@ -176,6 +171,19 @@ class ServiceGateway(GrpcGateway):
             # A second call while the first one waits may shorten its grace.
             await self._departure.stop(server, grace)
             self.grpc_server = self.bound_port = None
+
+    def _server(self) -> grpc.aio.Server:
+        rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
+        options = list(self._options.items())
+        layers = all_layers(self.interceptors)
+        if layers is not None:
+            handlers = NativeHandlers(rpcs, layers, timeouts, departure)
+            return grpc.aio.server(handlers=[handlers], options=options)
+        guard = NativeGuard(rpcs, timeouts, departure)
+        server = grpc.aio.server(interceptors=[guard, *self.interceptors], options=options)
+        for servicer in {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values():
+            servicer.__add_to_server__(servicer, server)
+        return server
 
     def _bind(self, server: grpc.aio.Server) -> int:
         host, port = self.server_options["host"], self.server_options["port"]

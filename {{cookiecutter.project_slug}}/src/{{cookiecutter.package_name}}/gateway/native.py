@@ -3,23 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 
-from .behaviours import Behaviour, Context, behaviour
+from .behaviours import Behaviour, Context
 from .departure import Departure
 from .failures import STOPPING, failure_of
+from .layers import Layer, answering, handler_like, layered, not_found, with_messages
 from .methods import RpcMethod
 from .status import CallFailed, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
+class NativeHandlers(grpc.GenericRpcHandler):
+    """All handlers of the `grpc.aio` server, ready to run: guard, layers and behaviour in one.
+
+    A call finds its own in a dictionary. As the server has no method registered by name, it waits
+    for one kind of call only; each name would be one more thing to wait for, at every call.
+
+    Args:
+        methods: The RPCs of the server.
+        layers: Put around each of them, outermost first.
+        default_timeouts: Seconds for calls that come without a deadline, by full name of the RPC.
+        departure: Through which all calls pass.
+    """
+
+    def __init__(
+        self,
+        methods: Iterable[RpcMethod],
+        layers: Sequence[Layer],
+        default_timeouts: Mapping[str, float | None],
+        departure: Departure,
+    ) -> None:
+        self._layers = layers
+        self._departure = departure
+        self._handlers = {
+            method.full_name: self._handler(
+                method.handler, method.full_name, default_timeouts.get(method.full_name)
+            )
+            for method in methods
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        """Follows `grpc.GenericRpcHandler.service`."""
+        rpc = handler_call_details.method
+        return self._handlers.get(rpc) or self._handler(_NOT_FOUND, rpc, None)
+
+    def _handler(self, handler: Handler, rpc: str, default_timeout: float | None) -> Handler:
+        run = layered(self._layers, rpc, "grpc", with_messages(handler))
+        return handler_like(handler, guarded(run, rpc, default_timeout, self._departure))
+
+
 class NativeGuard(grpc.aio.ServerInterceptor):
-    """The first interceptor of the `grpc.aio` server.
+    """The first interceptor of a `grpc.aio` server that has ordinary ones too.
 
     It keeps the text of unexpected exceptions from callers, whom `grpc.aio` would send it, and
     sets the default timeout.
@@ -49,7 +89,6 @@ class NativeGuard(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """Follows `grpc.aio.ServerInterceptor.intercept_service`."""
         rpc = handler_call_details.method
-        await self._departure.pass_gate()
         try:
             handler = await continuation(handler_call_details)
         except Exception as error:  # whatever an interceptor raises ends its own call only
@@ -59,53 +98,68 @@ class NativeGuard(grpc.aio.ServerInterceptor):
         known = self._guards.get(rpc)
         if known is not None and known[0] is handler:
             return known[1]
-        guarded = self._guarded(handler, rpc)
+        run = guarded(with_messages(handler), rpc, self._default_timeouts.get(rpc), self._departure)
+        made = handler_like(handler, run)
         if rpc in self._known:
-            self._guards[rpc] = handler, guarded
-        return guarded
-
-    def _guarded(self, handler: Handler, rpc: str) -> Handler:
-        run = behaviour(handler)
-        default_timeout = self._default_timeouts.get(rpc)
-        deserialize = handler.request_deserializer or _unchanged
-        serialize = handler.response_serializer or _unchanged
-
-        async def guarded(request: Any, context: Context) -> Any:
-            task = self._departure.enter()
-            try:
-                if not handler.request_streaming:
-                    request = deserialize(request)
-                response = await _within(default_timeout, run, request, context)
-                if handler.response_streaming or _status(context) is not grpc.StatusCode.OK:
-                    return b""
-                return serialize(response)
-            except grpc.aio.AbortError:
-                raise
-            except asyncio.CancelledError:
-                if not self._departure.ended(task):
-                    raise
-                return await _tell_of_stop(context)
-            except Exception as error:  # the caller is told no more than `failure` says
-                failure = failure_of(error, rpc, _status(context))
-            finally:
-                self._departure.leave(task)
-            return await context.abort(failure.code, failure.detail)
-
-        return _handler_like(handler, guarded)
+            self._guards[rpc] = handler, made
+        return made
 
 
-async def _within(seconds: float | None, run: Behaviour, request: Any, context: Context) -> Any:
-    if seconds is None or context.time_remaining() is not None:
-        return await run(request, context)
-    timed = cast(Context, _TimedContext(context, monotonic() + seconds))
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await run(request, timed)
-    except Exception:
-        # Whatever the handler makes of its cancellation, the reason is the deadline.
-        if not limit.expired():
+def guarded(
+    run: Behaviour, rpc: str, default_timeout: float | None, departure: Departure
+) -> Behaviour:
+    """Puts around a native handler what `grpc.aio` lacks.
+
+    The text of unexpected exceptions is kept from callers, whom `grpc.aio` would send it; calls
+    that come without a deadline get the default one; the server can part from its clients.
+
+    Args:
+        run: The handler, single messages as bytes.
+        rpc: The full name of the RPC, for the log.
+        default_timeout: In seconds; None: no limit.
+        departure: Through which the calls pass.
+    """
+    if default_timeout is not None:
+        run = _within(default_timeout, run)
+    in_flight = departure.in_flight
+
+    async def guarded_run(request: Any, context: Context) -> Any:
+        if departure.gate is not None:
+            await departure.pass_gate()
+        task: Any = asyncio.current_task()
+        in_flight.add(task)
+        try:
+            return await run(request, context)
+        except grpc.aio.AbortError:
             raise
-        raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+        except asyncio.CancelledError:
+            if not departure.ended(task):
+                raise
+            return await _tell_of_stop(context)
+        except Exception as error:  # the caller is told no more than `failure` says
+            failure = failure_of(error, rpc, status_code(context.code() or 0))
+        finally:
+            in_flight.discard(task)
+        return await context.abort(failure.code, failure.detail)
+
+    return guarded_run
+
+
+def _within(seconds: float, run: Behaviour) -> Behaviour:
+    async def run_within(request: Any, context: Context) -> Any:
+        if context.time_remaining() is not None:
+            return await run(request, context)
+        timed = cast(Context, _TimedContext(context, monotonic() + seconds))
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await run(request, timed)
+        except Exception:
+            # Whatever the handler makes of its cancellation, the reason is the deadline.
+            if not limit.expired():
+                raise
+            raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+
+    return run_within
 
 
 class _TimedContext:
@@ -129,33 +183,11 @@ async def _tell_of_stop(context: Context) -> NoReturn:
         raise asyncio.CancelledError from None
 
 
-def _handler_like(handler: Handler, function: Behaviour) -> Handler:
-    """A handler of the same kind; single messages pass it unread, streamed ones as before."""
-    # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
-    run: Any = function
-    if handler.request_streaming and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(
-            run, handler.request_deserializer, handler.response_serializer
-        )
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(run, handler.request_deserializer)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(run, None, handler.response_serializer)
-    return grpc.unary_unary_rpc_method_handler(run)
-
-
 def _failing(failure: CallFailed) -> Handler:
     async def fail(_: Any, context: Context) -> NoReturn:
         await context.abort(failure.code, failure.detail)
 
-    # Of this kind for every RPC: it is the one that reads no message before it answers.
-    run: Any = fail
-    return grpc.stream_stream_rpc_method_handler(run)
+    return answering(fail)
 
 
-def _status(context: Context) -> grpc.StatusCode:
-    return status_code(context.code() or 0)
-
-
-def _unchanged(message: Any) -> Any:
-    return message
+_NOT_FOUND = answering(not_found)

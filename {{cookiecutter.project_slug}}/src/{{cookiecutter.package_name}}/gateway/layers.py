@@ -1,0 +1,186 @@
+"""Layers: interceptors that are put around a handler once, at start, and not at every call."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
+from typing import Any, Literal, NoReturn, TypeAlias, cast
+
+import grpc
+
+from .behaviours import Behaviour, Context, behaviour
+from .status import status_code
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Protocol = Literal["grpc", "http"]
+
+_MOST_KNOWN = 1000
+"""Handlers that a layer keeps between ordinary interceptors: callers can make up any name."""
+
+
+class Layer(grpc.aio.ServerInterceptor, ABC):
+    """An interceptor whose decision depends on the RPC alone.
+
+    Where all interceptors of a gateway are layers, none of them costs a call more than the function
+    that `around` has made for its RPC. Among ordinary interceptors it is one of them.
+    """
+
+    @abstractmethod
+    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+        """Puts this layer around the handler of an RPC; called at start, not at every call.
+
+        The request and the response are not for a layer to look at: it hands them on as they are.
+        Messages are read and written inside `run`, so that a call that is refused is refused before
+        its message is looked at, and one whose message cannot be read is observed like any other.
+
+        Args:
+            rpc: The gRPC path, such as `/greeter_service.v1.Greeter/SayHello`. Also of RPCs that
+                there are not, of which callers can make up any number: nothing is to be kept by
+                the name of an RPC.
+            protocol: What its callers speak.
+            run: What is inside.
+        """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Follows `grpc.aio.ServerInterceptor.intercept_service`."""
+        rpc = handler_call_details.method
+        protocol: Protocol = getattr(handler_call_details, "protocol", "grpc")
+        try:
+            handler = await continuation(handler_call_details) or _NOT_FOUND
+        except Exception as error:  # of an interceptor: for the layer it is the handler that fails
+            return self._put_around(_raising(error), rpc, protocol)
+        # Interceptors that replace a handler put the same one in its place, as a rule.
+        known = self._handlers.get((rpc, protocol))
+        if known is not None and known[0] is handler:
+            return known[1]
+        if len(self._handlers) >= _MOST_KNOWN:
+            self._handlers.clear()
+        made = self._put_around(handler, rpc, protocol)
+        self._handlers[rpc, protocol] = handler, made
+        return made
+
+    @cached_property
+    def _handlers(self) -> dict[tuple[str, Protocol], tuple[Handler, Handler]]:
+        return {}
+
+    def _put_around(self, handler: Handler, rpc: str, protocol: Protocol) -> Handler:
+        # Over HTTP the handler always takes a stream, of one message where there is but one: the
+        # gateway would read a single message first, and answer by itself if that cannot be read.
+        if protocol == "http":
+            handler = _taking_a_stream(handler)
+        return handler_like(handler, self.around(rpc, protocol, with_messages(handler)))
+
+
+def all_layers(interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Sequence[Layer] | None:
+    """Gives back `interceptors` if they are layers; None: there is an ordinary one among them."""
+    layers = [interceptor for interceptor in interceptors if isinstance(interceptor, Layer)]
+    return layers if len(layers) == len(interceptors) else None
+
+
+def layered(layers: Sequence[Layer], rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+    """Puts `layers`, outermost first, around `run`; see `Layer.around`."""
+    for layer in reversed(layers):
+        run = layer.around(rpc, protocol, run)
+    return run
+
+
+async def not_found(_request: object, context: Context) -> NoReturn:
+    """The behaviour of every RPC that there is not."""
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+
+def answering(run: Behaviour) -> Handler:
+    """Makes a handler for any RPC: it is of the kind that reads no message before it answers."""
+    # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
+    return grpc.stream_stream_rpc_method_handler(cast(Any, run))
+
+
+def with_messages(handler: Handler) -> Behaviour:
+    """Adapts `handler` as `behaviour` does, and takes and returns its single messages as bytes."""
+    run = behaviour(handler)
+    if handler.request_streaming and handler.response_streaming:
+        return run
+    if handler.response_streaming:
+        return _reading(run, handler.request_deserializer or _unchanged)
+    serialize = handler.response_serializer or _unchanged
+    if handler.request_streaming:
+        return _writing(run, serialize)
+    deserialize = handler.request_deserializer or _unchanged
+
+    async def read_and_write(request: Any, context: Context) -> Any:
+        response = await run(deserialize(request), context)
+        return b"" if _has_failed(context) else serialize(response)
+
+    return read_and_write
+
+
+def handler_like(handler: Handler, run: Behaviour) -> Handler:
+    """Makes a handler of the same kind that does `run`; streamed messages pass it as before."""
+    # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
+    function: Any = run
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            function, handler.request_deserializer, handler.response_serializer
+        )
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(function, handler.request_deserializer)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(function, None, handler.response_serializer)
+    return grpc.unary_unary_rpc_method_handler(function)
+
+
+def _reading(run: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
+    async def read(request: Any, context: Context) -> Any:
+        return await run(deserialize(request), context)
+
+    return read
+
+
+def _writing(run: Behaviour, serialize: Callable[[Any], bytes]) -> Behaviour:
+    async def write(request: Any, context: Context) -> Any:
+        response = await run(request, context)
+        return b"" if _has_failed(context) else serialize(response)
+
+    return write
+
+
+def _has_failed(context: Context) -> bool:
+    # A native context says None of a code that was not set.
+    code = context.code()
+    return bool(code) and status_code(code) is not grpc.StatusCode.OK
+
+
+def _taking_a_stream(handler: Handler) -> Handler:
+    if handler.request_streaming:
+        return handler
+    run = behaviour(handler)
+
+    async def run_with_first(_requests: Any, context: Context) -> Any:
+        return await run(await context.read(), context)
+
+    make: Any = (
+        grpc.stream_stream_rpc_method_handler
+        if handler.response_streaming
+        else grpc.stream_unary_rpc_method_handler
+    )
+    made: Handler = make(run_with_first, handler.request_deserializer, handler.response_serializer)
+    return made
+
+
+def _raising(error: Exception) -> Handler:
+    async def fail(_request: Any, _context: Context) -> NoReturn:
+        raise error
+
+    return answering(fail)
+
+
+def _unchanged(message: Any) -> Any:
+    return message
+
+
+_NOT_FOUND = answering(not_found)
