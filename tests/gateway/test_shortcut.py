@@ -33,9 +33,9 @@ class Scopes:
         self.seen: list[Any] = []
         answer = Endpoint.answer
 
-        async def watched(endpoint: Any, scope: Any, *args: Any, **kwargs: Any) -> None:
-            self.seen.append(scope)
-            await answer(endpoint, scope, *args, **kwargs)
+        async def watched(*args: Any) -> None:
+            self.seen.extend(argument for argument in args if isinstance(argument, dict))
+            await answer(*args)
 
         monkeypatch.setattr(Endpoint, "answer", watched)
 

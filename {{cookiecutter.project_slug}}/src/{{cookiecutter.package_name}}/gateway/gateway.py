@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -233,21 +234,11 @@ class ServiceGateway(GrpcGateway):
         )
         encode = self._codec.encoder(method.output_type)
 
-        def from_body(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-            return endpoint.answer(
-                scope, receive, send, decode=decode_body, encode=encode, from_query=False
-            )
+        from_body = partial(endpoint.answer, decode_body, encode, False)
 
-        def from_query(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        async def from_query(scope: Any, receive: Any, send: Any) -> None:
             query = scope["query_string"]
-            return endpoint.answer(
-                scope,
-                receive,
-                send,
-                decode=lambda _: decode_query(query),
-                encode=encode,
-                from_query=True,
-            )
+            await endpoint.answer(lambda _: decode_query(query), encode, True, scope, receive, send)
 
         return lambda http_method: from_query if http_method in ("GET", "DELETE") else from_body
 

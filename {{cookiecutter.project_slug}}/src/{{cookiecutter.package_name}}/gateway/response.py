@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -40,10 +40,11 @@ class Response(Protocol):
 class UnaryResponse:
     """A response of one message, sent when the call has ended and its status is known."""
 
+    _body: bytes | None = None
+
     def __init__(self, send: Send, encode: Encoder) -> None:
         self._send = send
         self._encode = encode
-        self._body: bytes | None = None
 
     async def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
         self._body = self._encode(wire)
@@ -54,7 +55,7 @@ class UnaryResponse:
                 CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message"), context
             )
             return
-        await send_response(self._send, 200, [_JSON, *_metadata_headers(context)], self._body)
+        await send_response(self._send, 200, _metadata_headers(context), self._body)
 
     async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
         await send_failure(self._send, failure, context)
@@ -88,7 +89,7 @@ class StreamResponse:
         if not self._started:
             await send_failure(self._send, failure, context)
             return
-        body = error_body(failure.code, failure.detail, context.trailing_metadata())
+        body = error_body(failure.code, failure.detail, context.trailing)
         last = self._framing.error(body)
         if last is not None:
             await self._body(last, more_body=False)
@@ -99,7 +100,7 @@ class StreamResponse:
         if self._started:
             return
         self._started = True
-        context.headers_sent()
+        context.headers_sent = True
         headers = [
             (_CONTENT_TYPE, self._framing.media_type),
             (b"cache-control", b"no-cache"),
@@ -116,24 +117,31 @@ async def send_failure(
     send: Send, failure: CallFailed, context: HttpServicerContext | None = None
 ) -> None:
     """Sends an error response; `context` adds the metadata of a call that had begun."""
-    trailing: Metadata = context.trailing_metadata() if context else ()
-    headers = [_JSON, *failure.headers, *(_metadata_headers(context) if context else ())]
+    trailing: Metadata = context.trailing if context else ()
+    headers = [*failure.headers, *(_metadata_headers(context) if context else ())]
     body = error_body(failure.code, failure.detail, trailing)
     await send_response(send, failure.http_status, headers, body)
 
 
 async def send_response(
-    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+    send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
 ) -> None:
-    """Sends a complete response."""
-    headers += (_NO_SNIFFING, (b"content-length", str(len(body)).encode("ascii")))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    """Sends a complete response of JSON, with further `headers`."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [_JSON, _NO_SNIFFING, (b"content-length", b"%d" % len(body)), *headers],
+        }
+    )
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _metadata_headers(context: HttpServicerContext) -> list[tuple[bytes, bytes]]:
-    context.headers_sent()
+def _metadata_headers(context: HttpServicerContext) -> Sequence[tuple[bytes, bytes]]:
+    context.headers_sent = True
+    if not context.initial_metadata and not context.trailing:
+        return ()
     return [
         *response_headers(context.initial_metadata or ()),
-        *response_headers(context.trailing_metadata(), b"trailer-"),
+        *response_headers(context.trailing, b"trailer-"),
     ]
