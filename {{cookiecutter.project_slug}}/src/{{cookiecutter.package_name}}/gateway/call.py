@@ -61,7 +61,9 @@ def serving(handler: Handler) -> Behaviour:
             request = deserialize(wire)
         result = await run(request, context)
         if not response_streaming and (call.code_set is None or _succeeds(call)):
-            await call.response.message(serialize(result), call)
+            sent = call.response.message(serialize(result), call)
+            if sent is not None:
+                await sent
 
     return serve
 
@@ -80,7 +82,9 @@ def _reader(call: Call, deserialize: Callable[[bytes], Any]) -> Reader:
 
 def _writer(call: Call, serialize: Callable[[Any], bytes]) -> Writer:
     async def write(message: Any) -> None:
-        await call.response.message(serialize(message), call)
+        sent = call.response.message(serialize(message), call)
+        if sent is not None:
+            await sent
 
     return write
 

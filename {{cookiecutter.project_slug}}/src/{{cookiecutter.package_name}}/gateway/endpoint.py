@@ -75,7 +75,7 @@ class Endpoint:
         self._handlers = handlers
         self._interceptors = tuple(interceptors)
         self._max_message_bytes = max_message_bytes
-        self._surely_allowed_digits = len(str(max_message_bytes)) - 1
+        self._allowed_digits = len(str(max_message_bytes)) - 1
         self._default_timeout = default_timeout
         self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
         self._served = rpc.handler, serving(rpc.handler)
@@ -106,34 +106,31 @@ class Endpoint:
             send: Its `send`.
         """
         call = Call(scope)
-        headers = scope["headers"]
-        timeout = self._default_timeout
-        if self._is_unary and not from_query and is_plain(headers, self._surely_allowed_digits):
-            call.messages = BodyMessage(call, receive, decode, self._max_message_bytes)
+        if self._is_unary and not from_query and is_plain(scope["headers"], self._allowed_digits):
+            call.messages = BodyMessage(receive, decode, self._max_message_bytes)
             call.response = UnaryResponse(send, encode)
+            timeout = self._default_timeout
         else:
             try:
-                head = RequestHead(headers)
+                head = RequestHead(scope["headers"])
             except CallFailed as failure:
                 await send_failure(send, failure)
                 return
-            if head.timeout is not None:
-                timeout = head.timeout
-            try:
-                call.response = self._response(head, send, encode)
-                call.messages = (
-                    QueryMessage(receive, decode)
-                    if from_query
-                    else self._body(call, head, receive, decode)
-                )
-            except CallFailed as failure:
-                # Said after the interceptors, which may have a reason of their own to refuse.
-                call.response, call.messages = UnaryResponse(send, encode), RefusedRequest(failure)
+            self._connect(call, head, decode, encode, receive, send, from_query=from_query)
+            timeout = self._default_timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
         try:
-            outcome = await self._outcome(call)
-            if call.disconnected:
+            try:
+                coroutine = self._run(call, call)
+                awaited = coroutine.send(None)
+            except StopIteration:
+                outcome = _status(call)
+            except (asyncio.CancelledError, Exception) as error:
+                outcome = self._failure(call, error)
+            else:
+                outcome = await self._supervised(call, resumed(coroutine, awaited))
+            if call.disconnected or call.messages.disconnected:
                 return
             if outcome is None:
                 await call.response.finish(call)
@@ -141,6 +138,26 @@ class Endpoint:
                 await call.response.fail(outcome, call)
         finally:
             call.end()
+
+    def _connect(
+        self,
+        call: Call,
+        head: RequestHead,
+        decode: Decoder,
+        encode: Encoder,
+        receive: Receive,
+        send: Send,
+        *,
+        from_query: bool,
+    ) -> None:
+        try:
+            call.response = self._response(head, send, encode)
+            call.messages = (
+                QueryMessage(receive, decode) if from_query else self._body(head, receive, decode)
+            )
+        except CallFailed as failure:
+            # Said after the interceptors, which may have a reason of their own to refuse.
+            call.response, call.messages = UnaryResponse(send, encode), RefusedRequest(failure)
 
     def _response(self, head: RequestHead, send: Send, encode: Encoder) -> Response:
         streaming = self.rpc.handler.response_streaming
@@ -156,45 +173,43 @@ class Endpoint:
             return StreamResponse(send, encode, FRAMINGS[media_type]())
         return UnaryResponse(send, encode)
 
-    def _body(
-        self, call: Call, head: RequestHead, receive: Receive, decode: Decoder
-    ) -> RequestMessages:
+    def _body(self, head: RequestHead, receive: Receive, decode: Decoder) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
         frames = frames_for(head, streaming=streaming, max_message_bytes=limit)
         if frames is None:
-            return BodyMessage(call, receive, decode, limit)
+            return BodyMessage(receive, decode, limit)
         return BodyMessages(receive, decode, frames, limit)
 
-    async def _outcome(self, call: Call) -> CallFailed | None:
-        """Runs a call to its end; None: it has succeeded."""
+    async def _supervised(self, call: Call, run: Awaitable[None]) -> CallFailed | None:
+        """Runs a call that waits for something to its end; None: it has succeeded."""
+        lifetime = Lifetime(call)
+        call.messages.supervise(lifetime)
         try:
-            coroutine = self._run(call, call)
-            try:
-                awaited = coroutine.send(None)
-            except StopIteration:
-                pass
-            else:
-                await _supervised(call, resumed(coroutine, awaited))
-        except asyncio.CancelledError:
-            if not (call.expired or call.disconnected):
-                # A task is cancelled from outside when the server stops; a handler may also let
-                # out the cancellation of another task.
-                task = asyncio.current_task()
-                if task is None or not task.cancelling():
-                    return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
-                task.uncancel()
-                return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
-        except Exception as error:
+            await run
+        except (asyncio.CancelledError, Exception) as error:
+            return self._failure(call, error)
+        finally:
+            lifetime.stop()
+            call.messages.close()
+        return _status(call)
+
+    def _failure(self, call: Call, error: BaseException) -> CallFailed | None:
+        """What a call ends with that has raised `error`."""
+        if isinstance(error, Exception):
             if error is not call.aborted:
                 failure = failure_of(error, self.rpc.full_name, call.status())
                 if not call.expired:
                     return failure
-        if call.deadline is not None and (call.expired or call.time_remaining() == 0):
-            return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-        if call.code_set is None or call.status() is grpc.StatusCode.OK:
-            return call.messages.refusal
-        return CallFailed(call.status(), call.details())
+        elif not (call.expired or call.disconnected):
+            # A task is cancelled from outside when the server stops; a handler may also let out
+            # the cancellation of another task.
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
+            task.uncancel()
+            return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
+        return _status(call)
 
     async def _intercepted(self, call: Call, context: Context) -> None:
         """Asks the interceptors for a handler and runs that."""
@@ -217,14 +232,13 @@ class Endpoint:
         return await self._interceptors[index].intercept_service(continuation, details)
 
 
-async def _supervised(call: Call, run: Awaitable[None]) -> None:
-    lifetime = Lifetime(call)
-    call.messages.supervise(lifetime)
-    try:
-        await run
-    finally:
-        lifetime.stop()
-        call.messages.close()
+def _status(call: Call) -> CallFailed | None:
+    """The status of a call as it stands; None: OK."""
+    if call.deadline is not None and (call.expired or call.time_remaining() == 0):
+        return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    if call.code_set is None or call.status() is grpc.StatusCode.OK:
+        return call.messages.refusal
+    return CallFailed(call.status(), call.details())
 
 
 def _coroutine_function(run: Behaviour) -> CoroutineFunction:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import grpc
 
 from .codec import JsonError
-from .context import HttpServicerContext
 from .lifetime import Lifetime, Receive
 from .request_framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
 from .request_head import JSON, RequestHead
@@ -28,9 +27,11 @@ class RequestMessages(Protocol):
 
     Attributes:
         refusal: Why they cannot be read, whatever they are; None as a rule.
+        disconnected: The client has gone before it has sent all of them.
     """
 
     refusal: CallFailed | None
+    disconnected: bool
 
     async def next(self) -> bytes | None:
         """Waits for the next message, in protobuf.
@@ -53,6 +54,8 @@ class RequestMessages(Protocol):
 class RefusedRequest:
     """A request that cannot be read: it is of a wrong type, or announces too much."""
 
+    disconnected = False
+
     def __init__(self, refusal: CallFailed) -> None:
         self.refusal: CallFailed | None = refusal
         self._failure = refusal
@@ -71,6 +74,7 @@ class QueryMessage:
     """One message that the query string alone makes."""
 
     refusal: CallFailed | None = None
+    disconnected = False
 
     def __init__(self, receive: Receive, decode: Decoder) -> None:
         self._receive = receive
@@ -96,17 +100,11 @@ class BodyMessage:
     """One message that is the whole body."""
 
     refusal: CallFailed | None = None
+    disconnected = False
     _lifetime: Lifetime | None = None
     _received = False
 
-    def __init__(
-        self,
-        context: HttpServicerContext,
-        receive: Receive,
-        decode: Decoder,
-        max_message_bytes: int,
-    ) -> None:
-        self._context = context
+    def __init__(self, receive: Receive, decode: Decoder, max_message_bytes: int) -> None:
         self._receive = receive
         self._decode: Decoder | None = decode
         self._max_message_bytes = max_message_bytes
@@ -151,7 +149,7 @@ class BodyMessage:
             if not event.get("more_body", False):
                 return b"".join(chunks)
             event = await self._receive()
-        self._context.disconnected = True
+        self.disconnected = True
         raise CallFailed(grpc.StatusCode.CANCELLED, "The client disconnected")
 
 
@@ -163,6 +161,7 @@ class BodyMessages:
     """
 
     refusal: CallFailed | None = None
+    disconnected = False
 
     def __init__(
         self,

@@ -27,13 +27,13 @@ _MESSAGES_BEFORE_OTHERS = 32
 class Response(Protocol):
     """Sends what a call answers."""
 
-    async def message(self, wire: bytes, context: HttpServicerContext, /) -> None:
-        """Takes one response message, in protobuf."""
+    def message(self, wire: bytes, context: HttpServicerContext, /) -> Awaitable[None] | None:
+        """Takes one response message, in protobuf; None: there is nothing to wait for."""
 
-    async def finish(self, context: HttpServicerContext) -> None:
+    def finish(self, context: HttpServicerContext) -> Awaitable[None]:
         """Completes the response of a call whose status is OK."""
 
-    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
+    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Awaitable[None]:
         """Completes the response of a call that failed, as far as that is still possible."""
 
 
@@ -46,19 +46,17 @@ class UnaryResponse:
         self._send = send
         self._encode = encode
 
-    async def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
+    def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
         self._body = self._encode(wire)
 
-    async def finish(self, context: HttpServicerContext) -> None:
+    def finish(self, context: HttpServicerContext) -> Awaitable[None]:
         if self._body is None:
-            await self.fail(
-                CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message"), context
-            )
-            return
-        await send_response(self._send, 200, _metadata_headers(context), self._body)
+            nothing = CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message")
+            return self.fail(nothing, context)
+        return send_response(self._send, 200, _metadata_headers(context), self._body)
 
-    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
-        await send_failure(self._send, failure, context)
+    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Awaitable[None]:
+        return send_failure(self._send, failure, context)
 
 
 class StreamResponse:
