@@ -9,8 +9,9 @@ import grpc
 
 from .behaviours import Behaviour, Context, behaviour
 from .context import HttpServicerContext, Reader, Writer
-from .request import RequestMessages
-from .response import Response
+from .lifetime import Receive
+from .request import BodyMessage, Decoder, RequestMessages
+from .response import Encoder, Response, Send, UnaryResponse
 from .status import CallFailed
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -26,6 +27,25 @@ class Call(HttpServicerContext):
 
     messages: RequestMessages
     response: Response
+
+
+class UnaryExchange(BodyMessage, UnaryResponse):
+    """The message that is the body and the message that answers it: the usual, in one object."""
+
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        decode: Decoder,
+        encode: Encoder,
+        max_message_bytes: int,
+    ) -> None:
+        # As both classes do it, in one step.
+        self._receive = receive
+        self._decode = decode
+        self._max_message_bytes = max_message_bytes
+        self._send = send
+        self._encode = encode
 
 
 def serving(handler: Handler) -> Behaviour:

@@ -32,6 +32,8 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         trailing: The trailing metadata as they stand.
         code_set: The status code as the servicer set it, or None.
         aborted: The exception that ended the call early, once there is one.
+        finished: The RPC has ended.
+        callbacks: What is to be done then.
         headers_sent: The response has started: initial metadata can no longer be set.
     """
 
@@ -46,8 +48,8 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     trailing: Metadata = ()
     code_set: Any = None
     _details = ""
-    _finished = False
-    _callbacks: Sequence[Callable[[Any], None]] = ()
+    finished = False
+    callbacks: Sequence[Callable[[Any], None]] = ()
     _reader: Reader | None = None
     _writer: Writer | None = None
 
@@ -65,10 +67,9 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         """The status code as it stands: OK unless the servicer set another one."""
         return grpc.StatusCode.OK if self.code_set is None else status_code(self.code_set)
 
-    def end(self) -> None:
-        """Marks the RPC as finished and runs the done callbacks."""
-        self._finished = True
-        for callback in self._callbacks:
+    def run_callbacks(self) -> None:
+        """Runs the done callbacks, once the RPC has finished."""
+        for callback in self.callbacks:
             try:
                 callback(self)
             except Exception:  # one must not keep the others from running
@@ -172,16 +173,16 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         return max(self.deadline - monotonic(), 0.0)
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        self._callbacks = (*self._callbacks, callback)
+        self.callbacks = (*self.callbacks, callback)
 
     def cancelled(self) -> bool:
         return self.expired or self.disconnected or self.status() is grpc.StatusCode.CANCELLED
 
     def done(self) -> bool:
-        return self._finished or self.aborted is not None
+        return self.finished or self.aborted is not None
 
     def _raise_if_terminated(self) -> None:
         if self.aborted is not None:
             raise self.aborted
-        if self._finished:
+        if self.finished:
             raise grpc.aio.UsageError("RPC already finished.")

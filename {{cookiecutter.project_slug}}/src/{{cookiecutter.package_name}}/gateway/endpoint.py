@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import grpc
 
 from .behaviours import Behaviour, Context, with_behaviour
-from .call import Call, Handler, serving
+from .call import Call, Handler, UnaryExchange, serving
 from .failures import STOPPING, failure_of
 from .layers import all_layers, layered
 from .lifetime import Lifetime, Receive, resumed
@@ -107,8 +107,9 @@ class Endpoint:
         """
         call = Call(scope)
         if self._is_unary and not from_query and is_plain(scope["headers"], self._allowed_digits):
-            call.messages = BodyMessage(receive, decode, self._max_message_bytes)
-            call.response = UnaryResponse(send, encode)
+            call.messages = call.response = UnaryExchange(
+                receive, send, decode, encode, self._max_message_bytes
+            )
             timeout = self._default_timeout
         else:
             try:
@@ -125,7 +126,8 @@ class Endpoint:
                 coroutine = self._run(call, call)
                 awaited = coroutine.send(None)
             except StopIteration:
-                outcome = _status(call)
+                is_ok = call.code_set is None and call.deadline is None
+                outcome = call.messages.refusal if is_ok else _status(call)
             except (asyncio.CancelledError, Exception) as error:
                 outcome = self._failure(call, error)
             else:
@@ -137,7 +139,9 @@ class Endpoint:
             else:
                 await call.response.fail(outcome, call)
         finally:
-            call.end()
+            call.finished = True
+            if call.callbacks:
+                call.run_callbacks()
 
     def _connect(
         self,

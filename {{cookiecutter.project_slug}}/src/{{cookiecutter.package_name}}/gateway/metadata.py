@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -40,6 +40,9 @@ class Metadatum(NamedTuple):
 
 Metadata = tuple[Metadatum, ...]
 
+metadatum: Callable[[tuple[str, str | bytes]], Metadatum] = partial(tuple.__new__, Metadatum)
+"""Makes a `Metadatum` of its parts; named tuples' own constructor is a function of Python."""
+
 
 def checked(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     """Copies a servicer's metadata.
@@ -59,7 +62,7 @@ def checked(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
             value = value.decode("latin-1")
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):
             raise ValueError(f"metadata was invalid: the value of {key} is not printable ASCII")
-        entries.append(Metadatum(key, value))
+        entries.append(metadatum((key, value)))
     return tuple(entries)
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import grpc
 
-from .metadata import HOP_BY_HOP, Headers, Metadata, Metadatum
+from .metadata import HOP_BY_HOP, Headers, Metadata, Metadatum, metadatum
 from .response_framing import negotiate
 from .status import CallFailed
 
@@ -89,13 +89,20 @@ def invocation_metadata(headers: Headers) -> Metadata:
     """
     metadata: list[Metadatum] = []
     for name, value in headers:
-        if name in _NOT_METADATA or name.startswith(_NOT_METADATA_EITHER):
+        key = _metadata_key(name)
+        if key is None:
             continue
-        if name.endswith(b"-bin"):
+        if key[-4:] == "-bin":
             metadata += _binary(name, value)
         else:
-            metadata.append(Metadatum(name.decode("latin-1"), _text(value)))
+            metadata.append(metadatum((key, _text(value))))
     return tuple(metadata)
+
+
+@lru_cache(maxsize=256)
+def _metadata_key(name: bytes) -> str | None:
+    is_metadata = name not in _NOT_METADATA and not name.startswith(_NOT_METADATA_EITHER)
+    return name.decode("latin-1") if is_metadata else None
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 import grpc
@@ -17,7 +17,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Encoder = Callable[[bytes], bytes]
 """Protobuf to JSON text."""
 
-_CONTENT_TYPE = b"content-type"
+_CONTENT_TYPE, _CONTENT_LENGTH = b"content-type", b"content-length"
 _JSON = (_CONTENT_TYPE, b"application/json")
 # What callers put into a message comes back in some; no browser shall take that for a page.
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
@@ -49,11 +49,17 @@ class UnaryResponse:
     def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
         self._body = self._encode(wire)
 
-    def finish(self, context: HttpServicerContext) -> Awaitable[None]:
-        if self._body is None:
+    async def finish(self, context: HttpServicerContext) -> None:
+        body = self._body
+        if body is None:
             nothing = CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message")
-            return self.fail(nothing, context)
-        return send_response(self._send, 200, _metadata_headers(context), self._body)
+            await self.fail(nothing, context)
+            return
+        context.headers_sent = True
+        headers = [_JSON, _NO_SNIFFING, (_CONTENT_LENGTH, b"%d" % len(body))]
+        _add_metadata(headers, context)
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     def fail(self, failure: CallFailed, context: HttpServicerContext) -> Awaitable[None]:
         return send_failure(self._send, failure, context)
@@ -115,31 +121,20 @@ async def send_failure(
     send: Send, failure: CallFailed, context: HttpServicerContext | None = None
 ) -> None:
     """Sends an error response; `context` adds the metadata of a call that had begun."""
-    trailing: Metadata = context.trailing if context else ()
-    headers = [*failure.headers, *(_metadata_headers(context) if context else ())]
+    headers = [_JSON, _NO_SNIFFING, *failure.headers]
+    trailing: Metadata = ()
+    if context is not None:
+        context.headers_sent = True
+        _add_metadata(headers, context)
+        trailing = context.trailing
     body = error_body(failure.code, failure.detail, trailing)
-    await send_response(send, failure.http_status, headers, body)
+    headers.append((_CONTENT_LENGTH, b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": failure.http_status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def send_response(
-    send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
-) -> None:
-    """Sends a complete response of JSON, with further `headers`."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [_JSON, _NO_SNIFFING, (b"content-length", b"%d" % len(body)), *headers],
-        }
-    )
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _metadata_headers(context: HttpServicerContext) -> Sequence[tuple[bytes, bytes]]:
-    context.headers_sent = True
-    if not context.initial_metadata and not context.trailing:
-        return ()
-    return [
-        *response_headers(context.initial_metadata or ()),
-        *response_headers(context.trailing, b"trailer-"),
-    ]
+def _add_metadata(headers: list[tuple[bytes, bytes]], context: HttpServicerContext) -> None:
+    if context.initial_metadata:
+        headers += response_headers(context.initial_metadata)
+    if context.trailing:
+        headers += response_headers(context.trailing, b"trailer-")
