@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 
+from .grpc_options import choose_engine
 from .process import exit_statuses, log_start, on_signals, run
 from .settings import PREFIX, Settings
 
@@ -40,6 +41,7 @@ def main() -> None:
                 raise SystemExit(2)
 
         settings = Settings.from_environment()
+        choose_engine()
 
         from .logs import configure_logging
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from .metadata import Metadata, checked
+from .metadata import Metadata, checked, metadatum
 from .peer import peer_address, tls_properties
 from .request_head import invocation_metadata
 from .status import status_code
@@ -28,7 +28,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             clock of a uvloop stands still while the loop is busy.)
         expired: The deadline has passed and the handler was cancelled.
         disconnected: The client has gone away and the handler was cancelled.
-        initial_metadata: What the servicer sent, or None before it did.
+        initial_metadata: What the servicer sent, and what was added to that.
         trailing: The trailing metadata as they stand.
         code_set: The status code as the servicer set it, or None.
         aborted: The exception that ended the call early, once there is one.
@@ -41,13 +41,14 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     deadline: float | None = None
     expired = False
     disconnected = False
-    initial_metadata: Metadata | None = None
+    initial_metadata: Metadata = ()
     aborted: Exception | None = None
     headers_sent = False
     _invocation_metadata: Metadata | None = None
     trailing: Metadata = ()
     code_set: Any = None
     _details = ""
+    _initial_metadata_sent = False
     finished = False
     callbacks: Sequence[Callable[[Any], None]] = ()
     _reader: Reader | None = None
@@ -75,6 +76,10 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             except Exception:  # one must not keep the others from running
                 logger.exception("A done callback failed")
 
+    def add_initial_metadata(self, key: str, value: str) -> None:
+        """Sends one entry more, printable ASCII, before what the servicer sends, if it does."""
+        self.initial_metadata = (metadatum((key, value)), *self.initial_metadata)
+
     # grpc.aio.ServicerContext.
 
     async def read(self) -> Any:
@@ -93,9 +98,10 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self, initial_metadata: Iterable[tuple[str, str | bytes]]
     ) -> None:
         self._raise_if_terminated()
-        if self.initial_metadata is not None or self.headers_sent:
+        if self._initial_metadata_sent or self.headers_sent:
             raise grpc.aio.UsageError("Send initial metadata failed: already sent")
-        self.initial_metadata = checked(initial_metadata)
+        self.initial_metadata += checked(initial_metadata)
+        self._initial_metadata_sent = True
 
     async def abort(
         self,
@@ -142,7 +148,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
 
     def set_compression(self, compression: grpc.Compression) -> None:  # noqa: ARG002 - grpc's name
         """Accepted as on a native call; JSON is compressed by middleware or a proxy, if at all."""
-        if self.headers_sent or self.initial_metadata is not None:
+        if self.headers_sent or self._initial_metadata_sent:
             raise RuntimeError(
                 "Compression setting must be specified before sending initial metadata"
             )

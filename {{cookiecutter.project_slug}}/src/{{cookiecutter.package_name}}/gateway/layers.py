@@ -114,7 +114,9 @@ def with_messages(handler: Handler) -> Behaviour:
 
     async def read_and_write(request: Any, context: Context) -> Any:
         response = await run(deserialize(request), context)
-        return b"" if _has_failed(context) else serialize(response)
+        if context.code() and _has_failed(context):
+            return b""
+        return serialize(response)
 
     return read_and_write
 
@@ -144,15 +146,15 @@ def _reading(run: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
 def _writing(run: Behaviour, serialize: Callable[[Any], bytes]) -> Behaviour:
     async def write(request: Any, context: Context) -> Any:
         response = await run(request, context)
-        return b"" if _has_failed(context) else serialize(response)
+        if context.code() and _has_failed(context):
+            return b""
+        return serialize(response)
 
     return write
 
 
 def _has_failed(context: Context) -> bool:
-    # A native context says None of a code that was not set.
-    code = context.code()
-    return bool(code) and status_code(code) is not grpc.StatusCode.OK
+    return status_code(context.code()) is not grpc.StatusCode.OK
 
 
 def _taking_a_stream(handler: Handler) -> Handler:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from time import monotonic
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -17,6 +18,13 @@ from .methods import RpcMethod
 from .status import CallFailed, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+RECEIVED: ContextVar[tuple[tuple[str, str | bytes], ...]] = ContextVar("received", default=())
+"""The invocation metadata of the native call that the running task serves, if `NativeHandlers` do.
+
+The same as its context tells, which gets them from gRPC's core anew whenever it is asked.
+"""
 
 
 class NativeHandlers(grpc.GenericRpcHandler):
@@ -51,6 +59,8 @@ class NativeHandlers(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Follows `grpc.GenericRpcHandler.service`."""
         rpc = handler_call_details.method
+        received: Any = handler_call_details.invocation_metadata
+        RECEIVED.set(received)
         return self._handlers.get(rpc) or self._handler(_NOT_FOUND, rpc, None)
 
     def _handler(self, handler: Handler, rpc: str, default_timeout: float | None) -> Handler:

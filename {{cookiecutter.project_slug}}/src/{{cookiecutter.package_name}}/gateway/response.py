@@ -109,7 +109,7 @@ class StreamResponse:
             (_CONTENT_TYPE, self._framing.media_type),
             (b"cache-control", b"no-cache"),
             _NO_SNIFFING,
-            *response_headers(context.initial_metadata or ()),
+            *response_headers(context.initial_metadata),
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import grpc
 
 from ..gateway.behaviours import Behaviour, Context
 from ..gateway.failures import final_code
 from ..gateway.layers import Layer, Protocol, answering
-from . import auth, request_id
+from ..gateway.native import RECEIVED
+from . import auth
 from .limits import ConcurrencyLimit
-from .metrics import RpcMetrics
+from .metrics import metrics_of
+from .request_id import InTrailers, adopt, in_headers, request_id
 from .request_log import RequestLog
 from .rpc import HEALTH, rpc_of
 from .tracing import Traced
@@ -43,20 +45,13 @@ class Concerns(Layer):
         traced: Traced | None = None,
     ) -> None:
         self._tokens = tokens
+        self._limit = limit
         self._observation = _Observation(limit, traced)
 
     def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
         """Follows `Layer.around`."""
-        admitted = self._observation.around(rpc, protocol, run)
-        refused = self._observation.around(rpc, protocol, auth.refuse)
-        admits = self._admits
-
-        async def begin(request: Any, context: Context) -> Any:
-            metadata = context.invocation_metadata() or ()
-            request_id.adopt(metadata)
-            return await (admitted if admits(rpc, metadata) else refused)(request, context)
-
-        return begin
+        identify = _adopt_from_core if protocol == "grpc" else _adopt
+        return self._observation.observed(rpc, protocol, run, identify, self._tokens_for(rpc))
 
     async def intercept_service(
         self,
@@ -69,58 +64,86 @@ class Concerns(Layer):
         nothing of strangers.
         """
         metadata: Any = handler_call_details.invocation_metadata
-        request_id.adopt(metadata)
-        if not self._admits(handler_call_details.method, metadata):
+        adopt(metadata)
+        tokens = self._tokens_for(handler_call_details.method)
+        if tokens is not None and not auth.admit(tokens, metadata):
             continuation = _refused
         return await self._observation.intercept_service(continuation, handler_call_details)
 
-    def _admits(self, path: str, metadata: auth.Metadata) -> bool:
-        if self._tokens is None or path.startswith(HEALTH):
-            return True
-        caller = self._tokens.caller_of(metadata)
-        if caller is None:
-            return False
-        auth.set_caller(caller)
-        return True
+    def _tokens_for(self, rpc: str) -> auth.Tokens | None:
+        return None if rpc.startswith(HEALTH) else self._tokens
 
 
 class _Observation(Layer):
-    """What comes after the request id is known, and the caller."""
+    """What is left to do where the request id is known already, and the caller."""
 
     def __init__(self, limit: ConcurrencyLimit | None, traced: Traced | None) -> None:
         self._limit = limit
         self._traced = traced
 
     def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
-        described = rpc_of(rpc, protocol)
-        if self._limit is not None and not described.is_health:
+        """Follows `Layer.around`."""
+        return self.observed(rpc, protocol, run, _adopted, None)
+
+    def observed(
+        self,
+        path: str,
+        protocol: Protocol,
+        run: Behaviour,
+        identify: Callable[[Context], str],
+        tokens: auth.Tokens | None,
+    ) -> Behaviour:
+        """Makes the one function of an RPC.
+
+        Args:
+            path: The gRPC path.
+            protocol: What its callers speak.
+            run: What is inside.
+            identify: Gives the request id of a call.
+            tokens: Who may call; None: everyone.
+        """
+        rpc = rpc_of(path, protocol)
+        if self._limit is not None and not rpc.is_health:
             run = self._limit.limited(run)
-        metrics, log = RpcMetrics(described), RequestLog(described)
-        with_id = request_id.IdInHeaders if protocol == "http" else request_id.IdInTrailers
+        if tokens is not None:
+            run = auth.guarded(tokens, run)
+        metrics, log = metrics_of(rpc), RequestLog(rpc)
+        with_id: Any = InTrailers if protocol == "grpc" else in_headers
 
         async def observed(request: Any, context: Context) -> Any:
-            code = grpc.StatusCode.UNKNOWN
+            identity = identify(context)
             start = perf_counter()
             deadline = context.time_remaining()
             metrics.start()
-            call = with_id(context, request_id.request_id())
+            code = grpc.StatusCode.OK
             try:
-                response = await run(request, cast(Context, call))
-                await call.complete()
-                code = final_code(None, context)
+                response = await run(request, with_id(context, identity))
+                if context.code():
+                    code = final_code(None, context)
             except BaseException as error:
-                await call.complete()
                 code = final_code(error, context)
                 raise
             finally:
                 seconds = perf_counter() - start
                 metrics.end(code, seconds)
-                log.write(code, seconds, deadline, context)
+                log.write(code, seconds, deadline, context, identity)
             return response
 
-        if self._traced is not None and not described.is_health:
-            return self._traced(described, observed)
+        if self._traced is not None and not rpc.is_health:
+            return self._traced(rpc, observed)
         return observed
+
+
+def _adopt_from_core(context: Context) -> str:
+    return adopt(RECEIVED.get() or context.invocation_metadata() or ())
+
+
+def _adopt(context: Context) -> str:
+    return adopt(context.invocation_metadata() or ())
+
+
+def _adopted(_: Context) -> str:
+    return request_id()
 
 
 async def _refused(_: grpc.HandlerCallDetails) -> Handler:
