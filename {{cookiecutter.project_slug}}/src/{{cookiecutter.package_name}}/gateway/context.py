@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, NoReturn
 
 import grpc
 
-from .metadata import Metadata, Metadatum, checked
+from .metadata import Metadata, checked, metadatum
 from .peer import peer_address, tls_properties
+from .request_head import invocation_metadata
 from .status import status_code
 
 logger = logging.getLogger(__name__)
@@ -28,28 +29,33 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         expired: The deadline has passed and the handler was cancelled.
         disconnected: The client has gone away and the handler was cancelled.
         initial_metadata: What the servicer sent, and what was added to that.
+        trailing: The trailing metadata as they stand.
+        code_set: The status code as the servicer set it, or None.
         aborted: The exception that ended the call early, once there is one.
+        finished: The RPC has ended.
+        callbacks: What is to be done then.
+        headers_sent: The response has started: initial metadata can no longer be set.
     """
 
-    def __init__(
-        self, scope: Mapping[str, Any], invocation_metadata: Metadata, deadline: float | None
-    ) -> None:
-        self.deadline = deadline
-        self.expired = False
-        self.disconnected = False
-        self.initial_metadata: Metadata = ()
-        self.aborted: Exception | None = None
+    # What every call begins with; it has attributes of its own for what changes.
+    deadline: float | None = None
+    expired = False
+    disconnected = False
+    initial_metadata: Metadata = ()
+    aborted: Exception | None = None
+    headers_sent = False
+    _invocation_metadata: Metadata | None = None
+    trailing: Metadata = ()
+    code_set: Any = None
+    _details = ""
+    _initial_metadata_sent = False
+    finished = False
+    callbacks: Sequence[Callable[[Any], None]] = ()
+    _reader: Reader | None = None
+    _writer: Writer | None = None
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
-        self._invocation_metadata = invocation_metadata
-        self._trailing_metadata: Metadata = ()
-        self._code: Any = None
-        self._details = ""
-        self._finished = False
-        self._headers_sent = False
-        self._initial_metadata_sent = False
-        self._callbacks: list[Callable[[Any], None]] = []
-        self._reader: Reader | None = None
-        self._writer: Writer | None = None
 
     # What the gateway uses.
 
@@ -60,24 +66,19 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
 
     def status(self) -> grpc.StatusCode:
         """The status code as it stands: OK unless the servicer set another one."""
-        return grpc.StatusCode.OK if self._code is None else status_code(self._code)
+        return grpc.StatusCode.OK if self.code_set is None else status_code(self.code_set)
 
-    def end(self) -> None:
-        """Marks the RPC as finished and runs the done callbacks."""
-        self._finished = True
-        for callback in self._callbacks:
+    def run_callbacks(self) -> None:
+        """Runs the done callbacks, once the RPC has finished."""
+        for callback in self.callbacks:
             try:
                 callback(self)
             except Exception:  # one must not keep the others from running
                 logger.exception("A done callback failed")
 
-    def headers_sent(self) -> None:
-        """Marks the response as started: initial metadata can no longer be set."""
-        self._headers_sent = True
-
     def add_initial_metadata(self, key: str, value: str) -> None:
         """Sends one entry more, printable ASCII, before what the servicer sends, if it does."""
-        self.initial_metadata = (Metadatum(key, value), *self.initial_metadata)
+        self.initial_metadata = (metadatum((key, value)), *self.initial_metadata)
 
     # grpc.aio.ServicerContext.
 
@@ -97,7 +98,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self, initial_metadata: Iterable[tuple[str, str | bytes]]
     ) -> None:
         self._raise_if_terminated()
-        if self._initial_metadata_sent or self._headers_sent:
+        if self._initial_metadata_sent or self.headers_sent:
             raise grpc.aio.UsageError("Send initial metadata failed: already sent")
         self.initial_metadata += checked(initial_metadata)
         self._initial_metadata_sent = True
@@ -112,28 +113,30 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             raise grpc.aio.UsageError("Abort already called!")
         trailing = checked(trailing_metadata)
         self.aborted = grpc.aio.AbortError("Locally aborted.")
-        self._trailing_metadata = trailing or self._trailing_metadata
+        self.trailing = trailing or self.trailing
         self._details = details or self._details
-        self._code = code
+        self.code_set = code
         raise self.aborted
 
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
     def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        self._trailing_metadata = checked(trailing_metadata)
+        self.trailing = checked(trailing_metadata)
 
     def trailing_metadata(self) -> Any:
-        return self._trailing_metadata
+        return self.trailing
 
     def invocation_metadata(self) -> Any:
+        if self._invocation_metadata is None:
+            self._invocation_metadata = invocation_metadata(self._scope["headers"])
         return self._invocation_metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        self._code = code
+        self.code_set = code
 
     def code(self) -> Any:
-        return self._code
+        return self.code_set
 
     def set_details(self, details: str) -> None:
         if not isinstance(details, str):
@@ -145,7 +148,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
 
     def set_compression(self, compression: grpc.Compression) -> None:  # noqa: ARG002 - grpc's name
         """Accepted as on a native call; JSON is compressed by middleware or a proxy, if at all."""
-        if self._headers_sent or self._initial_metadata_sent:
+        if self.headers_sent or self._initial_metadata_sent:
             raise RuntimeError(
                 "Compression setting must be specified before sending initial metadata"
             )
@@ -176,16 +179,16 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         return max(self.deadline - monotonic(), 0.0)
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        self._callbacks.append(callback)
+        self.callbacks = (*self.callbacks, callback)
 
     def cancelled(self) -> bool:
         return self.expired or self.disconnected or self.status() is grpc.StatusCode.CANCELLED
 
     def done(self) -> bool:
-        return self._finished or self.aborted is not None
+        return self.finished or self.aborted is not None
 
     def _raise_if_terminated(self) -> None:
         if self.aborted is not None:
             raise self.aborted
-        if self._finished:
+        if self.finished:
             raise grpc.aio.UsageError("RPC already finished.")

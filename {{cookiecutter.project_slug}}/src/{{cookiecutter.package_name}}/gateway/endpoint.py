@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from time import monotonic
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import grpc
 
-from .behaviours import behaviour, with_behaviour
-from .context import HttpServicerContext
+from .behaviours import Behaviour, Context, with_behaviour
+from .call import Call, Handler, UnaryExchange, serving
 from .failures import STOPPING, failure_of
-from .lifetime import Lifetime, Receive
+from .layers import all_layers, layered
+from .lifetime import Lifetime, Receive, resumed
 from .metadata import Metadata
 from .methods import RpcMethod
 from .request import (
@@ -25,13 +27,13 @@ from .request import (
     RequestMessages,
     frames_for,
 )
-from .request_head import RequestHead
+from .request_head import RequestHead, is_plain
 from .response import Encoder, Response, Send, StreamResponse, UnaryResponse, send_failure
 from .response_framing import FRAMINGS, negotiate
 from .status import CallFailed
 
 Scope = Mapping[str, Any]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
 
 
 class HandlerCallDetails(grpc.HandlerCallDetails):
@@ -50,6 +52,8 @@ class HandlerCallDetails(grpc.HandlerCallDetails):
 
 class Endpoint:
     """Answers the HTTP requests of one RPC as its `grpc.aio` server answers native calls.
+
+    Layers are put around the handler here, once; any other interceptor is asked at every call.
 
     Args:
         rpc: The RPC.
@@ -70,65 +74,94 @@ class Endpoint:
         self.rpc = rpc
         self._handlers = handlers
         self._interceptors = tuple(interceptors)
-        self._behaviour = rpc.handler, behaviour(rpc.handler)
         self._max_message_bytes = max_message_bytes
+        self._allowed_digits = len(str(max_message_bytes)) - 1
         self._default_timeout = default_timeout
+        self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
+        self._served = rpc.handler, serving(rpc.handler)
+        layers = all_layers(interceptors)
+        self._run: CoroutineFunction = (
+            self._intercepted
+            if layers is None
+            else _coroutine_function(layered(layers, rpc.full_name, "http", self._served[1]))
+        )
 
     async def answer(
         self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
         decode: Decoder,
         encode: Encoder,
         from_query: bool,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Answers one request.
 
         Args:
-            scope: The ASGI connection scope.
-            receive: Its `receive`.
-            send: Its `send`.
             decode: A message's JSON text to protobuf.
             encode: A response message in protobuf to JSON text.
             from_query: The one request message is the query's; the body is not read.
+            scope: The ASGI connection scope.
+            receive: Its `receive`.
+            send: Its `send`.
         """
+        call = Call(scope)
+        if self._is_unary and not from_query and is_plain(scope["headers"], self._allowed_digits):
+            call.messages = call.response = UnaryExchange(
+                receive, send, decode, encode, self._max_message_bytes
+            )
+            timeout = self._default_timeout
+        else:
+            try:
+                head = RequestHead(scope["headers"])
+            except CallFailed as failure:
+                await send_failure(send, failure)
+                return
+            self._connect(call, head, decode, encode, receive, send, from_query=from_query)
+            timeout = self._default_timeout if head.timeout is None else head.timeout
+        if timeout is not None:
+            call.deadline = monotonic() + timeout
         try:
-            head = RequestHead(scope["headers"])
-        except CallFailed as failure:
-            await send_failure(send, failure)
-            return
-        context = self._context(scope, head)
-        lifetime = Lifetime(context)
-        messages: RequestMessages
-        response: Response
-        refusal = None
+            try:
+                coroutine = self._run(call, call)
+                awaited = coroutine.send(None)
+            except StopIteration:
+                is_ok = call.code_set is None and call.deadline is None
+                outcome = call.messages.refusal if is_ok else _status(call)
+            except (asyncio.CancelledError, Exception) as error:
+                outcome = self._failure(call, error)
+            else:
+                outcome = await self._supervised(call, resumed(coroutine, awaited))
+            if call.disconnected or call.messages.disconnected:
+                return
+            if outcome is None:
+                await call.response.finish(call)
+            else:
+                await call.response.fail(outcome, call)
+        finally:
+            call.finished = True
+            if call.callbacks:
+                call.run_callbacks()
+
+    def _connect(
+        self,
+        call: Call,
+        head: RequestHead,
+        decode: Decoder,
+        encode: Encoder,
+        receive: Receive,
+        send: Send,
+        *,
+        from_query: bool,
+    ) -> None:
         try:
-            response = self._response(head, send, encode)
-            messages = (
-                QueryMessage(receive, lifetime, decode)
-                if from_query
-                else self._body(head, receive, lifetime, decode)
+            call.response = self._response(head, send, encode)
+            call.messages = (
+                QueryMessage(receive, decode) if from_query else self._body(head, receive, decode)
             )
         except CallFailed as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
-            refusal = failure
-            response, messages = UnaryResponse(send, encode), RefusedRequest(failure)
-        try:
-            try:
-                outcome = await self._run(context, messages, response, refusal) or refusal
-            finally:
-                lifetime.stop()
-                messages.close()
-            if context.disconnected:
-                return
-            if outcome is None:
-                await response.finish(context)
-            else:
-                await response.fail(outcome, context)
-        finally:
-            context.end()
+            call.response, call.messages = UnaryResponse(send, encode), RefusedRequest(failure)
 
     def _response(self, head: RequestHead, send: Send, encode: Encoder) -> Response:
         streaming = self.rpc.handler.response_streaming
@@ -144,89 +177,54 @@ class Endpoint:
             return StreamResponse(send, encode, FRAMINGS[media_type]())
         return UnaryResponse(send, encode)
 
-    def _body(
-        self, head: RequestHead, receive: Receive, lifetime: Lifetime, decode: Decoder
-    ) -> RequestMessages:
+    def _body(self, head: RequestHead, receive: Receive, decode: Decoder) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
         frames = frames_for(head, streaming=streaming, max_message_bytes=limit)
         if frames is None:
-            return BodyMessage(receive, lifetime, decode, limit)
-        return BodyMessages(receive, lifetime, decode, frames, limit)
+            return BodyMessage(receive, decode, limit)
+        return BodyMessages(receive, decode, frames, limit)
 
-    def _context(self, scope: Scope, head: RequestHead) -> HttpServicerContext:
-        timeout = self._default_timeout if head.timeout is None else head.timeout
-        deadline = None if timeout is None else monotonic() + timeout
-        return HttpServicerContext(scope, head.metadata, deadline)
-
-    async def _run(
-        self,
-        context: HttpServicerContext,
-        messages: RequestMessages,
-        response: Response,
-        refusal: CallFailed | None,
-    ) -> CallFailed | None:
+    async def _supervised(self, call: Call, run: Awaitable[None]) -> CallFailed | None:
+        """Runs a call that waits for something to its end; None: it has succeeded."""
+        lifetime = Lifetime(call)
+        call.messages.supervise(lifetime)
         try:
-            await self._call(context, messages, response, refusal)
-        except asyncio.CancelledError:
-            if not (context.expired or context.disconnected):
-                # A task is cancelled from outside when the server stops; a handler may also let
-                # out the cancellation of another task.
-                task = asyncio.current_task()
-                if task is None or not task.cancelling():
-                    return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
-                task.uncancel()
-                return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
-        except Exception as error:
-            if error is not context.aborted:
-                failure = failure_of(error, self.rpc.full_name, context.status())
-                if not context.expired:
-                    return failure
-        if context.expired or context.time_remaining() == 0:
-            return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-        if context.status() is grpc.StatusCode.OK:
-            return None
-        return CallFailed(context.status(), context.details())
+            await run
+        except (asyncio.CancelledError, Exception) as error:
+            return self._failure(call, error)
+        finally:
+            lifetime.stop()
+            call.messages.close()
+        return _status(call)
 
-    async def _call(
-        self,
-        context: HttpServicerContext,
-        messages: RequestMessages,
-        response: Response,
-        refusal: CallFailed | None,
-    ) -> None:
-        handler = await self._find_handler(context.invocation_metadata(), refusal)
+    def _failure(self, call: Call, error: BaseException) -> CallFailed | None:
+        """What a call ends with that has raised `error`."""
+        if isinstance(error, Exception):
+            if error is not call.aborted:
+                failure = failure_of(error, self.rpc.full_name, call.status())
+                if not call.expired:
+                    return failure
+        elif not (call.expired or call.disconnected):
+            # A task is cancelled from outside when the server stops; a handler may also let out
+            # the cancellation of another task.
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
+            task.uncancel()
+            return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
+        return _status(call)
+
+    async def _intercepted(self, call: Call, context: Context) -> None:
+        """Asks the interceptors for a handler and runs that."""
+        details = HandlerCallDetails(self.rpc.full_name, call.invocation_metadata())
+        handler = await self._continue(call.messages.refusal, 0, details)
         if handler is None:
             raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-        deserialize = handler.request_deserializer or _unchanged
-        serialize = handler.response_serializer or _unchanged
-
-        async def read() -> Any:
-            wire = await messages.next()
-            return grpc.aio.EOF if wire is None else deserialize(wire)
-
-        async def write(message: Any) -> None:
-            await response.message(serialize(message), context)
-
-        context.attach(read, write if handler.response_streaming else None)
-        if handler.request_streaming:
-            request: Any = _iterate(context)
-        else:
-            request = deserialize(await _only_message(messages, handler))
-        if handler is not self._behaviour[0]:
+        if handler is not self._served[0]:
             # Interceptors that replace a handler put the same one in its place, as a rule.
-            self._behaviour = handler, behaviour(handler)
-        result = await self._behaviour[1](request, context)
-        if (
-            not handler.response_streaming
-            and context.aborted is None
-            and context.status() is grpc.StatusCode.OK
-        ):
-            await response.message(serialize(result), context)
-
-    async def _find_handler(self, metadata: Metadata, refusal: CallFailed | None) -> Handler | None:
-        details = HandlerCallDetails(self.rpc.full_name, metadata)
-        return await self._continue(refusal, 0, details)
+            self._served = handler, serving(handler)
+        await self._served[1](call, context)
 
     async def _continue(
         self, refusal: CallFailed | None, index: int, details: grpc.HandlerCallDetails
@@ -238,6 +236,25 @@ class Endpoint:
         return await self._interceptors[index].intercept_service(continuation, details)
 
 
+def _status(call: Call) -> CallFailed | None:
+    """The status of a call as it stands; None: OK."""
+    if call.deadline is not None and (call.expired or call.time_remaining() == 0):
+        return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    if call.code_set is None or call.status() is grpc.StatusCode.OK:
+        return call.messages.refusal
+    return CallFailed(call.status(), call.details())
+
+
+def _coroutine_function(run: Behaviour) -> CoroutineFunction:
+    if inspect.iscoroutinefunction(run):
+        return run
+
+    async def awaiting(call: Call, context: Context) -> Any:
+        return await run(call, context)
+
+    return awaiting
+
+
 def _refusing(handler: Handler, refusal: CallFailed) -> Handler:
     """What interceptors get in place of a servicer that is not to see the call."""
 
@@ -245,23 +262,3 @@ def _refusing(handler: Handler, refusal: CallFailed) -> Handler:
         raise refusal
 
     return with_behaviour(handler, refuse)
-
-
-async def _only_message(messages: RequestMessages, handler: Handler) -> bytes:
-    try:
-        return await messages.next() or b""
-    except CallFailed:
-        # A handler that deserializes nothing does not care: it is an interceptor's own, such as
-        # one that rejects the call, which must not depend on what the caller sent.
-        if handler.request_deserializer is None:
-            return b""
-        raise
-
-
-async def _iterate(context: HttpServicerContext) -> AsyncIterator[Any]:
-    while (message := await context.read()) is not grpc.aio.EOF:
-        yield message
-
-
-def _unchanged(message: Any) -> Any:
-    return message

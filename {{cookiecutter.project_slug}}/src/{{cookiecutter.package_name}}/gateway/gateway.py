@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from lilya._internal._path import clean_path
 from .codec import JsonCodec
 from .departure import Departure
 from .endpoint import Endpoint
-from .handler import RpcHandler
+from .handler import Answer, RpcHandler
 from .layers import all_layers
 from .methods import method_table
 from .native import NativeGuard, NativeHandlers
@@ -28,6 +29,7 @@ from .openapi.operation import rest_operation, rpc_operations
 from .rest.http_rule import http_bindings
 from .rest.query import QueryDecoder
 from .rest.routes import RestRoute, RestRoutes
+from .shortcut import shorten
 
 
 class ServiceGateway(GrpcGateway):
@@ -207,6 +209,7 @@ class ServiceGateway(GrpcGateway):
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
             route: Any = handler.parent
+            shorten(route.parent.parent)
             rest_routes = self._rest_routes[endpoint.rpc.full_name]
             if rest_routes:
                 base_path = route.path.removesuffix(handler.path)
@@ -221,9 +224,9 @@ class ServiceGateway(GrpcGateway):
             rest_operation(rpc, route.binding, self._style, self._comments)
             for route in self._rest_routes[rpc.full_name]
         ]
-        return RpcHandler(path, self.http_methods, name, self._answer(endpoint), operations)
+        return RpcHandler(path, self.http_methods, name, self._answer_to(endpoint), operations)
 
-    def _answer(self, endpoint: Endpoint) -> Callable[..., Any]:
+    def _answer_to(self, endpoint: Endpoint) -> Callable[[str], Answer]:
         method = endpoint.rpc.descriptor
         decode_body = self._codec.decoder(method.input_type)
         decode_query = QueryDecoder(
@@ -231,19 +234,13 @@ class ServiceGateway(GrpcGateway):
         )
         encode = self._codec.encoder(method.output_type)
 
-        async def answer(scope: Any, receive: Any, send: Any) -> None:
-            from_query = scope["method"] in ("GET", "DELETE")
-            query = scope["query_string"]
-            await endpoint.answer(
-                scope,
-                receive,
-                send,
-                decode=(lambda _: decode_query(query)) if from_query else decode_body,
-                encode=encode,
-                from_query=from_query,
-            )
+        from_body = partial(endpoint.answer, decode_body, encode, False)
 
-        return answer
+        async def from_query(scope: Any, receive: Any, send: Any) -> None:
+            query = scope["query_string"]
+            await endpoint.answer(lambda _: decode_query(query), encode, True, scope, receive, send)
+
+        return lambda http_method: from_query if http_method in ("GET", "DELETE") else from_body
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -26,8 +26,11 @@ class RpcHandler(HTTPHandler):
         path: The path below the registration's `base_path`.
         methods: The HTTP methods that it answers.
         name: Unique among the application's routes.
-        answer: The ASGI application that answers.
+        answer_to: Makes the ASGI application that answers requests of an HTTP method.
         operations: What the OpenAPI document says of the RPC.
+
+    Attributes:
+        answers: Who answers, by HTTP method.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class RpcHandler(HTTPHandler):
         path: str,
         methods: Sequence[str],
         name: str,
-        answer: Answer,
+        answer_to: Callable[[str], Answer],
         operations: Sequence[Operation],
     ) -> None:
         super().__init__(
@@ -44,17 +47,18 @@ class RpcHandler(HTTPHandler):
         self.fn = _answered_by_the_gateway
         self.validate_handler()
         self.operations = operations
-        self._answer = answer
+        self.answers: Mapping[str, Answer] = {method: answer_to(method) for method in self.methods}
         self._allow = ", ".join(methods).encode("ascii")
 
     async def handle_dispatch(  # type: ignore[override]  # a coroutine function, in Lilya too
         self, scope: Any, receive: Any, send: Any
     ) -> None:
         """Answers the request; called for every HTTP method, so it checks the method itself."""
-        if scope["method"] in self.methods:
-            await self._answer(scope, receive, send)
-        else:
+        answer = self.answers.get(scope["method"])
+        if answer is None:
             await send_failure(send, method_not_allowed(self._allow))
+        else:
+            await answer(scope, receive, send)
 
 
 def method_not_allowed(allow: bytes) -> CallFailed:

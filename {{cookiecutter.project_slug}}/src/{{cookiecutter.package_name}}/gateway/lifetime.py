@@ -1,9 +1,14 @@
-"""How long a call over HTTP may go on: until its deadline, or until its client has gone."""
+"""How long a call over HTTP may go on: until its deadline, or until its client has gone.
+
+The handler runs in the request's own task. One that never waits can neither be late nor be left
+alone while it runs, so that its supervision only begins when it first waits for something.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from .context import HttpServicerContext
@@ -14,23 +19,26 @@ Receive = Callable[[], Awaitable[Any]]
 class Lifetime:
     """Cancels the task that it is made in, which is the call's, when its time is over.
 
-    The handler runs in the request's own task: a second task only comes into being when a handler
-    waits for something, and then it does nothing but wait for the client to disconnect.
+    Attributes:
+        loop: The event loop that it is made in.
     """
 
     def __init__(self, context: HttpServicerContext) -> None:
         self._context = context
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._cancellations = 0
         self._handles: list[asyncio.Handle] = []
         self._watcher: asyncio.Task[None] | None = None
         if context.deadline is not None:
-            self._handles.append(self._loop.call_later(context.time_remaining(), self._expire))
+            self._handles.append(self.loop.call_later(context.time_remaining(), self._expire))
 
     def watch(self, receive: Receive) -> None:
-        """Watches for a disconnect once the request's body has been received."""
-        self._handles.append(self._loop.call_soon(self._start_watcher, receive))
+        """Watches for a disconnect once the request's body has been received.
+
+        That takes a task, which only comes into being when the handler goes on waiting.
+        """
+        self._handles.append(self.loop.call_soon(self._start_watcher, receive))
 
     def disconnect(self) -> None:
         """Cancels the call because its client has gone; the call's own task goes on to end it."""
@@ -57,9 +65,29 @@ class Lifetime:
             self._task.cancel()
 
     def _start_watcher(self, receive: Receive) -> None:
-        self._watcher = self._loop.create_task(self._await_disconnect(receive))
+        self._watcher = self.loop.create_task(self._await_disconnect(receive))
 
     async def _await_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.disconnect()
+
+
+@types.coroutine
+def resumed(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, None]:
+    """Goes on with a coroutine that was begun with `coroutine.send(None)`.
+
+    Args:
+        coroutine: What to go on with.
+        awaited: What `send` returned: it goes to the event loop first.
+    """
+    try:
+        while True:
+            try:
+                value = yield awaited
+            except BaseException as error:  # such as a cancellation: it is the coroutine's
+                awaited = coroutine.throw(error)
+            else:
+                awaited = coroutine.send(value)
+    except StopIteration:
+        return

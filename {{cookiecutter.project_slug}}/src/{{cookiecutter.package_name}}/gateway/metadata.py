@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -28,7 +29,6 @@ HOP_BY_HOP = frozenset(
 _OF_THE_RESPONSE_ITSELF = HOP_BY_HOP | {b"content-type", b"content-length", b"content-encoding"}
 
 _KEY = re.compile(r"[0-9a-z_.\-]+")
-_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 class Metadatum(NamedTuple):
@@ -40,6 +40,9 @@ class Metadatum(NamedTuple):
 
 Metadata = tuple[Metadatum, ...]
 
+metadatum: Callable[[tuple[str, str | bytes]], Metadatum] = partial(tuple.__new__, Metadatum)
+"""Makes a `Metadatum` of its parts; named tuples' own constructor is a function of Python."""
+
 
 def checked(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     """Copies a servicer's metadata.
@@ -50,16 +53,16 @@ def checked(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     """
     entries = []
     for key, value in metadata or ():
-        if not isinstance(key, str) or not _KEY.fullmatch(key):
+        if not isinstance(key, str) or not _is_key(key):
             raise ValueError(f"metadata was invalid: the key {key!r}")
         if key.endswith("-bin"):
             if not isinstance(value, bytes):
                 raise ValueError(f"metadata was invalid: the value of {key} must be bytes")
         elif isinstance(value, bytes):
             value = value.decode("latin-1")
-        if isinstance(value, str) and not _VALUE.fullmatch(value):
+        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
             raise ValueError(f"metadata was invalid: the value of {key} is not printable ASCII")
-        entries.append(Metadatum(key, value))
+        entries.append(metadatum((key, value)))
     return tuple(entries)
 
 
@@ -67,11 +70,23 @@ def response_headers(metadata: Metadata, prefix: bytes = b"") -> list[tuple[byte
     """Writes checked metadata as headers; binary values in base64 without padding."""
     headers = []
     for key, value in metadata:
-        name = prefix + key.encode("ascii")
-        if name in _OF_THE_RESPONSE_ITSELF:
+        name = _header_name(key, prefix)
+        if name is None:
             continue
         if isinstance(value, bytes):
             headers.append((name, base64.b64encode(value).rstrip(b"=")))
         else:
             headers.append((name, value.encode("ascii")))
     return headers
+
+
+@lru_cache(maxsize=256)
+def _is_key(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None
+
+
+@lru_cache(maxsize=256)
+def _header_name(key: str, prefix: bytes) -> bytes | None:
+    """The name of the header that a checked key is written as; None: it is none of metadata's."""
+    name = prefix + key.encode("ascii")
+    return None if name in _OF_THE_RESPONSE_ITSELF else name

@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 
 from .codec import JsonError
 from .lifetime import Lifetime, Receive
 from .request_framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
-from .request_head import RequestHead
+from .request_head import JSON, RequestHead
 from .status import CallFailed
 
 Decoder = Callable[[bytes], bytes]
 """JSON text to protobuf; raises `JsonError`."""
 
-_JSON = "application/json"
 _NDJSON = "application/x-ndjson"
 _READ_AHEAD_BYTES = 64 * 1024
 
 
 class RequestMessages(Protocol):
-    """Where a call's request messages come from."""
+    """Where a call's request messages come from.
+
+    Attributes:
+        refusal: Why they cannot be read, whatever they are; None as a rule.
+        disconnected: The client has gone before it has sent all of them.
+    """
+
+    refusal: CallFailed | None
+    disconnected: bool
 
     async def next(self) -> bytes | None:
         """Waits for the next message, in protobuf.
@@ -37,18 +44,27 @@ class RequestMessages(Protocol):
                 (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
         """
 
+    def supervise(self, lifetime: Lifetime) -> None:
+        """Tells `lifetime` of a disconnect from now on: the call has begun to wait."""
+
     def close(self) -> None:
-        """Stops receiving."""
+        """Stops receiving, once `supervise` has been called."""
 
 
 class RefusedRequest:
     """A request that cannot be read: it is of a wrong type, or announces too much."""
 
-    def __init__(self, failure: CallFailed) -> None:
-        self._failure = failure
+    disconnected = False
+
+    def __init__(self, refusal: CallFailed) -> None:
+        self.refusal: CallFailed | None = refusal
+        self._failure = refusal
 
     async def next(self) -> bytes | None:
         raise self._failure
+
+    def supervise(self, lifetime: Lifetime) -> None:
+        """Nobody runs long whose request is refused."""
 
     def close(self) -> None:
         """Nothing is being received."""
@@ -57,13 +73,24 @@ class RefusedRequest:
 class QueryMessage:
     """One message that the query string alone makes."""
 
-    def __init__(self, receive: Receive, lifetime: Lifetime, decode: Decoder) -> None:
+    refusal: CallFailed | None = None
+    disconnected = False
+
+    def __init__(self, receive: Receive, decode: Decoder) -> None:
+        self._receive = receive
         self._decode: Decoder | None = decode
-        lifetime.watch(receive)
 
     async def next(self) -> bytes | None:
         decode, self._decode = self._decode, None
-        return None if decode is None else decoded(decode, b"")
+        if decode is None:
+            return None
+        try:
+            return decode(b"")
+        except JsonError as error:
+            raise _malformed(error) from None
+
+    def supervise(self, lifetime: Lifetime) -> None:
+        lifetime.watch(self._receive)
 
     def close(self) -> None:
         """Nothing is being received."""
@@ -72,59 +99,78 @@ class QueryMessage:
 class BodyMessage:
     """One message that is the whole body."""
 
-    def __init__(
-        self, receive: Receive, lifetime: Lifetime, decode: Decoder, max_message_bytes: int
-    ) -> None:
+    refusal: CallFailed | None = None
+    disconnected = False
+    _lifetime: Lifetime | None = None
+    _received = False
+
+    def __init__(self, receive: Receive, decode: Decoder, max_message_bytes: int) -> None:
         self._receive = receive
-        self._lifetime = lifetime
         self._decode: Decoder | None = decode
         self._max_message_bytes = max_message_bytes
 
     async def next(self) -> bytes | None:
-        decode, self._decode = self._decode, None
+        decode = self._decode
         if decode is None:
             return None
-        body = await self._read()
-        self._lifetime.watch(self._receive)
-        return decoded(decode, body)
+        self._decode = None
+        event = await self._receive()
+        body = event.get("body", b"")
+        if event.get("more_body", False) or event["type"] == "http.disconnect":
+            body = await self._read_on(event)
+        elif len(body) > self._max_message_bytes:
+            raise too_large(self._max_message_bytes)
+        self._received = True
+        if self._lifetime is not None:
+            self._lifetime.watch(self._receive)
+        try:
+            return decode(body)
+        except JsonError as error:
+            raise _malformed(error) from None
+
+    def supervise(self, lifetime: Lifetime) -> None:
+        if self._received:
+            lifetime.watch(self._receive)
+        else:
+            self._lifetime = lifetime
 
     def close(self) -> None:
         """Nothing is being received: the body is read at once."""
 
-    async def _read(self) -> bytes:
+    async def _read_on(self, event: Any) -> bytes:
         chunks = []
         size = 0
-        while True:
-            event = await self._receive()
-            if event["type"] == "http.disconnect":
-                self._lifetime.disconnect()
-                raise CallFailed(grpc.StatusCode.CANCELLED, "The client disconnected")
+        while event["type"] != "http.disconnect":
             chunk = event.get("body", b"")
             size += len(chunk)
             if size > self._max_message_bytes:
                 raise too_large(self._max_message_bytes)
             chunks.append(chunk)
             if not event.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                return b"".join(chunks)
+            event = await self._receive()
+        self.disconnected = True
+        raise CallFailed(grpc.StatusCode.CANCELLED, "The client disconnected")
 
 
 class BodyMessages:
     """The messages of a streamed body.
 
-    One task receives, the body a little ahead of the handler and then the disconnect. A slow
-    handler holds up its client, not the process's memory.
+    One task receives, the body a little ahead of the handler and then the disconnect, as soon as
+    the call waits for something. A slow handler holds up its client, not the process's memory.
     """
+
+    refusal: CallFailed | None = None
+    disconnected = False
 
     def __init__(
         self,
         receive: Receive,
-        lifetime: Lifetime,
         decode: Decoder,
         frames: NdjsonFrames | JsonArrayFrames,
         max_message_bytes: int,
     ) -> None:
         self._receive = receive
-        self._lifetime = lifetime
         self._decode = decode
         self._frames = frames
         self._max_message_bytes = max_message_bytes
@@ -134,17 +180,24 @@ class BodyMessages:
         self._unread = 0
         self._closed = False
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
-        self._receiver = asyncio.get_running_loop().create_task(self._receive_all())
+        self._receiver: asyncio.Task[None] | None = None
 
     async def next(self) -> bytes | None:
         while (text := self._next_text()) is None:
             if self._ended:
                 return None
             self._texts = self._split(await self._next_chunk())
-        return decoded(self._decode, text)
+        try:
+            return self._decode(text)
+        except JsonError as error:
+            raise _malformed(error) from None
+
+    def supervise(self, lifetime: Lifetime) -> None:
+        self._receiver = lifetime.loop.create_task(self._receive_all(lifetime))
 
     def close(self) -> None:
-        self._receiver.cancel()
+        if self._receiver is not None:
+            self._receiver.cancel()
         # A handler in a thread may still wait for what does not come any more.
         self._closed = True
         self._arrived.set()
@@ -157,7 +210,7 @@ class BodyMessages:
             raise too_large(self._max_message_bytes) from None
         except JsonError as error:
             self._ended = True
-            raise CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+            raise _malformed(error) from None
 
     def _split(self, chunk: bytes | None) -> Iterator[bytes]:
         yield from self._frames.close() if chunk is None else self._frames.feed(chunk)
@@ -176,7 +229,7 @@ class BodyMessages:
             self._room.set()
         return chunk
 
-    async def _receive_all(self) -> None:
+    async def _receive_all(self, lifetime: Lifetime) -> None:
         while (event := await self._receive())["type"] != "http.disconnect":
             body = event.get("body", b"")
             self._chunks.append(body)
@@ -187,7 +240,7 @@ class BodyMessages:
             while self._unread > _READ_AHEAD_BYTES:
                 self._room.clear()
                 await self._room.wait()
-        self._lifetime.disconnect()
+        lifetime.disconnect()
 
 
 def frames_for(
@@ -204,7 +257,7 @@ def frames_for(
     """
     if head.content_encoding not in ("", "identity"):
         raise _unsupported("send the body without content-encoding")
-    if head.content_type in ("", _JSON):
+    if head.content_type in ("", JSON):
         if streaming:
             return JsonArrayFrames(max_message_bytes)
         if head.content_length is not None and head.content_length > max_message_bytes:
@@ -212,20 +265,8 @@ def frames_for(
         return None
     if head.content_type == _NDJSON and streaming:
         return NdjsonFrames(max_message_bytes)
-    accepted = f"{_NDJSON} or {_JSON}" if streaming else _JSON
-    raise _unsupported(f"content-type must be {accepted} (curl --json sends {_JSON})")
-
-
-def decoded(decode: Decoder, text: bytes) -> bytes:
-    """Decodes `text`.
-
-    Raises:
-        CallFailed: INVALID_ARGUMENT, with the decoder's word on what is wrong.
-    """
-    try:
-        return decode(text)
-    except JsonError as error:
-        raise CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+    accepted = f"{_NDJSON} or {JSON}" if streaming else JSON
+    raise _unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
 
 
 def too_large(max_message_bytes: int) -> CallFailed:
@@ -239,3 +280,7 @@ def too_large(max_message_bytes: int) -> CallFailed:
 
 def _unsupported(detail: str) -> CallFailed:
     return CallFailed(grpc.StatusCode.INVALID_ARGUMENT, detail, http_status=415)
+
+
+def _malformed(error: JsonError) -> CallFailed:
+    return CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error))

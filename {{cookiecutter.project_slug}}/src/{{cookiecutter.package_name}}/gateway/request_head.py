@@ -1,23 +1,29 @@
-"""What the headers of an HTTP request say, read in one pass: the call's metadata and the rest."""
+"""What the headers of an HTTP request say: the call's metadata, and how to read and answer it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
 import grpc
 
-from .metadata import HOP_BY_HOP, Headers, Metadata, Metadatum
+from .metadata import HOP_BY_HOP, Headers, Metadata, Metadatum, metadatum
+from .response_framing import negotiate
 from .status import CallFailed
+
+JSON = "application/json"
 
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _NOT_METADATA = HOP_BY_HOP | {b"host"}
+_NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
 
 
 class RequestHead:
-    """The headers of a request, whose names ASGI has in lower case.
+    """What the headers of a request say of its body and its answer; ASGI has names in lower case.
 
     Attributes:
         accept: The `accept` headers, joined by commas; None: there is none.
@@ -25,53 +31,105 @@ class RequestHead:
         content_encoding: How the body is encoded, in lower case; empty: not at all.
         content_length: How many bytes the body has; None: it is not told.
         timeout: `grpc-timeout` in seconds; None: there is none.
-        metadata: All other headers but hop-by-hop ones, as gRPC's invocation metadata.
 
     Raises:
         CallFailed: INVALID_ARGUMENT, `grpc-timeout` or binary metadata is malformed.
     """
 
-    __slots__ = (
-        "accept",
-        "content_encoding",
-        "content_length",
-        "content_type",
-        "metadata",
-        "timeout",
-    )
+    accept: str | None = None
+    content_type = ""
+    content_encoding = ""
+    content_length: int | None = None
+    timeout: float | None = None
 
     def __init__(self, headers: Headers) -> None:
-        self.accept: str | None = None
-        self.content_type = ""
-        self.content_encoding = ""
-        self.content_length: int | None = None
-        self.timeout: float | None = None
-        metadata: list[Metadatum] = []
         for name, value in headers:
-            if name.startswith((b"content-", b"accept", b"grpc-timeout")):
-                self._read(name, value)
-            elif name not in _NOT_METADATA:
-                if name.endswith(b"-bin"):
-                    key = name.decode("latin-1")
-                    parts = value.split(b",")
-                    metadata += [Metadatum(key, _from_base64(key, part)) for part in parts]
-                else:
-                    metadata.append(Metadatum(name.decode("latin-1"), _text(value)))
-        self.metadata: Metadata = tuple(metadata)
+            if name == b"content-type":
+                self.content_type = _media_type(value)
+            elif name == b"content-length":
+                # A malformed length is for the server to refuse.
+                self.content_length = int(value) if value.isdigit() else None
+            elif name == b"accept":
+                text = value.decode("latin-1")
+                self.accept = text if self.accept is None else f"{self.accept},{text}"
+            elif name == b"content-encoding":
+                self.content_encoding = value.decode("latin-1").strip().lower()
+            elif name == b"grpc-timeout":
+                self.timeout = _timeout_seconds(value)
+            elif name.endswith(b"-bin"):
+                _binary(name, value)
 
-    def _read(self, name: bytes, value: bytes) -> None:
-        text = value.decode("latin-1")
-        if name == b"content-type":
-            self.content_type = text.partition(";")[0].strip().lower()
-        elif name == b"content-length":
-            # A malformed length is for the server to refuse.
-            self.content_length = int(value) if value.isdigit() else None
-        elif name == b"accept":
-            self.accept = text if self.accept is None else f"{self.accept},{text}"
-        elif name == b"content-encoding":
-            self.content_encoding = text.strip().lower()
-        elif name == b"grpc-timeout":
-            self.timeout = _timeout_seconds(value)
+
+def is_plain(headers: Headers, max_length_digits: int) -> bool:
+    """Whether a request is the usual one: a JSON body, an answer in JSON, nothing to refuse.
+
+    Of such a request no more needs to be known to begin with.
+
+    Args:
+        headers: Its headers.
+        max_length_digits: How many digits `content-length` may have.
+    """
+    for name, value in headers:
+        if name == b"content-length":
+            if len(value) > max_length_digits:
+                return False
+        elif (is_usual := _USUAL.get(name)) is not None:
+            if not is_usual(value):
+                return False
+        elif name[-4:] == b"-bin":
+            return False
+    return True
+
+
+def invocation_metadata(headers: Headers) -> Metadata:
+    """Reads all other headers but hop-by-hop ones, as gRPC's invocation metadata.
+
+    Raises:
+        CallFailed: As `RequestHead` does, for the same headers.
+    """
+    metadata: list[Metadatum] = []
+    for name, value in headers:
+        key = _metadata_key(name)
+        if key is None:
+            continue
+        if key[-4:] == "-bin":
+            metadata += _binary(name, value)
+        else:
+            metadata.append(metadatum((key, _text(value))))
+    return tuple(metadata)
+
+
+@lru_cache(maxsize=256)
+def _metadata_key(name: bytes) -> str | None:
+    is_metadata = name not in _NOT_METADATA and not name.startswith(_NOT_METADATA_EITHER)
+    return name.decode("latin-1") if is_metadata else None
+
+
+@lru_cache(maxsize=256)
+def _media_type(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+
+
+@lru_cache(maxsize=256)
+def _is_json(content_type: bytes) -> bool:
+    return _media_type(content_type) in ("", JSON)
+
+
+@lru_cache(maxsize=256)
+def _accepts_json(accept: bytes) -> bool:
+    return negotiate(accept.decode("latin-1"), streaming=False) is not None
+
+
+def _never(_value: bytes) -> bool:
+    return False
+
+
+_USUAL: dict[bytes, Callable[[bytes], bool]] = {
+    b"content-type": _is_json,
+    b"accept": _accepts_json,
+    b"content-encoding": _never,
+    b"grpc-timeout": _never,
+}
 
 
 def _timeout_seconds(value: bytes) -> float:
@@ -84,6 +142,11 @@ def _timeout_seconds(value: bytes) -> float:
         )
     amount, unit = match.groups()
     return int(amount) * _SECONDS[unit]
+
+
+def _binary(name: bytes, value: bytes) -> list[Metadatum]:
+    key = name.decode("latin-1")
+    return [Metadatum(key, _from_base64(key, part)) for part in value.split(b",")]
 
 
 def _from_base64(key: str, value: bytes) -> bytes:

@@ -17,7 +17,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Encoder = Callable[[bytes], bytes]
 """Protobuf to JSON text."""
 
-_CONTENT_TYPE = b"content-type"
+_CONTENT_TYPE, _CONTENT_LENGTH = b"content-type", b"content-length"
 _JSON = (_CONTENT_TYPE, b"application/json")
 # What callers put into a message comes back in some; no browser shall take that for a page.
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
@@ -27,37 +27,42 @@ _MESSAGES_BEFORE_OTHERS = 32
 class Response(Protocol):
     """Sends what a call answers."""
 
-    async def message(self, wire: bytes, context: HttpServicerContext, /) -> None:
-        """Takes one response message, in protobuf."""
+    def message(self, wire: bytes, context: HttpServicerContext, /) -> Awaitable[None] | None:
+        """Takes one response message, in protobuf; None: there is nothing to wait for."""
 
-    async def finish(self, context: HttpServicerContext) -> None:
+    def finish(self, context: HttpServicerContext) -> Awaitable[None]:
         """Completes the response of a call whose status is OK."""
 
-    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
+    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Awaitable[None]:
         """Completes the response of a call that failed, as far as that is still possible."""
 
 
 class UnaryResponse:
     """A response of one message, sent when the call has ended and its status is known."""
 
+    _body: bytes | None = None
+
     def __init__(self, send: Send, encode: Encoder) -> None:
         self._send = send
         self._encode = encode
-        self._body: bytes | None = None
 
-    async def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
+    def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
         self._body = self._encode(wire)
 
     async def finish(self, context: HttpServicerContext) -> None:
-        if self._body is None:
-            await self.fail(
-                CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message"), context
-            )
+        body = self._body
+        if body is None:
+            nothing = CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message")
+            await self.fail(nothing, context)
             return
-        await send_response(self._send, 200, [_JSON, *_metadata_headers(context)], self._body)
+        context.headers_sent = True
+        headers = [_JSON, _NO_SNIFFING, (_CONTENT_LENGTH, b"%d" % len(body))]
+        _add_metadata(headers, context)
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
-    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
-        await send_failure(self._send, failure, context)
+    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Awaitable[None]:
+        return send_failure(self._send, failure, context)
 
 
 class StreamResponse:
@@ -88,7 +93,7 @@ class StreamResponse:
         if not self._started:
             await send_failure(self._send, failure, context)
             return
-        body = error_body(failure.code, failure.detail, context.trailing_metadata())
+        body = error_body(failure.code, failure.detail, context.trailing)
         last = self._framing.error(body)
         if last is not None:
             await self._body(last, more_body=False)
@@ -99,7 +104,7 @@ class StreamResponse:
         if self._started:
             return
         self._started = True
-        context.headers_sent()
+        context.headers_sent = True
         headers = [
             (_CONTENT_TYPE, self._framing.media_type),
             (b"cache-control", b"no-cache"),
@@ -116,24 +121,20 @@ async def send_failure(
     send: Send, failure: CallFailed, context: HttpServicerContext | None = None
 ) -> None:
     """Sends an error response; `context` adds the metadata of a call that had begun."""
-    trailing: Metadata = context.trailing_metadata() if context else ()
-    headers = [_JSON, *failure.headers, *(_metadata_headers(context) if context else ())]
+    headers = [_JSON, _NO_SNIFFING, *failure.headers]
+    trailing: Metadata = ()
+    if context is not None:
+        context.headers_sent = True
+        _add_metadata(headers, context)
+        trailing = context.trailing
     body = error_body(failure.code, failure.detail, trailing)
-    await send_response(send, failure.http_status, headers, body)
+    headers.append((_CONTENT_LENGTH, b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": failure.http_status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def send_response(
-    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
-) -> None:
-    """Sends a complete response."""
-    headers += (_NO_SNIFFING, (b"content-length", str(len(body)).encode("ascii")))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _metadata_headers(context: HttpServicerContext) -> list[tuple[bytes, bytes]]:
-    context.headers_sent()
-    return [
-        *response_headers(context.initial_metadata),
-        *response_headers(context.trailing_metadata(), b"trailer-"),
-    ]
+def _add_metadata(headers: list[tuple[bytes, bytes]], context: HttpServicerContext) -> None:
+    if context.initial_metadata:
+        headers += response_headers(context.initial_metadata)
+    if context.trailing:
+        headers += response_headers(context.trailing, b"trailer-")

@@ -96,12 +96,12 @@ class RestRoutes(BasePath):
             return
         binding, query = found.binding, scope["query_string"]
         await found.target.answer(
+            lambda body: binding.decode(found.variables, query, body),
+            binding.encode,
+            False,
             scope,
             receive,
             send,
-            decode=lambda body: binding.decode(found.variables, query, body),
-            encode=binding.encode,
-            from_query=False,
         )
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:

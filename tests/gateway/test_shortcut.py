@@ -1,0 +1,394 @@
+"""Calls go past Esmerald's stack only where nothing in that stack is the user's."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+import pytest
+from esmerald import ChildEsmerald, Esmerald, EsmeraldSettings, Gateway, Include, post
+from esmerald.contrib.grpc.register import register_grpc_http_routes
+from esmerald.core.config import CORSConfig
+from esmerald.core.interceptors.interceptor import EsmeraldInterceptor
+from esmerald.permissions import DenyAll
+from esmerald.routing.router import Router
+from gateway.endpoint import Endpoint
+from gateway.rest.routes import RestRoutes
+from lilya.enums import Match
+from lilya.middleware import DefineMiddleware
+from lilya.responses import JSONResponse
+from lilya.routing import BasePath, Host
+from serving import EchoService, UnchangedLogging, gateway_of
+from testing.v1 import testing_pb2_grpc as pb_grpc
+
+PATH = "/grpc/echoservice/unary"
+
+
+class Scopes:
+    """An endpoint's answers, by the scopes that they are given: the stack puts an `app` there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[Any] = []
+        answer = Endpoint.answer
+
+        async def watched(*args: Any) -> None:
+            self.seen.extend(argument for argument in args if isinstance(argument, dict))
+            await answer(*args)
+
+        monkeypatch.setattr(Endpoint, "answer", watched)
+
+    @property
+    def short(self) -> bool:
+        """Whether the last call went past the stack."""
+        return "app" not in self.seen[-1]
+
+
+@pytest.fixture
+def scopes(monkeypatch: pytest.MonkeyPatch) -> Scopes:
+    return Scopes(monkeypatch)
+
+
+def application(**options: Any) -> Any:
+    return Esmerald(logging_config=UnchangedLogging(), **options)
+
+
+def registered(app: Any, **options: Any) -> Any:
+    register_grpc_http_routes(app, [gateway_of(EchoService, http_methods=["POST"])], **options)
+    return app
+
+
+def client_of(app: Any, **options: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, **options)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+async def post_to(app: Any, path: str = PATH, **options: Any) -> httpx.Response:
+    async with client_of(app, **options) as client:
+        return await client.post(path, json={"text": "x"})
+
+
+async def call(app: Any, path: str = PATH, **options: Any) -> None:
+    response = await post_to(app, path, **options)
+    assert (response.status_code, response.json()["text"]) == (200, "x")
+
+
+async def test_a_call_goes_past_the_stack_of_a_plain_application(scopes: Scopes) -> None:
+    await call(registered(application()))
+    assert scopes.short
+
+
+async def test_servers_see_the_application_as_before() -> None:
+    app = registered(application())
+    assert isinstance(app, Esmerald)
+    assert type(app).__name__ == "Esmerald"
+    assert inspect.iscoroutinefunction(app.__call__)
+
+
+async def test_other_applications_are_left_alone() -> None:
+    registered(application())
+    assert type(application()) is Esmerald
+
+
+async def test_every_gateway_is_short_of_the_stack(scopes: Scopes) -> None:
+    class OtherService(EchoService):
+        pass
+
+    app = application()
+    gateways = [gateway_of(EchoService), gateway_of(OtherService)]
+    register_grpc_http_routes(app, gateways, base_path="/api")
+    register_grpc_http_routes(app, [gateway_of(EchoService)])
+    for path in (f"/api{PATH}", "/api/grpc/otherservice/unary", PATH):
+        await call(app, path)
+        assert scopes.short
+
+
+async def test_the_routes_stay_where_esmerald_shows_them() -> None:
+    app = registered(application(enable_openapi=True))
+    await call(app)
+    assert PATH in [route.path for route in app.routes]
+    async with client_of(app) as client:
+        assert PATH in (await client.get("/openapi.json")).json()["paths"]
+
+
+class Marking:
+    """Middleware that leaves its mark on every response."""
+
+    def __init__(self, app: Any, **_: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def marked(event: Any) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = [*event["headers"], (b"x-marked", b"yes")]
+            await send(event)
+
+        await self.app(scope, receive, marked)
+
+
+class Counting(EsmeraldInterceptor):
+    calls = 0
+
+    async def intercept(self, scope: Any, receive: Any, send: Any) -> None:
+        type(self).calls += 1
+
+
+class MarkingSettings(EsmeraldSettings):
+    @property
+    def middleware(self) -> Sequence[Any]:
+        return [DefineMiddleware(Marking)]
+
+
+class MarkingApplication(Esmerald):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await Marking(super().__call__)(scope, receive, send)
+
+
+class MarkingStack(Esmerald):
+    def build_middleware_stack(self) -> Any:
+        return Marking(super().build_middleware_stack())
+
+
+def replaced_stack() -> Any:
+    app = registered(application())
+    app.middleware_stack = Marking(app.middleware_stack)
+    return app
+
+
+def replaced_router_stack() -> Any:
+    app = registered(application())
+    app.router.middleware_stack = Marking(app.router.middleware_stack)
+    return app
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: registered(application(middleware=[Marking])),
+        lambda: registered(application(middleware=[DefineMiddleware(Marking)])),
+        lambda: registered(application(settings_module=MarkingSettings)),
+        lambda: registered(MarkingApplication(logging_config=UnchangedLogging())),
+        lambda: registered(MarkingStack(logging_config=UnchangedLogging())),
+        replaced_stack,
+        replaced_router_stack,
+        lambda: application(
+            routes=[Include("/", app=registered(application()), middleware=[Marking])]
+        ),
+    ],
+    ids=["class", "definition", "settings", "call", "build", "stack", "router", "include"],
+)
+async def test_middleware_is_run(make: Callable[[], Any]) -> None:
+    assert (await post_to(make())).headers["x-marked"] == "yes"
+
+
+async def test_middleware_is_run_that_comes_after_the_first_request(scopes: Scopes) -> None:
+    app = registered(application())
+    await call(app)
+    assert scopes.short
+    app.middleware_stack = Marking(app.middleware_stack)
+    assert (await post_to(app)).headers["x-marked"] == "yes"
+
+
+async def test_a_host_that_is_not_trusted_is_refused(scopes: Scopes) -> None:
+    app = registered(application(allowed_hosts=["example.com"]))
+    assert (await post_to(app)).status_code == 400
+    assert not scopes.seen
+
+
+async def test_cross_origin_requests_are_answered_as_ever() -> None:
+    cors = CORSConfig(allow_origins=["https://example.com"])
+    app = registered(application(cors_config=cors))
+    async with client_of(app) as client:
+        response = await client.post(PATH, json={}, headers={"origin": "https://example.com"})
+    assert response.headers["access-control-allow-origin"] == "https://example.com"
+
+
+async def test_a_permission_is_asked(scopes: Scopes) -> None:
+    app = registered(application(permissions=[DenyAll]))
+    assert (await post_to(app)).status_code == 403
+    assert not scopes.seen
+
+
+async def test_an_interceptor_is_run() -> None:
+    app = registered(application(interceptors=[Counting]))
+    before = Counting.calls
+    await call(app)
+    assert Counting.calls > before
+
+
+@pytest.mark.parametrize("when", ["before_request", "after_request"])
+async def test_callbacks_of_requests_are_run(when: str) -> None:
+    ran: list[str] = []
+
+    async def callback(scope: Any, *_: Any) -> None:
+        ran.append(scope["path"])
+
+    await call(registered(application(**{when: [callback]})))
+    assert ran == [PATH]
+
+
+async def test_settings_of_the_application_take_the_general_way(scopes: Scopes) -> None:
+    await call(registered(application(settings_module=EsmeraldSettings)))
+    assert not scopes.short
+
+
+async def test_a_root_path_takes_the_general_way(scopes: Scopes) -> None:
+    await call(registered(application(root_path="/behind")))
+    assert not scopes.short
+    for path in (PATH, f"/behind{PATH}"):
+        await call(registered(application()), path, root_path="/behind")
+        assert not scopes.short
+
+
+@pytest.mark.parametrize(
+    ("mounted_at", "child"),
+    [("/", Esmerald), ("/sub", Esmerald), ("/sub", ChildEsmerald)],
+    ids=["root", "application", "child"],
+)
+async def test_it_may_be_mounted(mounted_at: str, child: type[Esmerald]) -> None:
+    app = registered(child(logging_config=UnchangedLogging()))
+    parent = application(routes=[Include(mounted_at, app=app)])
+    await call(parent, f"{mounted_at.rstrip('/')}{PATH}")
+
+
+async def test_a_permission_of_the_place_where_it_is_mounted_is_asked(scopes: Scopes) -> None:
+    app = registered(ChildEsmerald(logging_config=UnchangedLogging()))
+    parent = application(routes=[Include("/sub", app=app, permissions=[DenyAll])])
+    assert (await post_to(parent, f"/sub{PATH}")).status_code == 403
+    assert not scopes.seen
+
+
+async def test_it_may_be_registered_in_a_router() -> None:
+    router = Router()
+    registered(router)
+    app = application()
+    app.add_router(router)
+    await call(app)
+
+
+@post(PATH)
+async def earlier() -> dict[str, str]:
+    return {"text": "earlier"}
+
+
+@post("/echoservice/unary")
+async def below_grpc() -> dict[str, str]:
+    return {"text": "below"}
+
+
+@post("/grpc/{service}/{method}")
+async def any_method(service: str, method: str) -> dict[str, str]:
+    return {"text": f"{service}.{method}"}
+
+
+class Elsewhere(BasePath):
+    """A route that may go by anything in the scope."""
+
+    path = "/"
+
+    def search(self, scope: Any) -> Any:
+        return Match.FULL if (b"host", b"test") in scope["headers"] else Match.NONE, {}
+
+    async def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> None:
+        await JSONResponse({"text": "earlier"})(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("route", "text"),
+    [
+        (lambda: Gateway(handler=earlier), "earlier"),
+        (lambda: Gateway(handler=any_method), "echoservice.unary"),
+        (lambda: Include("/grpc", routes=[Gateway(handler=below_grpc)]), "below"),
+        (lambda: Host("test", app=Router(routes=[Gateway(handler=earlier)])), "earlier"),
+        (Elsewhere, "earlier"),
+    ],
+    ids=["path", "parameters", "include", "host", "custom"],
+)
+async def test_an_earlier_route_goes_first(route: Callable[[], Any], text: str) -> None:
+    earlier_route = route()
+    app = registered(application(routes=[earlier_route]))
+    # Esmerald sorts some to the end.
+    app.router.routes.sort(key=lambda other: other is not earlier_route)
+    assert (await post_to(app)).json() == {"text": text}
+
+
+async def test_a_later_route_does_not(scopes: Scopes) -> None:
+    app = registered(application())
+    app.add_route("/", earlier)
+    await call(app)
+    assert scopes.short
+
+
+async def test_a_route_that_comes_first_after_the_first_request_goes_first() -> None:
+    app = registered(application())
+    await call(app)
+    app.router.routes.insert(0, Elsewhere())
+    assert (await post_to(app)).json() == {"text": "earlier"}
+
+
+async def test_a_route_that_is_taken_away_is_gone() -> None:
+    app = registered(application())
+    await call(app)
+    others = [route for route in app.router.routes if route.path != PATH]
+    app.router.routes = [*others, others[0]]
+    assert (await post_to(app)).status_code == 404
+
+
+async def test_routes_that_are_registered_after_the_first_request_are_found(
+    scopes: Scopes,
+) -> None:
+    app = registered(application())
+    await call(app)
+    registered(app, base_path="/later")
+    await call(app, f"/later{PATH}")
+    assert scopes.short
+
+
+async def test_the_middleware_of_a_route_is_run() -> None:
+    first = registered(application())
+    (handler,) = [route.handler for route in first.router.routes if route.path == PATH]
+    app = application()
+    app.router.routes.append(Gateway(handler=handler, middleware=[Marking]))
+    registered(app)
+    assert (await post_to(app)).headers["x-marked"] == "yes"
+
+
+async def test_other_methods_are_answered_as_ever() -> None:
+    app = registered(application())
+    async with client_of(app) as client:
+        response = await client.get(PATH)
+        assert (response.status_code, response.headers["allow"]) == (405, "POST")
+        assert (await client.post("/nowhere")).status_code == 404
+
+
+async def test_rest_routes_of_other_gateways_do_not_stand_in_the_way(scopes: Scopes) -> None:
+    class LibraryService(pb_grpc.LibraryServicer):
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            pb_grpc.add_LibraryServicer_to_server(instance, server)
+
+    app = application()
+    register_grpc_http_routes(app, [gateway_of(LibraryService)])
+    assert any(isinstance(route, RestRoutes) for route in app.routes)
+    await call(registered(app))
+    assert scopes.short
+
+
+async def test_a_lifespan_is_run() -> None:
+    ran: list[str] = []
+
+    async def start() -> None:
+        ran.append("start")
+
+    app = registered(application(on_startup=[start]))
+    events: list[Any] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> Any:
+        return events.pop(0)
+
+    async def send(_event: Any) -> None:
+        """Nobody listens."""
+
+    await app({"type": "lifespan"}, receive, send)
+    assert ran == ["start"]

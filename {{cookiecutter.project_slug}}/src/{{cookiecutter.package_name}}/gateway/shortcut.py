@@ -1,0 +1,167 @@
+"""The way of a call past Esmerald's stack, where nothing in that stack is the user's.
+
+An application in which a gateway is registered looks up the exact path of a request first. If it is
+an RPC's, and the general way would do nothing for it but find it, its endpoint answers at once.
+Everything else takes the general way, and so do all calls where Esmerald has something to run
+around them: middleware, permissions, interceptors, `before_request` or `after_request` of the
+application, its router or the route, other settings, a root path, a parent, an earlier route that
+matches too. Routes and middleware that come later are noticed.
+
+On the short way `esmerald.conf.settings` are the global ones, which they are on the general way
+too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
+Esmerald's own exception handlers are not around the endpoint, which lets nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from esmerald.applications import Application
+from esmerald.middleware.asyncexitstack import AsyncExitStackMiddleware
+from esmerald.middleware.exceptions import EsmeraldAPIExceptionMiddleware, ExceptionMiddleware
+from esmerald.routing.gateways import Gateway
+from esmerald.routing.router import Router
+from lilya.enums import Match
+from lilya.middleware.trustedhost import TrustedHostMiddleware
+from lilya.routing import Include, Path, WebSocketPath
+
+from .handler import Answer, RpcHandler
+from .rest.routes import RestRoutes
+
+_OWN_MIDDLEWARE = (
+    EsmeraldAPIExceptionMiddleware,
+    TrustedHostMiddleware,
+    ExceptionMiddleware,
+    AsyncExitStackMiddleware,
+)
+_BY_PATH_AND_METHOD = (Path.search, WebSocketPath.search, Include.search, RestRoutes.search)
+_OF_APPLICATIONS = ("root_path", "parent", "settings_module", "permissions", "interceptors")
+_OF_ROUTERS = (
+    "settings_module",
+    "permissions",
+    "lilya_permissions",
+    "interceptors",
+    "before_request",
+    "after_request",
+)
+_OF_ROUTES = (
+    "middleware",
+    "permissions",
+    "lilya_permissions",
+    "interceptors",
+    "before_request",
+    "after_request",
+)
+
+
+def shorten(app: Any) -> None:
+    """Puts the look-up in front of `app`, once, whoever calls it.
+
+    What is no Esmerald application, or has a `__call__` of its own, is left as it is.
+    """
+    stock = type(app)
+    if not isinstance(app, Application) or stock.__call__ is not Application.__call__:
+        return
+    shortcuts = Shortcuts(app)
+
+    # Python looks for `__call__` in the class alone, so the application gets a class of its own.
+    # Servers ask whether it is a coroutine function.
+    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807
+        routes = self.router.routes
+        if (
+            len(routes) != shortcuts.length
+            or routes is not shortcuts.routes
+            or self.middleware_stack is not shortcuts.middleware_stack
+        ):
+            shortcuts.decide()
+        answer = shortcuts.answers.get((scope.get("method"), scope.get("path")))
+        if answer is None or scope.get("root_path"):
+            await Application.__call__(self, scope, receive, send)
+        else:
+            await answer(scope, receive, send)
+
+    names = ("__module__", "__qualname__", "__doc__")
+    namespace = {name: getattr(stock, name) for name in names}
+    app.__class__ = type(stock.__name__, (stock,), {**namespace, "__call__": __call__})
+
+
+class Shortcuts:
+    """Which requests to an application need not go through it.
+
+    Attributes:
+        answers: Who answers them, by method and path.
+        routes: The routes that this has been decided for.
+        length: How many they were.
+        middleware_stack: The middleware that it has been decided for.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.answers: dict[tuple[Any, Any], Answer] = {}
+        self.routes: Any = None
+        self.length = 0
+        self.middleware_stack: Any = None
+
+    def decide(self) -> None:
+        """Decides anew, for the application as it is now."""
+        self.routes = self._app.router.routes
+        self.length = len(self.routes)
+        self.middleware_stack = self._app.middleware_stack
+        self.answers = {} if _has_own_steps(self._app) else dict(_reached_first(self.routes))
+
+
+def _has_own_steps(app: Any) -> bool:
+    """Whether the application runs anything of its user's before it looks for a route."""
+    router = app.router
+    layer = app.middleware_stack
+    while type(layer) in _OWN_MIDDLEWARE:
+        if isinstance(layer, TrustedHostMiddleware) and not layer.allow_any:
+            return True
+        layer = layer.app
+    return (
+        layer is not router
+        or type(router) is not Router
+        or router.parent is not app
+        or router.middleware_stack != router.app
+        or _has_any(app, _OF_APPLICATIONS)
+        or _has_any(router, _OF_ROUTERS)
+    )
+
+
+def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], Answer]]:
+    """Yields the RPCs that no earlier route takes requests from."""
+    others: list[Any] = []
+    seen: set[str] = set()
+    for route in routes:
+        if not _is_of_an_rpc(route):
+            others.append(route)
+            continue
+        path, handler = route.path_format, route.handler
+        if path in seen:
+            continue
+        seen.add(path)
+        if route.app is handler and not _has_any(route, _OF_ROUTES):
+            for method, answer in handler.answers.items():
+                if not any(_takes(other, method, path) for other in others):
+                    yield (method, path), answer
+
+
+def _is_of_an_rpc(route: Any) -> bool:
+    return (
+        type(route) is Gateway
+        and isinstance(route.handler, RpcHandler)
+        and not route.param_convertors
+    )
+
+
+def _takes(route: Any, method: str, path: str) -> bool:
+    if type(route).search not in _BY_PATH_AND_METHOD:
+        return True
+    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+    match, _ = route.search(scope)
+    return match is not Match.NONE
+
+
+def _has_any(owner: Any, names: Iterable[str]) -> bool:
+    return any(getattr(owner, name, None) for name in names)
