@@ -22,7 +22,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, note
 from hypothesis import strategies as st
 from strategies import WRONG_VALUES, messages, mutated_texts
-from testing.v1 import edition_pb2, legacy_pb2, testing_pb2
+from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
 
 TYPES = [
     testing_pb2.AllKinds.DESCRIPTOR,
@@ -30,6 +30,9 @@ TYPES = [
     legacy_pb2.Defaults.DESCRIPTOR,
     legacy_pb2.Extendable.DESCRIPTOR,
     edition_pb2.Featured.DESCRIPTOR,
+    plain_pb2.PlainKinds.DESCRIPTOR,
+    plain_pb2.PlainMaps.DESCRIPTOR,
+    plain_pb2.PlainTree.DESCRIPTOR,
 ]
 CODECS = {
     (names, fields, unknown): JsonCodec(
