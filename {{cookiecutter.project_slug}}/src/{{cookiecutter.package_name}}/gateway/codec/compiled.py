@@ -35,11 +35,11 @@ class CompiledFunctions(ABC):
         """Answers the name by which functions call that of a message type."""
         name = self._function_names.get(descriptor.full_name)
         if name is None:
-            # Known before it is there: the function of a type that contains itself calls itself.
-            name = self._function_names[descriptor.full_name] = f"function_{next(self._numbers)}"
+            name = f"function_{next(self._numbers)}"
             source = f"def {name}" + "\n".join(self._source(descriptor))
             code = compile(source, f"<{type(self).__name__} of {descriptor.full_name}>", "exec")
             exec(code, self._namespace)  # noqa: S102 - made of numbers, repr() and proto identifiers
+            self._function_names[descriptor.full_name] = name
         return name
 
     def _constant(self, value: object) -> str:

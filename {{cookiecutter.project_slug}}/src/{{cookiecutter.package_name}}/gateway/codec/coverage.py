@@ -1,8 +1,8 @@
-"""Which message types have compiled functions."""
+"""Which message types compiled functions can convert."""
 
 from __future__ import annotations
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.internal import api_implementation
 
 from .schema import ANY, NULL_VALUE, VALUE, WRAPPERS, closure
@@ -24,16 +24,17 @@ _HAS_UPB = api_implementation.Type() == "upb"
 
 
 def is_covered(descriptor: Descriptor) -> bool:
-    """Answers whether a message type has compiled functions: all that it can contain is plain."""
+    """Answers whether compiled functions can convert a type: all that it can contain is plain."""
     return (
         _HAS_UPB
         and descriptor.full_name not in LEAVES
         and all(map(_is_plain, closure(descriptor).values()))
+        # Nested without end, messages may be too deep for one way and not for the other.
+        and not _contains_itself(descriptor)
     )
 
 
-def contains_itself(descriptor: Descriptor) -> bool:
-    """Answers whether messages of a type can be nested without end."""
+def _contains_itself(descriptor: Descriptor) -> bool:
     inner = {
         name: {field.message_type.full_name for field in message.fields if field.message_type}
         for name, message in closure(descriptor).items()
@@ -54,9 +55,10 @@ def _is_plain(message: Descriptor) -> bool:
 
 
 def _is_plain_field(field: FieldDescriptor) -> bool:
-    enum = field.enum_type
-    if enum is not None:
-        # protobuf-py prints the last name of a number, protobuf itself the first.
-        has_aliases = len(enum.values) > len({value.number for value in enum.values})
-        return enum.full_name != NULL_VALUE and not has_aliases
-    return not field.is_required
+    return not field.is_required and (field.enum_type is None or _is_plain_enum(field.enum_type))
+
+
+def _is_plain_enum(enum: EnumDescriptor) -> bool:
+    # protobuf-py prints the last name of a number, protobuf itself the first.
+    has_aliases = len(enum.values) > len({value.number for value in enum.values})
+    return enum.full_name != NULL_VALUE and not has_aliases

@@ -2,7 +2,8 @@
 
 There are two ways. Functions compiled for one message type each (`readers`, `writers`) are quick,
 and give up where a type, a text or a message holds anything that is not plain. `thorough` takes
-what they give up; it is the one that knows what is right and says what is wrong.
+what they give up, and the types for which it is faster (`worth`); it is the one that knows what is
+right and says what is wrong.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from .coverage import contains_itself, is_covered
+from .coverage import is_covered
 from .readers import CompiledReaders
 from .thorough import ThoroughCodec
+from .worth import READING, WRITING, Costs, is_worth_it
 from .writers import CompiledWriters
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -57,32 +59,32 @@ class JsonCodec:
 
         No text, or white space alone, is the empty message. The function raises `JsonError`.
         """
-        thorough = self._thorough
-        if not is_covered(descriptor):
-            return lambda text: thorough.decode(descriptor, text)
+        thorough = self._thorough.decoder(descriptor)
+        if not _is_compiled(descriptor, READING):
+            return thorough
         read = self._readers.of(GetMessageClass(descriptor))
 
         def decode(text: bytes) -> bytes:
             try:
                 return read(text).SerializeToString()
             except Exception:
-                return thorough.decode(descriptor, text)
+                return thorough(text)
 
         return decode
 
     def message_decoder(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
         """Makes the function that turns JSON text into a message, as `decoder` says."""
-        thorough = self._thorough
         descriptor: Any = message_class.DESCRIPTOR
-        if not is_covered(descriptor):
-            return lambda text: message_class.FromString(thorough.decode(descriptor, text))
+        thorough, parse = self._thorough.decoder(descriptor), message_class.FromString
+        if not _is_compiled(descriptor, READING):
+            return lambda text: parse(thorough(text))
         read = self._readers.of(message_class)
 
         def decode(text: bytes) -> AnyMessage:
             try:
                 return read(text)
             except Exception:
-                return message_class.FromString(thorough.decode(descriptor, text))
+                return parse(thorough(text))
 
         return decode
 
@@ -92,9 +94,9 @@ class JsonCodec:
         The text is compact UTF-8 without a newline. The function raises `JsonError` where a message
         has no JSON form: an `Any` of an unknown type, a time out of range, a `Value` of NaN.
         """
-        thorough = self._thorough
-        if not is_covered(descriptor):
-            return lambda wire: thorough.encode(descriptor, wire)
+        thorough = self._thorough.encoder(descriptor)
+        if not _is_compiled(descriptor, WRITING):
+            return thorough
         parse = GetMessageClass(descriptor).FromString
         write = self._writers.of(descriptor)
 
@@ -102,7 +104,7 @@ class JsonCodec:
             try:
                 return write(parse(wire))
             except Exception:
-                return thorough.encode(descriptor, wire)
+                return thorough(wire)
 
         return encode
 
@@ -113,17 +115,21 @@ class JsonCodec:
         """
         descriptor: Any = message_class.DESCRIPTOR
         serialize, encode_wire = message_class.SerializeToString, self.encoder(descriptor)
-        # Only parsing finds a message too deep.
-        if not is_covered(descriptor) or contains_itself(descriptor):
+        thorough = self._thorough.encoder(descriptor)
+        if not _is_compiled(descriptor, WRITING):
             return lambda message: encode_wire(serialize(message))
-        thorough, write = self._thorough, self._writers.of(descriptor)
+        write = self._writers.of(descriptor)
 
         def encode(message: AnyMessage) -> bytes:
             if message.__class__ is message_class:
                 try:
                     return write(message)
                 except Exception:
-                    return thorough.encode(descriptor, serialize(message))
+                    return thorough(serialize(message))
             return encode_wire(serialize(message))
 
         return encode
+
+
+def _is_compiled(descriptor: Descriptor, costs: Costs) -> bool:
+    return is_covered(descriptor) and is_worth_it(descriptor, costs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from .rewrite import LARGEST_FLOAT
@@ -21,7 +21,6 @@ _TIMESTAMP = re.compile(
 _DURATION = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?s").fullmatch
 _BOOLEAN_KEYS = {"true": True, "false": False}
 _EPOCH = datetime(1970, 1, 1)
-_SECOND = timedelta(seconds=1)
 LONGEST_DURATION = 315_576_000_000
 """Seconds, about 10,000 years."""
 
@@ -100,8 +99,8 @@ def timestamp(value: Any) -> dict[str, int]:
     match = _TIMESTAMP(value)
     if match is None:
         raise UncoveredError
-    seconds = (datetime.fromisoformat(value[:19]) - _EPOCH) // _SECOND
-    return {"seconds": seconds, "nanos": _nanos(match[1])}
+    since = datetime.fromisoformat(value[:19]) - _EPOCH
+    return {"seconds": since.days * 86_400 + since.seconds, "nanos": _nanos(match[1])}
 
 
 def duration(value: Any) -> dict[str, int]:

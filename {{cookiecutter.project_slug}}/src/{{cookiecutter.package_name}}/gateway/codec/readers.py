@@ -3,13 +3,13 @@
 The constructors of protobuf's messages take trees of dictionaries and lists, and check most of what
 they are given. The function of a type makes the rest right in what orjson has parsed. That of
 
-    message Item { string sku = 1; int64 price_cents = 2; repeated Item parts = 3; }
+    message Item { string sku = 1; int64 price_cents = 2; repeated Part parts = 3; }
 
 is
 
-    def function_0(tree, zeros):
+    def function_1(tree, zeros):
      keys = len(tree)
-     if 'price_cents' in tree: use_json_names(tree, constant_1)
+     if 'price_cents' in tree: use_json_names(tree, constant_2)
      value = tree.pop('priceCents', None)
      if value is not None:
       if value.__class__ is str: value = int(value) if value.isdigit() and … else integer(value)
@@ -17,7 +17,7 @@ is
      value = tree.get('parts')
      if value is not None:
       if value.__class__ is not list: raise UncoveredError
-      for each in value: keys += function_0(each, zeros)
+      for each in value: keys += function_3(each, zeros)
      return keys
 
 It answers how many keys it has seen, and leaves in `zeros` what may have been a minus zero: both
@@ -32,12 +32,11 @@ from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from jiter import from_json
 from orjson import loads
 
 from . import read_values
 from .compiled import CompiledFunctions
-from .coverage import DURATION, LEAVES, TIMESTAMP, contains_itself
+from .coverage import DURATION, LEAVES, TIMESTAMP
 from .read_values import UncoveredError
 from .schema import map_entry, real_oneofs
 
@@ -45,8 +44,6 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 _WHITE_SPACE = b" \t\r\n"
 _MINUS_ZERO = re.compile(rb"-0[,\]}\s]")
-_SHALLOW = 50
-"""So few braces cannot nest 100 messages, nor twice as many brackets."""
 
 _INTEGERS = (
     FieldDescriptor.TYPE_INT64,
@@ -98,7 +95,6 @@ class CompiledReaders(CompiledFunctions):
         It raises an exception of any kind where it is not sure what a text means, wrong or not.
         """
         descriptor: Any = message_class.DESCRIPTOR
-        can_be_deep = contains_itself(descriptor)
         prepare: Callable[[Any, list[object]], int] | None = None
 
         def read(text: bytes) -> AnyMessage:
@@ -113,10 +109,7 @@ class CompiledReaders(CompiledFunctions):
                 _refuse_repeated_keys(text, keys)
             if zeros and _MINUS_ZERO.search(text):
                 raise UncoveredError
-            message = message_class(**tree)
-            if can_be_deep and text.count(b"{") > _SHALLOW:
-                _refuse_depth(text, message)
-            return message
+            return message_class(**tree)
 
         return read
 
@@ -198,9 +191,3 @@ def _refuse_repeated_keys(text: bytes, keys: int) -> None:
     # Without white space every key ends in these two; what else looks so only counts too many.
     if text.translate(None, _WHITE_SPACE).count(b'":') != keys:
         raise UncoveredError
-
-
-def _refuse_depth(text: bytes, message: Message) -> None:
-    """Raises an exception for a text or a message that is nested too deeply for the other way."""
-    from_json(text)
-    type(message).FromString(message.SerializeToString())

@@ -28,7 +28,7 @@ Convert = Callable[[bytes], bytes]
 class ThoroughCodec:
     """JSON text to wire format and back; the arguments are those of `JsonCodec`.
 
-    What a message type needs is made when the first of its texts or messages comes.
+    What a function needs is made when it is first called.
     """
 
     def __init__(
@@ -44,22 +44,30 @@ class ThoroughCodec:
         self._schema = Schema()
         self._checks = Checks(self._schema, ignore_unknown_fields=ignore_unknown_fields)
         self._shorteners = Shorteners(self._schema)
-        self._decoders: dict[str, Convert] = {}
-        self._encoders: dict[str, Convert] = {}
 
-    def decode(self, descriptor: Descriptor, text: bytes) -> bytes:
-        """Turns JSON text into wire format, as `JsonCodec.decoder` says; raises `JsonError`."""
-        decode = self._decoders.get(descriptor.full_name)
-        if decode is None:
-            decode = self._decoders[descriptor.full_name] = self._decoder(descriptor)
-        return decode(text)
+    def decoder(self, descriptor: Descriptor) -> Convert:
+        """Makes the function that `JsonCodec.decoder` describes."""
+        made: Convert | None = None
 
-    def encode(self, descriptor: Descriptor, wire: bytes) -> bytes:
-        """Turns wire format into JSON text, as `JsonCodec.encoder` says; raises `JsonError`."""
-        encode = self._encoders.get(descriptor.full_name)
-        if encode is None:
-            encode = self._encoders[descriptor.full_name] = self._encoder(descriptor)
-        return encode(wire)
+        def decode(text: bytes) -> bytes:
+            nonlocal made
+            if made is None:
+                made = self._decoder(descriptor)
+            return made(text)
+
+        return decode
+
+    def encoder(self, descriptor: Descriptor) -> Convert:
+        """Makes the function that `JsonCodec.encoder` describes."""
+        made: Convert | None = None
+
+        def encode(wire: bytes) -> bytes:
+            nonlocal made
+            if made is None:
+                made = self._encoder(descriptor)
+            return made(wire)
+
+        return encode
 
     def _decoder(self, descriptor: Descriptor) -> Convert:
         careful = CarefulDecoder(

@@ -44,7 +44,7 @@ def timestamp(value: Timestamp) -> str:
     seconds, nanos = value.seconds, value.nanos
     if not (_EARLIEST <= seconds <= _LATEST and 0 <= nanos < _BILLION):
         raise ValueError("no RFC 3339 time")
-    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()}{_fraction(nanos)}Z"
+    return f"{(_EPOCH + timedelta(0, seconds)).isoformat()}{_fraction(nanos)}Z"
 
 
 def duration(value: Duration) -> str:

@@ -3,7 +3,7 @@
 The function of a type reads the attributes of a message into a dictionary, which orjson prints.
 That of
 
-    message Item { string sku = 1; int64 price_cents = 2; optional Item part = 3; }
+    message Item { string sku = 1; int64 price_cents = 2; optional Part part = 3; }
 
 is
 
@@ -15,7 +15,7 @@ is
      tree['priceCents'] = str(value)
      if message.HasField('part'):
       value = message.part
-      tree['part'] = function_0(value)
+      tree['part'] = function_1(value)
      return tree
 
 What has no JSON form raises an exception.
@@ -115,9 +115,10 @@ class CompiledWriters(CompiledFunctions):
         """Answers the expression for what a repeated field or a map, `value`, holds."""
         if entry := map_entry(field):
             key = _KEYS.get(entry.key.type, "str(key)")
-            return f"{{{key}: {self._one(entry.value, 'value[key]')} for key in value}}"
+            each = self._one(entry.value, "value[key]")
+            return f"{{{key}: {each} for key in value}} if value else {{}}"
         each = self._one(field, "each")
-        return "value[:]" if each == "each" else f"[{each} for each in value[:]]"
+        return "value[:]" if each == "each" else f"[{each} for each in value] if value else []"
 
     def _one(self, field: FieldDescriptor, value: str) -> str:
         """Answers the expression for one value of a field."""
