@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec, JsonError
+from gateway.codec import JsonCodec, JsonError, json_codec
 from google.protobuf import any_pb2, json_format
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import EncodeError, Message
@@ -22,7 +22,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, note
 from hypothesis import strategies as st
 from strategies import WRONG_VALUES, messages, mutated_texts
-from testing.v1 import edition_pb2, legacy_pb2, testing_pb2
+from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
 
 TYPES = [
     testing_pb2.AllKinds.DESCRIPTOR,
@@ -30,6 +30,9 @@ TYPES = [
     legacy_pb2.Defaults.DESCRIPTOR,
     legacy_pb2.Extendable.DESCRIPTOR,
     edition_pb2.Featured.DESCRIPTOR,
+    plain_pb2.PlainKinds.DESCRIPTOR,
+    plain_pb2.PlainMaps.DESCRIPTOR,
+    plain_pb2.PlainOrder.DESCRIPTOR,
 ]
 CODECS = {
     (names, fields, unknown): JsonCodec(
@@ -41,12 +44,19 @@ CODECS = {
     for fields in (True, False)
     for unknown in (True, False)
 }
-ENCODERS = {
-    (key, each.full_name): codec.encoder(each) for key, codec in CODECS.items() for each in TYPES
-}
-DECODERS = {
-    (key[2], each.full_name): codec.decoder(each) for key, codec in CODECS.items() for each in TYPES
-}
+with pytest.MonkeyPatch.context() as patch:
+    # Compiled functions for all that they cover, be it the slower way or not.
+    patch.setattr(json_codec, "is_worth_it", lambda _descriptor, _costs: True)
+    ENCODERS = {
+        (key, each.full_name): codec.encoder(each)
+        for key, codec in CODECS.items()
+        for each in TYPES
+    }
+    DECODERS = {
+        (key[2], each.full_name): codec.decoder(each)
+        for key, codec in CODECS.items()
+        for each in TYPES
+    }
 NUMBERS_IN_QUOTES = ['"1"', '" 1"', '"\\n1"', '"+1"', '"1_0"']
 LARGEST_FLOAT = 3.4028234663852886e38
 

@@ -1,32 +1,34 @@
-"""Canonical proto3 JSON <-> protobuf wire format (https://protobuf.dev/programming-guides/json/).
+"""Canonical proto3 JSON <-> protobuf (https://protobuf.dev/programming-guides/json/).
 
-protobuf-py does the work, at a multiple of `json_format`'s speed. What it does otherwise than the
-specification is put right around it, at a cost only for the message types concerned:
-
-- jiter reads every text first: protobuf-py lets the last of repeated keys win, and overflows the C
-  stack, which ends the process, where a text is nested ten thousand deep.
-- `checks` refuses a oneof set twice; `floats` rounds what is printed.
-- Types that it does not support (`Traits.native`) take `json_format`, as does what it refuses to
-  print.
+There are two ways. Functions compiled for one message type each (`readers`, `writers`) are quick,
+and give up where a type, a text or a message holds anything that is not plain. `thorough` takes
+what they give up, and the types for which it is faster (`worth`); it is the one that knows what is
+right and says what is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor
-from jiter import from_json
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
-from .checks import Checks
-from .fallback import CarefulDecoder, CarefulEncoder
-from .floats import Shorteners
-from .schema import Schema
+from .coverage import is_covered
+from .readers import CompiledReaders
+from .thorough import ThoroughCodec
+from .worth import READING, WRITING, Costs, is_worth_it
+from .writers import CompiledWriters
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
 class JsonCodec:
-    """Canonical proto3 JSON <-> protobuf wire format, for messages of the default descriptor pool.
+    """Canonical proto3 JSON <-> protobuf, for messages of the default descriptor pool.
 
     An `Any` can carry every message type that an imported module defines at the time of the call.
+    What the conversions of a type need is made when the first of them is called.
 
     Args:
         preserving_proto_field_name: Print the field names of the `.proto` file, not lowerCamelCase.
@@ -41,44 +43,48 @@ class JsonCodec:
         always_print_fields_with_no_presence: bool = True,
         ignore_unknown_fields: bool = False,
     ) -> None:
-        self._preserving_proto_field_name = preserving_proto_field_name
-        self._always_print = always_print_fields_with_no_presence
-        self._ignore_unknown_fields = ignore_unknown_fields
-        self._schema = Schema()
-        self._checks = Checks(self._schema, ignore_unknown_fields=ignore_unknown_fields)
-        self._shorteners = Shorteners(self._schema)
+        self._thorough = ThoroughCodec(
+            preserving_proto_field_name=preserving_proto_field_name,
+            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
+            ignore_unknown_fields=ignore_unknown_fields,
+        )
+        self._readers = CompiledReaders()
+        self._writers = CompiledWriters(
+            preserving_proto_field_name=preserving_proto_field_name,
+            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
+        )
 
     def decoder(self, descriptor: Descriptor) -> Callable[[bytes], bytes]:
         """Makes the function that turns JSON text into the wire format of one message type.
 
         No text, or white space alone, is the empty message. The function raises `JsonError`.
         """
-        careful = CarefulDecoder(
-            descriptor,
-            self._schema,
-            self._checks,
-            ignore_unknown_fields=self._ignore_unknown_fields,
-        )
-        traits = self._schema.traits(descriptor)
-        if not traits.native:
-            return careful
-        parse, registry = self._schema.message_type(descriptor).from_json, self._schema.registry
-        check = self._checks.of(descriptor)
-        check_values = careful.check_values if traits.has_any or traits.nests_maps else None
+        thorough = self._thorough.decoder(descriptor)
+        if not _is_compiled(descriptor, READING):
+            return thorough
+        read = self._readers.of(GetMessageClass(descriptor))
 
         def decode(text: bytes) -> bytes:
             try:
-                tree = from_json(
-                    text, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys"
-                )
-                wire = parse(text, registry=registry).to_binary()
-                if check is not None:
-                    check(tree)
+                return read(text).SerializeToString()
             except Exception:
-                return careful(text)
-            if check_values is not None:
-                check_values(text, tree, wire)
-            return wire
+                return thorough(text)
+
+        return decode
+
+    def message_decoder(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
+        """Makes the function that turns JSON text into a message, as `decoder` says."""
+        descriptor: Any = message_class.DESCRIPTOR
+        thorough, parse = self._thorough.decoder(descriptor), message_class.FromString
+        if not _is_compiled(descriptor, READING):
+            return lambda text: parse(thorough(text))
+        read = self._readers.of(message_class)
+
+        def decode(text: bytes) -> AnyMessage:
+            try:
+                return read(text)
+            except Exception:
+                return parse(thorough(text))
 
         return decode
 
@@ -88,29 +94,42 @@ class JsonCodec:
         The text is compact UTF-8 without a newline. The function raises `JsonError` where a message
         has no JSON form: an `Any` of an unknown type, a time out of range, a `Value` of NaN.
         """
-        careful = CarefulEncoder(
-            descriptor,
-            preserving_proto_field_name=self._preserving_proto_field_name,
-            always_print_fields_with_no_presence=self._always_print,
-        )
-        if not self._schema.traits(descriptor).native:
-            return careful
-        parse, registry = self._schema.message_type(descriptor).from_binary, self._schema.registry
-        shorten = self._shorteners.of(descriptor)
-        preserving_proto_field_name = self._preserving_proto_field_name
-        always_print = self._always_print
+        thorough = self._thorough.encoder(descriptor)
+        if not _is_compiled(descriptor, WRITING):
+            return thorough
+        parse = GetMessageClass(descriptor).FromString
+        write = self._writers.of(descriptor)
 
         def encode(wire: bytes) -> bytes:
             try:
-                message = parse(wire)
-                if shorten is not None:
-                    shorten(message)
-                return message.to_json(
-                    registry=registry,
-                    always_emit_implicit=always_print,
-                    use_proto_field_name=preserving_proto_field_name,
-                ).encode()
+                return write(parse(wire))
             except Exception:
-                return careful(wire)
+                return thorough(wire)
 
         return encode
+
+    def message_encoder(self, message_class: type[AnyMessage]) -> Callable[[AnyMessage], bytes]:
+        """Makes the function that turns a message into JSON text, as `encoder` says.
+
+        What is no message of the class raises what `SerializeToString` of the class raises for it.
+        """
+        descriptor: Any = message_class.DESCRIPTOR
+        serialize, encode_wire = message_class.SerializeToString, self.encoder(descriptor)
+        thorough = self._thorough.encoder(descriptor)
+        if not _is_compiled(descriptor, WRITING):
+            return lambda message: encode_wire(serialize(message))
+        write = self._writers.of(descriptor)
+
+        def encode(message: AnyMessage) -> bytes:
+            if message.__class__ is message_class:
+                try:
+                    return write(message)
+                except Exception:
+                    return thorough(serialize(message))
+            return encode_wire(serialize(message))
+
+        return encode
+
+
+def _is_compiled(descriptor: Descriptor, costs: Costs) -> bool:
+    return is_covered(descriptor) and is_worth_it(descriptor, costs)

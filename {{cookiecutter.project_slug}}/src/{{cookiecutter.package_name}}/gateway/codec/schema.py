@@ -146,7 +146,7 @@ def real_oneofs(descriptor: Descriptor) -> list[OneofDescriptor]:
 
 
 def _traits_of(descriptor: Descriptor) -> Traits:
-    messages = list(_closure(descriptor).values())
+    messages = list(closure(descriptor).values())
     fields = [field for message in messages for field in message.fields]
     return Traits(
         native=_HAS_RUST_CORE
@@ -156,7 +156,7 @@ def _traits_of(descriptor: Descriptor) -> Traits:
         has_floats=any(field.type == FieldDescriptor.TYPE_FLOAT for field in fields),
         has_oneofs=any(real_oneofs(message) for message in messages),
         nests_maps=any(
-            message.full_name in _closure(entry.value.message_type)
+            message.full_name in closure(entry.value.message_type)
             for message in messages
             for field in message.fields
             if (entry := map_entry(field)) and entry.value.message_type
@@ -164,7 +164,8 @@ def _traits_of(descriptor: Descriptor) -> Traits:
     )
 
 
-def _closure(descriptor: Descriptor) -> dict[str, Descriptor]:
+def closure(descriptor: Descriptor) -> dict[str, Descriptor]:
+    """Answers the message types that a message can contain, itself included, by full name."""
     found: dict[str, Descriptor] = {}
     pending = [descriptor]
     while pending:

@@ -1,0 +1,49 @@
+"""Functions of message types, compiled from source that is made of their descriptors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor
+
+
+class CompiledFunctions(ABC):
+    """One function for each message type, compiled when it is first needed.
+
+    Args:
+        names: What the functions may call, by name.
+    """
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self._namespace = dict(names)
+        self._function_names: dict[str, str] = {}
+        self._numbers = count()
+
+    def function(self, descriptor: Descriptor) -> Callable[..., Any]:
+        """Answers the function of a message type."""
+        function: Callable[..., Any] = self._namespace[self._name(descriptor)]
+        return function
+
+    @abstractmethod
+    def _source(self, descriptor: Descriptor) -> Iterable[str]:
+        """Yields the lines of a type's function, without its name: `(message):` and so on."""
+
+    def _name(self, descriptor: Descriptor) -> str:
+        """Answers the name by which functions call that of a message type."""
+        name = self._function_names.get(descriptor.full_name)
+        if name is None:
+            name = f"function_{next(self._numbers)}"
+            source = f"def {name}" + "\n".join(self._source(descriptor))
+            code = compile(source, f"<{type(self).__name__} of {descriptor.full_name}>", "exec")
+            exec(code, self._namespace)  # noqa: S102 - made of numbers, repr() and proto identifiers
+            self._function_names[descriptor.full_name] = name
+        return name
+
+    def _constant(self, value: object) -> str:
+        """Answers a name by which functions can use a value."""
+        name = f"constant_{next(self._numbers)}"
+        self._namespace[name] = value
+        return name
