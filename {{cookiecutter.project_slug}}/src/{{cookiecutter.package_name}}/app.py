@@ -10,7 +10,7 @@ from esmerald.contrib.grpc.register import register_grpc_http_routes
 from esmerald.openapi.models import Contact
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
-from .admin import admin_app, admin_routes
+from .admin import admin_routes
 from .docs import docs_config, docs_routes
 from .gateway import ServiceGateway
 from .grpc_options import channel_arguments
@@ -72,7 +72,6 @@ def create_app(settings: Settings | None = None) -> Esmerald:
         enable_openapi=True,
         openapi_config=docs_config(),
     )
-    app.state.admin = admin_app(health)
     app.state.health = health
     app.state.lifespan = lifespan
     app.state.tls = tls
