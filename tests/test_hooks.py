@@ -50,7 +50,7 @@ def test_generation_leaves_stubs_and_descriptors(generated: Path) -> None:
 
 def test_generation_ends_with_steps_to_paste(template: Path, tmp_path: Path) -> None:
     done = bake_in_a_process(template, tmp_path)
-    assert done.stdout.splitlines()[0].startswith("Installing the protobuf compiler with uv")
+    assert "\nInstalling the protobuf compiler with uv" in done.stdout
     assert "  cd greeter-service\n  uvx nox -s tests\n  uvx nox -s serve\n" in done.stdout
     assert done.stdout.splitlines()[-1] == (
         """  curl --json '{"name":"World"}' localhost:8000/grpc/greeterservice/sayhello"""
@@ -79,7 +79,7 @@ def test_an_environment_of_only_cookiecutter_is_enough(
     output = tmp_path / "output"
     done = bake_in_a_process(template, output, env=without_uv(), python=str(python))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Installing the protobuf compiler with pip")
+    assert "\nInstalling the protobuf compiler with pip" in done.stdout
     assert ".venv" in done.stdout
     assert files(output / "greeter-service") == files(generated)
 
