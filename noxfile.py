@@ -53,6 +53,13 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def updates(session: nox.Session) -> None:
+    """Update projects as a team would, from the first release on, and print the transcript."""
+    install_group(session, "test")
+    session.run("pytest", "tests/test_updates.py", "-sv", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Run the property-based tests with many more examples than CI has time for."""
     install_group(session, "test")

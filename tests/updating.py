@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,8 +25,8 @@ def run(
     folder: Path, *command: str, status: int | None = 0, env: dict[str, str] | None = None
 ) -> str:
     """Run a command, print it with what it says, and fail unless it ends with `status`."""
-    shown = " ".join(command).replace(f"{sys.executable} -m ", "")
-    print(f"{folder.name}$ {shown}")
+    shown = shlex.join(command).replace(f"{sys.executable} -m ", "")
+    print(f"\n{folder.name}$ {shown}")
     done = subprocess.run(
         command,
         cwd=folder,
@@ -45,9 +46,10 @@ def git(folder: Path, *arguments: str) -> str:
     return run(folder, "git", *arguments)
 
 
-def cruft(folder: Path, *arguments: str, status: int = 0) -> str:
-    """Run cruft; its hook compiles nothing."""
-    return run(folder, sys.executable, "-m", "cruft", *arguments, status=status, env=WITHOUT_STUBS)
+def cruft(folder: Path, *arguments: str, status: int = 0, stubs: bool = False) -> str:
+    """Run cruft; unless asked to, the hook compiles nothing."""
+    env = {} if stubs else WITHOUT_STUBS
+    return run(folder, sys.executable, "-m", "cruft", *arguments, status=status, env=env)
 
 
 def cookiecutter(folder: Path, *arguments: str) -> str:
@@ -56,11 +58,10 @@ def cookiecutter(folder: Path, *arguments: str) -> str:
     return run(folder, *command, *arguments, env=WITHOUT_STUBS)
 
 
-def commit(folder: Path, message: str) -> str:
-    """Commit all that there is; return the commit."""
+def commit(folder: Path, message: str) -> None:
+    """Commit all that there is."""
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", message)
-    return git(folder, "rev-parse", "HEAD").strip()
 
 
 def repository(folder: Path, message: str) -> Path:
