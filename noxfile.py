@@ -53,6 +53,16 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def golden(session: nox.Session) -> None:
+    """Write tests/golden/ anew: what the template renders, for `git diff` to show."""
+    install_group(session, "test")
+    session.run(
+        *("pytest", "tests/test_golden.py", "-q"),
+        env={"GOLDEN": "refresh", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@nox.session
 def updates(session: nox.Session) -> None:
     """Update projects as a team would, from the first release on, and print the transcript."""
     install_group(session, "test")
