@@ -63,6 +63,23 @@ def golden(session: nox.Session) -> None:
 
 
 @nox.session
+def freshen(session: nox.Session) -> None:
+    """Move every pin to its newest release, and test that (`-- --check` only says what is old).
+
+    `-- --pins-only` moves them, and leaves the tests to who called.
+    """
+    install_group(session, "freshen")
+    options = [option for option in session.posargs if option != "--pins-only"]
+    session.run("python", "scripts/freshen.py", *options)
+    if "--check" in options:
+        return
+    session.notify("golden", posargs=[])
+    if options == session.posargs:
+        for name in ("lint", "typecheck", "tests", "matrix"):
+            session.notify(name, posargs=[])
+
+
+@nox.session
 def updates(session: nox.Session) -> None:
     """Update projects as a team would, from the first release on, and print the transcript."""
     install_group(session, "test")
@@ -114,8 +131,11 @@ def typecheck(session: nox.Session) -> None:
     install_group(session, "typecheck")
     session.run("mypy", "-p", "gateway")
     session.run("mypy", "hooks/pre_gen_project.py", "hooks/post_gen_project.py")
+    scripts = ("demo", "freshen", "pins", "releases")
     session.run(
-        "mypy", "noxfile.py", "scripts/demo.py", *sorted(map(str, Path("tests").glob("*.py")))
+        *("mypy", "noxfile.py"),
+        *(f"scripts/{name}.py" for name in scripts),
+        *sorted(map(str, Path("tests").glob("*.py"))),
     )
 
 
