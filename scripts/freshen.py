@@ -81,7 +81,7 @@ def find_newest(root: Path, *, ask_github: bool) -> Newest:
 
 def with_entry(changelog: str, changes: list[Change]) -> str:
     """The CHANGELOG with a line on what generated projects get, below `## Unreleased`."""
-    moves = [f"`{c.name}` {c.old} → {c.new}" for c in changes if c.generated]
+    moves = [f"`{c.name}` {c.old} → {c.new}".replace("==", "") for c in changes if c.generated]
     if not moves:
         return changelog
     if "\n## Unreleased\n" not in changelog:

@@ -91,14 +91,17 @@ def answer_prompts(
     )
 
 
+def environment() -> dict[str, str]:
+    """The environment without what the pytest that runs these tests has put there."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+
+
 def nox(project: Path, *sessions: str) -> subprocess.CompletedProcess[str]:
     """Run sessions of a generated project, as its own README says."""
-    # Of the sessions that run these tests, nothing may reach the ones inside.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     return subprocess.run(
         [sys.executable, "-m", "nox", "-s", *sessions],
         cwd=project,
-        env={**inherited, "NO_COLOR": "1"},
+        env={**environment(), "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

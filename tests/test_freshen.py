@@ -224,8 +224,8 @@ def test_the_changelog_says_what_projects_get(repository: Path, index: Index, gi
     assert freshen(repository, index, github, "--without-actions").returncode == 0
     text = (repository / "CHANGELOG.md").read_text()
     unreleased = text.partition("\n## Unreleased\n")[2].partition("\n## ")[0]
-    assert "- Newer versions: `ruff` ==" in unreleased
-    assert "→ ==99.1." in unreleased
+    assert "- Newer versions: `ruff` " in unreleased
+    assert "→ 99.1." in unreleased
     assert "cruft" not in unreleased.splitlines()[-1]
 
 
@@ -242,7 +242,7 @@ def test_the_changelog_says_what_projects_get(repository: Path, index: Index, gi
 )
 def test_the_entry_stands_below_unreleased(before: str, after: str) -> None:
     change = Change("ruff", "==1", "==2", generated=True)
-    entry = "- Newer versions: `ruff` ==1 → ==2."
+    entry = "- Newer versions: `ruff` 1 → 2."
     assert with_entry(before, [change]) == after.format(entry)
     assert with_entry(before, [Change("uv", "<1", "<2", generated=False)]) == before
 
