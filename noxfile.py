@@ -20,7 +20,7 @@ PLAIN = [
     str(GATEWAY),
     *(str(PROJECT / name) for name in ("hatch_build.py", "noxfile.py", "scripts")),
 ]
-OURS = ["benchmarks", "hooks", "noxfile.py", "scripts", "tests"]
+OURS = ["benchmarks", "hooks", "local_extensions.py", "noxfile.py", "scripts", "tests"]
 DEMO = Path(".demo")
 
 
@@ -133,7 +133,7 @@ def typecheck(session: nox.Session) -> None:
     session.run("mypy", "hooks/pre_gen_project.py", "hooks/post_gen_project.py")
     scripts = ("demo", "freshen", "pins", "releases")
     session.run(
-        *("mypy", "noxfile.py"),
+        *("mypy", "noxfile.py", "local_extensions.py"),
         *(f"scripts/{name}.py" for name in scripts),
         *sorted(map(str, Path("tests").glob("*.py"))),
     )

@@ -1,4 +1,4 @@
-"""Bakes the template: by API where defaults do, through the prompts where answers are odd."""
+"""Bakes the template: by API, with `--no-input` as a script does, or through the prompts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def copy_template(folder: Path) -> Path:
     caches = shutil.ignore_patterns("__pycache__", ".*_cache")
     shutil.copytree(ROOT / TEMPLATE, folder / TEMPLATE, ignore=caches)
     shutil.copytree(ROOT / "hooks", folder / "hooks", ignore=caches)
-    shutil.copy(ROOT / "cookiecutter.json", folder)
+    for name in ("cookiecutter.json", "local_extensions.py"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 
@@ -41,6 +42,8 @@ def bake(
     template: Path, output: Path, answers: Mapping[str, str] = DEFAULTS, *, hooks: bool = False
 ) -> Path:
     """Bake in this process; without hooks nothing is checked or compiled."""
+    # Each template brings its own.
+    sys.modules.pop("local_extensions", None)
     return Path(
         cookiecutter(
             str(template),
@@ -78,7 +81,7 @@ def bake_in_a_process(
 def answer_prompts(
     template: Path, output: Path, **answers: str
 ) -> subprocess.CompletedProcess[str]:
-    """Bake as a person does: typed answers stay as they are, where `--no-input` renders them."""
+    """Bake as a person does, at the prompts."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "cookiecutter", str(template), "--default-config"),

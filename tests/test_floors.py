@@ -15,7 +15,7 @@ def test_the_default_project_passes_its_tests_with_the_oldest_versions_that_it_a
     template: Path, tmp_path: Path
 ) -> None:
     project = bake(template, tmp_path)
-    python = project / ".venv" / "bin" / "python"
+    python = str(project / ".venv" / "bin" / "python")
     install = ["uv", "pip", "install", "--quiet", "--resolution=lowest-direct", "--python", python]
     for command in (
         ["uv", "venv", "--quiet", "--python", sys.executable],

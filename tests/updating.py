@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from baking import ROOT
+from baking import ROOT, environment
 
 IDENTITY = {
     **{f"GIT_{role}_NAME": "Ada Lovelace" for role in ("AUTHOR", "COMMITTER")},
@@ -30,7 +30,7 @@ def run(
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PWD": str(folder), **IDENTITY, **(env or {})},
+        env={**environment(), "PWD": str(folder), **IDENTITY, **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
