@@ -20,7 +20,7 @@ PLAIN = [
     str(GATEWAY),
     *(str(PROJECT / name) for name in ("hatch_build.py", "noxfile.py", "scripts")),
 ]
-OURS = ["benchmarks", "hooks", "noxfile.py", "scripts", "tests"]
+OURS = ["benchmarks", "hooks", "local_extensions.py", "noxfile.py", "scripts", "tests"]
 DEMO = Path(".demo")
 
 
@@ -50,6 +50,40 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Run what `tests` leaves out: every combination of choices, generated projects' checks."""
     pytest(session, "-m", "full")
+
+
+@nox.session
+def golden(session: nox.Session) -> None:
+    """Write tests/golden/ anew: what the template renders, for `git diff` to show."""
+    install_group(session, "test")
+    session.run(
+        *("pytest", "tests/test_golden.py", "-q"),
+        env={"GOLDEN": "refresh", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@nox.session
+def freshen(session: nox.Session) -> None:
+    """Move every pin to its newest release, and test that (`-- --check` only says what is old).
+
+    `-- --pins-only` moves them, and leaves the tests to who called.
+    """
+    install_group(session, "freshen")
+    options = [option for option in session.posargs if option != "--pins-only"]
+    session.run("python", "scripts/freshen.py", *options)
+    if "--check" in options:
+        return
+    session.notify("golden", posargs=[])
+    if options == session.posargs:
+        for name in ("lint", "typecheck", "tests", "matrix"):
+            session.notify(name, posargs=[])
+
+
+@nox.session
+def updates(session: nox.Session) -> None:
+    """Update projects as a team would, from the first release on, and print the transcript."""
+    install_group(session, "test")
+    session.run("pytest", "tests/test_updates.py", "-sv", *session.posargs)
 
 
 @nox.session
@@ -97,8 +131,11 @@ def typecheck(session: nox.Session) -> None:
     install_group(session, "typecheck")
     session.run("mypy", "-p", "gateway")
     session.run("mypy", "hooks/pre_gen_project.py", "hooks/post_gen_project.py")
+    scripts = ("demo", "freshen", "pins", "releases")
     session.run(
-        "mypy", "noxfile.py", "scripts/demo.py", *sorted(map(str, Path("tests").glob("*.py")))
+        *("mypy", "noxfile.py", "local_extensions.py"),
+        *(f"scripts/{name}.py" for name in scripts),
+        *sorted(map(str, Path("tests").glob("*.py"))),
     )
 
 

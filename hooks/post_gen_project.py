@@ -1,10 +1,11 @@
-"""Compiles the stubs with the compiler that the new project pins, then says what to do next.
+"""Ties the new project to the template, compiles its stubs, then says what to do next.
 
 Standard library only. Cookiecutter renders this file and runs it in the new project's folder.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -13,14 +14,19 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 LINE_LENGTH = 100
+# Set where git itself runs cookiecutter: they would speak of another repository.
+GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
 
 def main() -> None:
     """Leave a project with stubs or, where no compiler can be installed, the command for them."""
     remove_empty_folders(Path())
+    tie_to_template(json.loads(r"""{{ cookiecutter | tojson }}"""))
     project = Path.cwd().name
     uv = shutil.which("uv")
     with tempfile.TemporaryDirectory(prefix="protoc-") as folder:
@@ -98,6 +104,76 @@ def nox(uv: str | None, session: str, installed: bool = False) -> str:
     name = f"python3.{sys.version_info.minor}"
     python = name if shutil.which(name) else shlex.quote(sys.executable)
     return f"{python} -m venv .venv && {Path('.venv', SCRIPTS, 'pip')} install nox && {run}"
+
+
+def tie_to_template(answers: dict[str, Any]) -> None:
+    """Write `.cruft.json` as `cruft create` would, so that `cruft update` works later.
+
+    cruft runs this hook too, and writes the file itself: it alone tells no `_repo_dir`. Nothing is
+    written for a template that no commit stands for: an archive, a folder without git, changes.
+    """
+    if "_repo_dir" not in answers:
+        return
+    folder = template_folder(answers)
+    tracked = folder and git(folder, "ls-files", "--error-unmatch", "cookiecutter.json")
+    if not folder or not tracked or git(folder, "status", "--porcelain", "--", "."):
+        say("The template is no clean git clone: `cruft link` can tie the project to one later.")
+        return
+    commit = git(folder, "rev-parse", "HEAD")
+    location = template_location(folder, answers)
+    settings = json.loads((folder / "cookiecutter.json").read_text(encoding="utf-8"))
+    context = {
+        # JSON in Jinja is sorted; what is no answer stands here in the order of the file.
+        name: value if isinstance(value, dict) else answers[name]
+        for name, value in settings.items()
+        if name != "__prompts__"
+    }
+    state = {
+        "template": location,
+        "commit": commit,
+        "checkout": answers["_checkout"],
+        "context": {"cookiecutter": context | {"_template": location, "_commit": commit}},
+        "directory": (git(folder, "rev-parse", "--show-prefix") or "").rstrip("/") or None,
+    }
+    text = json.dumps(state, ensure_ascii=False, indent=2, separators=(",", ": ")) + "\n"
+    Path(".cruft.json").write_text(text, encoding="utf-8", newline="\n")
+
+
+def template_folder(answers: dict[str, Any]) -> Path | None:
+    """Find the template's folder, which is told as it was typed: relative to who knows where."""
+    for base in (os.environ.get("PWD", ""), answers["_output_dir"]):
+        folder = Path(base, answers["_repo_dir"])
+        try:
+            settings = json.loads((folder / "cookiecutter.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(settings, dict) and settings.keys() - {"__prompts__"} <= answers.keys():
+            return Path(os.path.abspath(folder))
+    return None
+
+
+def template_location(folder: Path, answers: dict[str, Any]) -> str:
+    """Where cruft can clone the template from: its folder, or what it was cloned from."""
+    origin = git(folder, "config", "--get", "remote.origin.url")
+    if answers["_repo_dir"].startswith(answers["_template"]) or not origin:
+        return os.path.abspath(folder / (git(folder, "rev-parse", "--show-cdup") or "."))
+    url = urlsplit(origin)
+    if url.scheme == "file":
+        return url.netloc + url.path
+    # A password or token is not for the project's history.
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl() if url.password else origin
+
+
+def git(folder: Path, *arguments: str) -> str | None:
+    """What a git command prints in `folder`; None if it fails or there is no git."""
+    environment = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+        )
+    except OSError:
+        return None
+    return None if done.returncode else done.stdout.strip()
 
 
 def remove_empty_folders(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bakes the template: by API where defaults do, through the prompts where answers are odd."""
+"""Bakes the template: by API, with `--no-input` as a script does, or through the prompts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def copy_template(folder: Path) -> Path:
     caches = shutil.ignore_patterns("__pycache__", ".*_cache")
     shutil.copytree(ROOT / TEMPLATE, folder / TEMPLATE, ignore=caches)
     shutil.copytree(ROOT / "hooks", folder / "hooks", ignore=caches)
-    shutil.copy(ROOT / "cookiecutter.json", folder)
+    for name in ("cookiecutter.json", "local_extensions.py"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 
@@ -41,6 +42,8 @@ def bake(
     template: Path, output: Path, answers: Mapping[str, str] = DEFAULTS, *, hooks: bool = False
 ) -> Path:
     """Bake in this process; without hooks nothing is checked or compiled."""
+    # Each template brings its own.
+    sys.modules.pop("local_extensions", None)
     return Path(
         cookiecutter(
             str(template),
@@ -78,7 +81,7 @@ def bake_in_a_process(
 def answer_prompts(
     template: Path, output: Path, **answers: str
 ) -> subprocess.CompletedProcess[str]:
-    """Bake as a person does: typed answers stay as they are, where `--no-input` renders them."""
+    """Bake as a person does, at the prompts."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "cookiecutter", str(template), "--default-config"),
@@ -91,14 +94,17 @@ def answer_prompts(
     )
 
 
+def environment() -> dict[str, str]:
+    """The environment without what the pytest that runs these tests has put there."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+
+
 def nox(project: Path, *sessions: str) -> subprocess.CompletedProcess[str]:
     """Run sessions of a generated project, as its own README says."""
-    # Of the sessions that run these tests, nothing may reach the ones inside.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     return subprocess.run(
         [sys.executable, "-m", "nox", "-s", *sessions],
         cwd=project,
-        env={**inherited, "NO_COLOR": "1"},
+        env={**environment(), "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -37,6 +37,11 @@ def check_text(name: str, text: str) -> None:
     # The gateway is copied, not rendered: braces in it are its own.
     if "/gateway/" not in name:
         assert not re.search(r"\{%|%\}|(?<!\$)\{\{ ", text), f"{name}: has Jinja in it"
+    check_syntax(name, text)
+
+
+def check_syntax(name: str, text: str) -> None:
+    """Parse one source file, if it is of a language that is parsed."""
     if name.endswith(".py"):
         ast.parse(text, name)
     elif name.endswith(".toml"):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from baking import bake, bake_in_a_process, copy_template, nox
 
+collect_ignore = ["golden"]  # Tests of a rendered project, not of this repository.
+
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,8 +12,18 @@ from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
 import pytest
-from baking import CHOICES, QUESTIONS, answer_prompts, bake, bake_in_a_process
-from checks import check_project
+import yaml
+from baking import (
+    CHOICES,
+    QUESTIONS,
+    answer_prompts,
+    bake,
+    bake_in_a_process,
+    files,
+    is_build_product,
+    nox,
+)
+from checks import check_project, check_syntax, ruff
 
 # Free text as no one would type it: each of these means something in Jinja, TOML, YAML, Markdown,
 # Python or proto.
@@ -22,7 +32,15 @@ HOSTILE = {
     "backslash": r"C:\new\table \" \\ \u0041 \N{DASH} end\\",
     "unicode": "Grüße, 世界 😀 \u202e عربي",
     "jinja": "{{ cookiecutter.ci }} {% raw %} {# note #} }}",
+    "undefined": "{{ nobody }} {%- endraw -%} {{ '{' }} {#- ${{ x }} {{{{",
+    "code": "{{ cycler.__init__.__globals__.os.popen('touch here').read() }}",
     "markup": "<b>&amp; # : - [x] */ // ; $(id) `id` %s {0} | > @ ! *",
+    "shell": "$HOME ${IFS} $((1+1)) && id || id; id & > /dev/null < * ? ~ !! \\$",
+    "dashes": "--help -rf --- -",
+    "yaml": "- key: [*anchor, &x] ? | > ... --- %TAG !!python/object",
+    "toml": "[project] name = 'x' # \"\"\" ''' = , }",
+    "proto": 'syntax = "proto2"; /* */ // option x = 1; }',
+    "python": '\'; import os #  """  \\N{BULLET} f"{x!r}" %(x)s',
     "long": "x" * 60,
     "letter": "x",
 }
@@ -53,19 +71,22 @@ def test_ten_questions_are_asked_with_a_label_each() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_free_text_arrives_as_typed(text: str, template: Path, tmp_path: Path) -> None:
-    done = answer_prompts(
-        template,
-        tmp_path,
-        project_name=text,
-        project_slug="odd-service",
-        package_name="odd_service",
-        service_name="Odd",
-        description=text,
-        author_name=text,
-        license="1",
-    )
+    done = answer_prompts(template, tmp_path, **hostile_answers(text), license="1")
     assert done.returncode == 0, done.stderr
     project = tmp_path / "odd-service"
+    assert_verbatim(project, text)
+    for stub in (project / "src/odd_service/v1").iterdir():
+        ast.parse(stub.read_text(encoding="utf-8"))
+
+
+def hostile_answers(text: str) -> dict[str, str]:
+    """The same text for every question that takes any, and names that stay valid."""
+    names = {"project_slug": "odd-service", "package_name": "odd_service", "service_name": "Odd"}
+    return names | dict.fromkeys(("project_name", "description", "author_name"), text)
+
+
+def assert_verbatim(project: Path, text: str) -> None:
+    """Every file that shows an answer has it as it was given, and every file can be parsed."""
     metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert metadata["description"] == text
     assert metadata["authors"] == [{"name": text, "email": "you@example.com"}]
@@ -73,8 +94,57 @@ def test_free_text_arrives_as_typed(text: str, template: Path, tmp_path: Path) -
     assert f"Copyright (c) {text} <" in (project / "LICENSE").read_text(encoding="utf-8")
     proto = (project / "protos/odd_service/v1/odd.proto").read_text(encoding="utf-8")
     assert proto.startswith(f"// {text}: {text}\n")
-    for stub in (project / "src/odd_service/v1").iterdir():
-        ast.parse(stub.read_text(encoding="utf-8"))
+    for name, content in files(project).items():
+        if not is_build_product(name):
+            check_syntax(name, content.decode("utf-8"))
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_free_text_arrives_as_it_was_given_without_a_prompt(
+    text: str, template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path, hostile_answers(text))
+    assert_verbatim(project, text)
+    ruff(project, "check")
+    ruff(project, "format", "--check")
+
+
+def test_free_text_arrives_as_it_was_given_on_the_command_line(
+    template: Path, tmp_path: Path
+) -> None:
+    done = bake_in_a_process(template, tmp_path, hostile_answers(HOSTILE["code"]))
+    assert done.returncode == 0, done.stderr
+    assert_verbatim(tmp_path / "odd-service", HOSTILE["code"])
+    assert not Path("here").exists()
+
+
+def test_free_text_arrives_as_it_stands_in_a_configuration_file(
+    template: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    text = HOSTILE["undefined"]
+    config.write_text(yaml.safe_dump({"default_context": hostile_answers(text)}))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "cookiecutter", str(template), "--no-input"),
+            *("--config-file", str(config), "--output-dir", str(tmp_path)),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_verbatim(tmp_path / "odd-service", text)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["python", "undefined"])
+def test_a_project_of_hostile_answers_passes_its_tests_and_checks(
+    name: str, template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path, hostile_answers(HOSTILE[name]))
+    done = nox(project, "tests", "lint", "typecheck")
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(
@@ -181,6 +251,13 @@ REFUSED = [
     ("project_slug", "3d-printer"),
     ("project_slug", "-x"),
     ("project_slug", "a--b"),
+    ("project_slug", "a/b"),
+    ("project_slug", "a\\b"),
+    ("project_slug", "../outside/deep"),
+    ("project_slug", "/outside-of-all"),
+    ("project_slug", "{{ nobody }}"),
+    ("project_slug", "$(id)"),
+    ("project_slug", "a\nb"),
     ("project_slug", "x" * 61),
     ("package_name", ""),
     ("package_name", "class"),
@@ -194,6 +271,9 @@ REFUSED = [
     ("package_name", "3d"),
     ("package_name", "Greeter"),
     ("package_name", "a-b"),
+    ("package_name", "a.b"),
+    ("package_name", "a/b"),
+    ("package_name", "{{ nobody }}"),
     ("package_name", "a__b"),
     ("package_name", "grüße"),
     ("package_name", "x" * 61),
@@ -207,7 +287,10 @@ REFUSED = [
     ("service_name", "SayHelloRequest"),
     ("service_name", "X" * 61),
     ("description", ""),
+    ("service_name", "X{{ nobody }}"),
+    ("service_name", 'X"; import "y'),
     ("description", "two\nlines"),
+    ("description", "{{ nobody }}\n{% raw %}"),
     ("description", "two\u2028lines"),
     ("author_name", "bell\a"),
     ("author_email", "ada"),
@@ -226,6 +309,8 @@ def test_an_unusable_answer_is_refused_and_leaves_nothing(
     assert f"{value!a} " in line
     assert "Valid: " in line
     assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path.parent / "outside").exists()
+    assert not Path("/outside-of-all").exists()
 
 
 def test_an_empty_folder_name_is_refused(template: Path, tmp_path: Path) -> None:

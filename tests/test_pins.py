@@ -7,7 +7,10 @@ import tomllib
 from pathlib import Path
 
 import yaml
+from packaging.version import Version
+from pins import ACTION, files, requirements
 
+ROOT = Path(__file__).parents[1]
 PIN = re.compile(r"^([A-Za-z0-9_-]+)==([\w.]+)$")
 
 
@@ -23,7 +26,17 @@ def test_compiler_and_runtime_have_one_version(generated: Path) -> None:
     runtime = pins(pyproject["project"]["dependencies"])
     grpc = {version for name, version in (compiler | runtime).items() if name.startswith("grpcio")}
     assert grpc == {compiler["grpcio-tools"]}
-    assert runtime["protobuf"]
+
+
+def test_protobuf_is_what_the_stubs_are_for(generated: Path) -> None:
+    pyproject = tomllib.loads((generated / "pyproject.toml").read_text(encoding="utf-8"))
+    runtime = Version(pins(pyproject["project"]["dependencies"])["protobuf"])
+    stub = (generated / "src/greeter_service/v1/greeter_pb2.py").read_text(encoding="utf-8")
+    made_for = re.search(r"^# Protobuf Python Version: (\S+)$", stub, re.MULTILINE)
+    assert made_for
+    # A runtime takes stubs of its own major version that are not newer than itself.
+    assert Version(made_for[1]).major == runtime.major
+    assert Version(made_for[1]) <= runtime
 
 
 def test_hooks_and_nox_use_the_same_tools(generated: Path) -> None:
@@ -40,8 +53,26 @@ def test_hooks_and_nox_use_the_same_tools(generated: Path) -> None:
 
 
 def test_this_repository_tests_with_the_versions_that_it_generates(generated: Path) -> None:
-    ours = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     theirs = tomllib.loads((generated / "pyproject.toml").read_text(encoding="utf-8"))
     runtime = set(ours["dependency-groups"]["runtime"])
     assert set(theirs["project"]["dependencies"]) <= runtime
     assert ours["dependency-groups"]["lint"] == theirs["dependency-groups"]["lint"]
+
+
+def test_an_exact_pin_is_the_same_wherever_it_stands() -> None:
+    exact = {
+        name: {spec for spec in specs if spec.startswith("==")}
+        for name, specs in requirements(ROOT).items()
+    }
+    assert {name: specs for name, specs in exact.items() if len(specs) > 1} == {}
+    assert len([name for name, specs in exact.items() if specs]) > 8
+
+
+def test_an_action_has_one_version_in_all_workflows() -> None:
+    used: dict[str, set[str]] = {}
+    for path in files(ROOT):
+        for match in ACTION.finditer(path.read_text(encoding="utf-8")):
+            used.setdefault(match["name"], set()).add(match["major"])
+    assert used
+    assert {name: majors for name, majors in used.items() if len(majors) > 1} == {}

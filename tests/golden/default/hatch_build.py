@@ -1,0 +1,119 @@
+"""The one definition of "compile these protos": protos/ becomes stubs and a descriptor set in src/.
+
+The package build (`pip install .`, `pip install -e .`) runs it as a hatchling hook; `nox -s protos`
+and the project's generation run it as a script. `build-system.requires` in pyproject.toml pins the
+compiler.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+    from packaging.requirements import Requirement
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing.name} is not installed here: run `nox -s protos`, which installs it.")
+
+
+class CompileError(Exception):
+    """The protos could not be compiled; the text says why, in protoc's own words if it ran."""
+
+
+class ProtosBuildHook(BuildHookInterface[Any]):
+    """Compiles before files are gathered, for wheels and for editable installs."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
+        """Compile, or end the build with the reason."""
+        try:
+            compile_protos(Path(self.root))
+        except CompileError as error:
+            self.app.abort(str(error))
+
+
+def compile_protos(root: Path) -> None:
+    """Compile protos/ of `root` into src/, and remove the stubs whose proto is gone.
+
+    Nothing changes unless everything compiles; a file whose content stays the same is not written.
+
+    Raises:
+        CompileError: Nothing to compile, not the pinned compiler, or protoc refused a file.
+    """
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    check_compiler(pyproject["build-system"]["requires"])
+    wheel = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]
+    package = Path(wheel["packages"][0]).name
+
+    with tempfile.TemporaryDirectory(prefix="protos-") as folder:
+        output = Path(folder)
+        (output / package).mkdir()
+        run_protoc(root / "protos", output, output / package / "descriptors.binpb")
+        publish(output, root / "src", wheel["artifacts"])
+
+
+def check_compiler(requirements: list[str]) -> None:
+    """Refuse any version but the pinned one: stubs of another fail when they are imported."""
+    for requirement in map(Requirement, requirements):
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            found = "missing"
+        if found == "missing" or found not in requirement.specifier:
+            raise CompileError(
+                f"{requirement.name} is {found} here, pyproject.toml asks for {requirement}: "
+                "run `nox -s protos`, which installs it."
+            )
+
+
+def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
+    """Write the stubs of all `protos` below `output`: messages, services, and the types of both."""
+    sources = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
+    if not sources:
+        raise CompileError(f"There is no .proto file in {protos}.")
+    # Located through the distribution: a plugin on PATH may be another environment's.
+    files = distribution("mypy-protobuf").files or []
+    plugins = {file.stem: file.locate() for file in files if file.name.startswith("protoc-gen-")}
+    command = [
+        *(sys.executable, "-m", "grpc_tools.protoc"),
+        f"-I{protos}",
+        f"-I{distribution('googleapis-common-protos').locate_file('')}",
+        *(f"--plugin={name}={path}" for name, path in plugins.items()),
+        f"--python_out={output}",
+        f"--grpc_python_out={output}",
+        f"--mypy_out=quiet:{output}",
+        f"--mypy_grpc_out=quiet:{output}",
+        f"--descriptor_set_out={descriptor_set}",
+        *("--include_imports", "--include_source_info"),
+        *sources,
+    ]
+    # S603: the command is built from this project's own files, and no shell sees it.
+    protoc = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603
+    if protoc.returncode:
+        raise CompileError(protoc.stderr.strip())
+
+
+def publish(output: Path, source: Path, patterns: list[str]) -> None:
+    """Bring `source` in line with `output`, for the files that match `patterns`."""
+    fresh = {path.relative_to(output) for path in output.rglob("*") if path.is_file()}
+    for pattern in patterns:
+        for stale in source.rglob(pattern):
+            if stale.relative_to(source) not in fresh:
+                stale.unlink()
+    for relative in sorted(fresh):
+        target, content = source / relative, (output / relative).read_bytes()
+        if not target.is_file() or target.read_bytes() != content:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+
+if __name__ == "__main__":
+    try:
+        compile_protos(Path(__file__).parent)
+    except CompileError as error:
+        sys.exit(str(error))

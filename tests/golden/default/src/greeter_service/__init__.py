@@ -1,0 +1,1 @@
+"""One servicer per service, answering gRPC and HTTP/JSON. `app.py` shows how the parts fit."""

@@ -1,0 +1,43 @@
+"""The HTTP paths for probes and for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from esmerald import Esmerald, Gateway, JSONResponse, Response, get
+from esmerald.exceptions import ServiceUnavailable
+
+from .health import HealthService
+from .interceptors.metrics import CONTENT_TYPE_LATEST, exposition
+from .logs import UnchangedLogging
+
+
+def admin_routes(health: HealthService) -> list[Gateway]:
+    """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
+
+    @get(include_in_schema=False)
+    async def healthz() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @get(include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        if not health.serving:
+            raise ServiceUnavailable("not serving")
+        return JSONResponse({"status": "ok"})
+
+    @get(include_in_schema=False)
+    async def metrics() -> Response[Any]:
+        return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return [
+        Gateway("/healthz", handler=healthz),
+        Gateway("/readyz", handler=readyz),
+        Gateway("/metrics", handler=metrics),
+    ]
+
+
+def admin_app(health: HealthService) -> Esmerald:
+    """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
+    return Esmerald(
+        routes=admin_routes(health), logging_config=UnchangedLogging(), enable_openapi=False
+    )

@@ -1,0 +1,80 @@
+"""The one place where the parts are wired."""
+
+from __future__ import annotations
+
+from importlib.metadata import metadata
+from importlib.resources import files
+
+from esmerald import Esmerald
+from esmerald.contrib.grpc.register import register_grpc_http_routes
+from esmerald.openapi.models import Contact
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+
+from .admin import admin_app, admin_routes
+from .docs import docs_config, docs_routes
+from .gateway import ServiceGateway
+from .grpc_options import channel_arguments
+from .health import HealthService
+from .interceptors import documentation_middleware, interceptors
+from .lifespan import Lifespan
+from .logs import UnchangedLogging
+from .reflection import ReflectionService
+from .servicers.greeter import GreeterService
+from .settings import Settings
+from .tls import Tls
+from .v1 import greeter_pb2 as pb
+
+SERVICES = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
+
+
+def create_app(settings: Settings | None = None) -> Esmerald:
+    """Makes the application. Its lifespan starts and stops the gRPC server.
+
+    Args:
+        settings: None reads them from the environment.
+
+    Raises:
+        SettingsError: A setting is wrong.
+    """
+    settings = settings or Settings.from_environment()
+    tls = Tls.from_settings(settings)
+    health = HealthService(SERVICES)
+    gateway = ServiceGateway(
+        path="/grpc",
+        services=[GreeterService()],
+        http_methods=["POST"],
+        is_secure=tls is not None,
+        server_credentials=None if tls is None else tls.credentials,
+        host=settings.grpc_host,
+        port=settings.grpc_port,
+        native_services=[
+            health,
+            *([ReflectionService([*SERVICES, HEALTH])] if settings.reflection else []),
+        ],
+        interceptors=interceptors(settings),
+        options=channel_arguments(settings),
+        max_message_bytes=settings.max_message_bytes,
+        default_timeout=settings.default_timeout_seconds,
+        descriptor_set=files(__package__).joinpath("descriptors.binpb").read_bytes(),
+    )
+    lifespan = Lifespan(gateway, health, tls, settings.shutdown_grace_seconds)
+    about = metadata("greeter-service")
+    app = Esmerald(
+        title=about["Name"],
+        version=about["Version"],
+        summary=about["Summary"],
+        description="Every operation is an RPC that answers over gRPC as well.",
+        contact=Contact(),
+        routes=[*admin_routes(health), *docs_routes(about["Name"])],
+        middleware=documentation_middleware(settings),
+        lifespan=lifespan,
+        logging_config=UnchangedLogging(),
+        enable_openapi=True,
+        openapi_config=docs_config(),
+    )
+    app.state.admin = admin_app(health)
+    app.state.health = health
+    app.state.lifespan = lifespan
+    app.state.tls = tls
+    register_grpc_http_routes(app, [gateway])
+    return app

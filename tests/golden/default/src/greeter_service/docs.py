@@ -1,0 +1,121 @@
+"""The documentation page, `/docs/swagger`, whose every part this process serves itself.
+
+The page is Esmerald's, the Swagger UI in it comes out of the distribution `flask-swagger-ui`, of
+which only the files are used: nothing here imports Flask. Esmerald's other pages (ReDoc, Stoplight
+Elements, RapiDoc) would load their scripts from a CDN, so `docs_config` leaves them out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import html
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from esmerald import Gateway, OpenAPIConfig, Request, Response, get
+from esmerald.exceptions import NotFound
+from esmerald.openapi.docs import get_swagger_ui_html
+
+PAGE = "/docs/swagger"
+
+_DISTRIBUTION = distribution("flask-swagger-ui")
+_SCRIPT, _STYLE, _ICON = "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"
+_MEDIA_TYPES = {
+    _SCRIPT: "text/javascript; charset=utf-8",
+    _STYLE: "text/css; charset=utf-8",
+    _ICON: "image/png",
+}
+# The version is a part of their paths, so what a path names never changes.
+_ASSET_HEADERS = {
+    "cache-control": "public, max-age=31536000, immutable",
+    "vary": "accept-encoding",
+    "x-content-type-options": "nosniff",
+}
+_INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+
+
+def docs_config() -> OpenAPIConfig:
+    """Return the configuration with which Esmerald makes `/openapi.json` and no pages."""
+    return OpenAPIConfig()
+
+
+def docs_routes(title: str) -> list[Gateway]:
+    """Make the routes of the page and of its assets.
+
+    Args:
+        title: The title of the page.
+    """
+    page = _page(title)
+    policy = _content_security_policy(page)
+
+    @get(include_in_schema=False)
+    async def swagger() -> Response[Any]:
+        headers = {
+            "cache-control": "no-cache",
+            "content-security-policy": policy,
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+        }
+        return Response(page, media_type="text/html", headers=headers)
+
+    @get(include_in_schema=False)
+    async def asset(request: Request, version: str, name: str) -> Response[Any]:
+        if version != _DISTRIBUTION.version or name not in _MEDIA_TYPES:
+            raise NotFound()
+        headers = {**_ASSET_HEADERS, "content-type": _MEDIA_TYPES[name]}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(_gzipped(name), headers=headers | {"content-encoding": "gzip"})
+        return Response(_path(name).read_bytes(), headers=headers)
+
+    return [
+        Gateway(PAGE, handler=swagger),
+        Gateway("/docs/assets/{version}/{name}", handler=asset),
+    ]
+
+
+def _page(title: str) -> bytes:
+    # Relative addresses hold wherever the application is mounted.
+    assets = f"assets/{_DISTRIBUTION.version}"
+    page = get_swagger_ui_html(
+        openapi_url="../openapi.json",
+        title=html.escape(title),
+        swagger_js_url=f"{assets}/{_SCRIPT}",
+        swagger_css_url=f"{assets}/{_STYLE}",
+        swagger_favicon_url=f"{assets}/{_ICON}",
+        # Without this, Swagger UI has a public service check the document.
+        swagger_ui_parameters={"validatorUrl": None},
+    )
+    return bytes(page.body).strip()
+
+
+def _content_security_policy(page: bytes) -> str:
+    hashes = [
+        f"'sha256-{b64encode(sha256(script).digest()).decode('ascii')}'"
+        for script in _INLINE_SCRIPT.findall(page)
+    ]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src 'self' {' '.join(hashes)}",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+@cache
+def _gzipped(name: str) -> bytes:
+    return gzip.compress(_path(name).read_bytes(), mtime=0)
+
+
+def _path(name: str) -> Path:
+    return Path(str(_DISTRIBUTION.locate_file(f"flask_swagger_ui/dist/{name}")))

@@ -1,0 +1,45 @@
+"""Cross-cutting concerns, written once and run for the calls of both protocols.
+
+They know nothing of any one service. Interceptors of your own go at the end of the list that
+`interceptors` makes: any `grpc.aio.ServerInterceptor` will do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from lilya.middleware import DefineMiddleware
+
+from ..settings import Settings
+from .auth import DocumentationGuard, Tokens
+from .concerns import Concerns
+from .limits import ConcurrencyLimit
+from .tracing import tracing_from_environment
+
+
+def interceptors(settings: Settings) -> list[grpc.aio.ServerInterceptor]:
+    """Makes the interceptors that `settings` and the `OTEL_*` variables ask for, outermost first.
+
+    Raises:
+        SettingsError: `OTEL_*` variables ask for traces, but the extra `otel` is not installed.
+    """
+    limit = settings.max_concurrent_rpcs
+    return [
+        Concerns(
+            tokens=_tokens(settings),
+            limit=None if limit is None else ConcurrencyLimit(limit),
+            traced=tracing_from_environment(),
+        )
+    ]
+
+
+def documentation_middleware(settings: Settings) -> list[DefineMiddleware[Any]]:
+    """Makes the middleware that guards the documentation pages, where callers need tokens."""
+    tokens = _tokens(settings)
+    return [] if tokens is None else [DefineMiddleware(DocumentationGuard, tokens=tokens)]
+
+
+def _tokens(settings: Settings) -> Tokens | None:
+    tokens = settings.auth_tokens
+    return None if tokens is None else Tokens(tokens.get_secret_value())

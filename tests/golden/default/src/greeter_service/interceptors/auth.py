@@ -1,0 +1,126 @@
+"""Who may call: bearer tokens (RFC 6750).
+
+For JWTs or any other scheme put a class of your own in the place of `Tokens`: check signature,
+issuer, audience and expiry in its `caller_of` (with a library, and the issuer's keys fetched
+beforehand, not while a call waits) and put what servicers need of the claims into `Caller`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NoReturn
+
+import grpc
+
+from ..gateway.response import send_failure
+from ..gateway.status import CallFailed
+
+CHALLENGE = "Bearer"
+DETAIL = "A valid bearer token is required"
+
+Metadata = Iterable[tuple[str, str | bytes]]
+
+_GUARDED = ("/openapi.json", "/docs")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call.
+
+    Attributes:
+        name: A name for the token, the same in every process, that does not give it away.
+    """
+
+    name: str
+
+
+_current: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+def caller() -> Caller | None:
+    """Tells a servicer who makes the call that it serves; None where tokens are not required."""
+    return _current.get()
+
+
+def set_caller(identity: Caller) -> None:
+    """Makes `identity` the caller for the rest of the running task, which is the call's."""
+    _current.set(identity)
+
+
+class Tokens:
+    """The tokens that are accepted.
+
+    Args:
+        tokens: Separated by commas; white space around them does not count.
+    """
+
+    def __init__(self, tokens: str) -> None:
+        # Digests have one length, so that comparing them tells nothing of the tokens' lengths.
+        self._callers = [
+            (digest, Caller(f"token-{digest.hex()[:8]}"))
+            for digest in (_digest(token.strip()) for token in tokens.split(",") if token.strip())
+        ]
+
+    def caller_of(self, metadata: Metadata) -> Caller | None:
+        """Finds who sends this invocation metadata; None: a stranger."""
+        for key, value in metadata:
+            if key == "authorization" and isinstance(value, str):
+                scheme, _, token = value.partition(" ")
+                return self._find(token.strip()) if scheme.lower() == "bearer" else None
+        return None
+
+    def _find(self, token: str) -> Caller | None:
+        presented = _digest(token)
+        found = None
+        for digest, identity in self._callers:
+            if hmac.compare_digest(digest, presented):
+                found = identity
+        return found
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+async def refuse(_request: object, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+    """Answers an RPC of a stranger, of whatever kind it is."""
+    await context.send_initial_metadata((("www-authenticate", CHALLENGE),))
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, DETAIL)
+
+
+class DocumentationGuard:
+    """ASGI middleware that shows the documentation of the API only to those who may call it.
+
+    Args:
+        app: The application.
+        tokens: Who may.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], tokens: Tokens) -> None:
+        self._app = app
+        self._tokens = tokens
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and _is_guarded(scope["path"]):
+            headers = ((name.decode(), value.decode("latin-1")) for name, value in scope["headers"])
+            if self._tokens.caller_of(headers) is None:
+                await send_failure(
+                    send,
+                    CallFailed(
+                        grpc.StatusCode.UNAUTHENTICATED,
+                        DETAIL,
+                        headers=((b"www-authenticate", CHALLENGE.encode()),),
+                    ),
+                )
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_guarded(path: str) -> bool:
+    # As lenient with slashes as any router behind it may be.
+    path = "/" + "/".join(part for part in path.split("/") if part)
+    return any(path == guarded or path.startswith(f"{guarded}/") for guarded in _GUARDED)

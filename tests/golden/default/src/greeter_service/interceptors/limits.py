@@ -1,0 +1,39 @@
+"""How many calls the process serves at a time, by both protocols together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from ..gateway.behaviours import Behaviour, Context
+from ..gateway.status import CallFailed
+
+
+class ConcurrencyLimit:
+    """Refuses calls with RESOURCE_EXHAUSTED while there are as many as there may be.
+
+    Args:
+        limit: How many there may be at a time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._served = 0
+
+    def limited(self, run: Behaviour) -> Behaviour:
+        """Makes the calls of `run` count, and subject to the limit."""
+
+        async def run_within_limit(request: Any, context: Context) -> Any:
+            if self._served >= self._limit:
+                raise CallFailed(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    f"{self._limit} calls are being served, which is the limit; try again later",
+                )
+            self._served += 1
+            try:
+                return await run(request, context)
+            finally:
+                self._served -= 1
+
+        return run_within_limit

@@ -1,0 +1,81 @@
+"""What every process of the service does alike: signals, exit statuses, the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def exit_statuses() -> Iterator[None]:
+    """Turns what stops a start into one line on standard error, and an exit status.
+
+    Raises:
+        SystemExit: 2, a setting is wrong; 1, a port is taken; 0, a signal came too early for the
+            event loop. The first process of a container would ignore that one by default.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        yield
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        print(error.strerror or error, file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def on_signals(*numbers: signal.Signals) -> asyncio.Queue[signal.Signals]:
+    """Makes a queue of the signals that arrive from now on."""
+    signals = asyncio.Queue[signal.Signals]()
+    loop = asyncio.get_running_loop()
+    for number in numbers:
+        try:
+            loop.add_signal_handler(number, signals.put_nowait, number)
+        except NotImplementedError:  # Windows
+            signal.signal(
+                number,
+                lambda caught, _: loop.call_soon_threadsafe(
+                    signals.put_nowait, signal.Signals(caught)
+                ),
+            )
+    return signals
+
+
+def log_start(
+    settings: Settings, http_port: int, grpc_port: int, admin_port: int | None = None
+) -> None:
+    """Logs the line that tells people and scripts where the service is."""
+    ports = {"http_port": http_port, "grpc_port": grpc_port, "admin_port": admin_port}
+    logger.info(
+        "serving HTTP on %s:%d and gRPC on %s:%d",
+        settings.http_host,
+        http_port,
+        settings.grpc_host,
+        grpc_port,
+        extra={name: port for name, port in ports.items() if port is not None},
+    )
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a serving process."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # Windows
+        return None
+    return uvloop.new_event_loop

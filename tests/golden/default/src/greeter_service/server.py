@@ -1,0 +1,163 @@
+"""The HTTP server: uvicorn's protocol, under this service's own start, drain and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from email.utils import formatdate
+from socket import socket
+from typing import Any, cast
+
+import uvicorn
+
+from .http_protocol import LINGER_SECONDS, STOPPING, Connections, HttpProtocol, Limits
+from .listeners import ACCEPT_QUEUE
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_TO_BREAK_OFF = 1.0
+
+
+class HttpServer:
+    """Serves an ASGI application on one listener.
+
+    Args:
+        app: The ASGI application; its lifespan is the caller's business.
+        settings: The limits for clients.
+        context: For TLS; None serves plain HTTP.
+    """
+
+    def __init__(self, app: Any, settings: Settings, context: ssl.SSLContext | None = None) -> None:
+        self._config = uvicorn.Config(
+            app,
+            http=HttpProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            # Declared as int; asyncio, which it goes to, takes any number.
+            timeout_keep_alive=cast(int, settings.http_keepalive_seconds),
+        )
+        self._config.load()
+        self._connections = Connections(
+            Limits(
+                read_timeout=settings.read_timeout_seconds,
+                max_header_bytes=settings.max_header_bytes,
+                max_age=settings.max_connection_age_seconds or float("inf"),
+            )
+        )
+        self._tls: dict[str, Any] = {}
+        if context is not None:
+            self._tls = {"ssl": context, "ssl_handshake_timeout": settings.read_timeout_seconds}
+        self._listener: socket | None = None
+        self._server: asyncio.Server | None = None
+        self._clock: asyncio.TimerHandle | None = None
+        self._latecomers: set[asyncio.Task[None]] = set()
+
+    async def start(self, listener: socket) -> None:
+        """Accepts connections from `listener`, which it closes when it stops."""
+        listener.setblocking(False)
+        self._listener = listener
+        self._tick()
+        # The event loop closes the socket it is given; what waits in the queue of another is
+        # still to be had then.
+        self._server = await asyncio.get_running_loop().create_server(
+            self._protocol, sock=listener.dup(), backlog=ACCEPT_QUEUE, **self._tls
+        )
+
+    def drain(self) -> None:
+        """Goes on serving, but asks clients to connect anew for their next request."""
+        self._connections.draining = True
+
+    async def stop(self, grace: float, *, shared: bool = False) -> None:
+        """Accepts nothing more and waits for the calls in flight; it may be called again.
+
+        Args:
+            grace: Seconds after which they are cancelled.
+            shared: Another process goes on accepting from the same socket.
+        """
+        await self._stop_accepting(shared=shared)
+        self._connections.draining = self._connections.stopping = True
+        for connection in self._open():
+            connection.finish()
+        try:
+            async with asyncio.timeout(grace):
+                await self._wait_for_end()
+        except TimeoutError:
+            await self._break_off()
+        if self._clock is not None:
+            self._clock.cancel()
+
+    def _protocol(self) -> HttpProtocol:
+        return HttpProtocol(self._config, self._connections, asyncio.get_running_loop())
+
+    async def _stop_accepting(self, *, shared: bool) -> None:
+        if self._server is None or self._listener is None:
+            return
+        self._server.close()
+        self._server = None
+        with self._listener as listener:
+            # These clients take their connections for established.
+            for _ in range(0 if shared else ACCEPT_QUEUE):
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    break
+                connection.setblocking(False)
+                task = asyncio.get_running_loop().create_task(self._serve(connection))
+                self._latecomers.add(task)
+                task.add_done_callback(self._latecomers.discard)
+
+    async def _serve(self, connection: socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(self._protocol, connection, **self._tls)
+        except OSError as error:
+            logger.debug("a client went away during its handshake: %s", error)
+
+    async def _wait_for_end(self) -> None:
+        loop = asyncio.get_running_loop()
+        connections = self._connections
+        handshakes_end = loop.time() + LINGER_SECONDS
+        await _wait_while(
+            lambda: (
+                connections.connections
+                or connections.tasks
+                or self._latecomers
+                # Failed ones stay in sight until they are collected as garbage.
+                or (connections.unmade and loop.time() < handshakes_end)
+            )
+        )
+
+    async def _break_off(self) -> None:
+        tasks = list(self._connections.tasks)
+        if tasks:
+            logger.warning("cancelling the HTTP calls that are still in flight: %d", len(tasks))
+            for task in tasks:
+                task.cancel(STOPPING.detail)
+            await asyncio.wait(tasks, timeout=_SECONDS_TO_BREAK_OFF)
+        for connection in self._open():
+            connection.transport.close()
+        try:
+            async with asyncio.timeout(_SECONDS_TO_BREAK_OFF):
+                await _wait_while(lambda: self._connections.connections)
+        except TimeoutError:
+            for connection in self._open():
+                connection.transport.abort()
+
+    def _open(self) -> list[HttpProtocol]:
+        return [one for one in self._connections.connections if isinstance(one, HttpProtocol)]
+
+    def _tick(self) -> None:
+        date = formatdate(usegmt=True).encode()
+        self._connections.default_headers = [(b"date", date)]
+        self._clock = asyncio.get_running_loop().call_later(1.0, self._tick)
+
+
+async def _wait_while(condition: Callable[[], object]) -> None:
+    while condition():  # noqa: ASYNC110 - uvicorn's sets tell nobody when they change
+        await asyncio.sleep(0.02)

@@ -1,0 +1,1 @@
+"""What the RPCs do: one module per service. Imports nothing from `gateway`."""

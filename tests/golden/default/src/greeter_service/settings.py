@@ -1,0 +1,155 @@
+"""The settings: read from the environment once, validated at start."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = f"{(__package__ or '').upper()}_"
+"""What the names of all environment variables begin with."""
+
+
+SECRETS = frozenset(("auth_tokens",))
+"""The settings whose values no message shows."""
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the text is one line that names the environment variables."""
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _with_a_token(tokens: SecretStr) -> SecretStr:
+    if not any(token.strip() for token in tokens.get_secret_value().split(",")):
+        raise ValueError("there is no token in it; unset it to let everyone call")
+    return tokens
+
+
+def _ports_can_be_shared(workers: int) -> int:
+    if workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("processes cannot share ports on this platform: it must be 1")
+    return workers
+
+
+Host = Annotated[str, Field(min_length=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
+
+
+class Settings(BaseSettings):
+    """Each field is an environment variable: `http_port` is `{PREFIX}HTTP_PORT`.
+
+    Attributes:
+        http_host: The address that the HTTP listener binds.
+        http_port: Its port; 0 takes a free one.
+        grpc_host: The address that the gRPC listener binds.
+        grpc_port: Its port; 0 takes a free one.
+        admin_port: Where `/healthz`, `/readyz` and `/metrics` are served over plain HTTP too, at
+            the HTTP listener's address, for probes that cannot do TLS; 0 takes a free one.
+        workers: How many processes serve; more than one share the ports.
+        tls_cert_file: The server's certificate chain, PEM. With it both listeners use TLS.
+        tls_key_file: Its private key, PEM.
+        tls_client_ca_file: Clients must show a certificate of this CA, PEM.
+        drain_seconds: How long to go on serving after a stop was asked for, so that load
+            balancers take notice.
+        shutdown_grace_seconds: How long calls in flight may take to finish after that.
+        read_timeout_seconds: How long a client may take for its handshakes and for the headers
+            of an HTTP request, and to send 10 KB of an HTTP body whose length it has declared.
+        http_keepalive_seconds: How long an HTTP connection may be idle. Longer than load
+            balancers keep theirs, or else they send requests to connections just closed.
+        grpc_keepalive_seconds: How long a gRPC connection may be silent before it is pinged.
+        max_connection_age_seconds: How old a connection may get, so that clients spread over
+            new replicas; calls in flight are finished on it. 0: no limit.
+        max_connection_age_grace_seconds: How long gRPC calls may last after that; 0: no limit.
+        default_timeout_seconds: The deadline of calls that come without one; None: no deadline.
+        max_message_bytes: The limit for each message that is received, in bytes.
+        max_header_bytes: The limit for a request's headers or metadata, in bytes.
+        max_concurrent_rpcs: How many calls each process serves at a time; None: any number.
+        auth_tokens: The bearer tokens of which callers must show one, separated by commas; None:
+            everyone may call.
+        reflection: Whether the gRPC server describes its services to clients.
+        log_level: The least severe messages that are logged.
+        log_format: `json`, `console`, or None: `console` on a terminal and `json` elsewhere.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    http_host: Host = "127.0.0.1"
+    http_port: Port = 8000
+    grpc_host: Host = "127.0.0.1"
+    grpc_port: Port = 50051
+    admin_port: Port | None = None
+    workers: Annotated[int, Field(ge=1, le=1024), AfterValidator(_ports_can_be_shared)] = 1
+    tls_cert_file: ReadableFile | None = None
+    tls_key_file: ReadableFile | None = None
+    tls_client_ca_file: ReadableFile | None = None
+    drain_seconds: Seconds = 0.0
+    shutdown_grace_seconds: Seconds = 10.0
+    read_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
+    http_keepalive_seconds: Seconds = 75.0
+    grpc_keepalive_seconds: Annotated[float, Field(ge=1, le=86400)] = 60.0
+    max_connection_age_seconds: Seconds = 300.0
+    max_connection_age_grace_seconds: Seconds = 0.0
+    default_timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_message_bytes: Annotated[int, Field(ge=1, le=2**31 - 1)] = 4 * 1024 * 1024
+    max_header_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 16 * 1024
+    max_concurrent_rpcs: Annotated[int, Field(ge=1)] | None = None
+    auth_tokens: Annotated[SecretStr, AfterValidator(_with_a_token)] | None = None
+    reflection: bool = True
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
+    ] = "info"
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] | None = None
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Reads and validates all settings.
+
+        Raises:
+            SettingsError: At least one is wrong; all that are wrong are named.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("; ".join(map(_one_line, error.errors()))) from None
+
+    @model_validator(mode="after")
+    def _tls_files_go_together(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError(f"set both {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE, or neither")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError(
+                f"{PREFIX}TLS_CLIENT_CA_FILE needs {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE"
+            )
+        return self
+
+
+def _one_line(error: Any) -> str:
+    message = error["msg"].removeprefix("Value error, ").replace("\n", " ")
+    if not error["loc"]:
+        return str(message)
+    name = str(error["loc"][0])
+    what_it_is = "" if name in SECRETS else f" (it is {error['input']!r})"
+    return f"{PREFIX}{name.upper()}: {message}{what_it_is}"

@@ -1,0 +1,252 @@
+"""Several processes on the same ports: started, watched, replaced and stopped by this one.
+
+HTTP workers accept from one inherited socket, so that a connection that waits in its queue is
+not lost with any worker. gRPC binds its own sockets (`SO_REUSEPORT`), since it takes none over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from typing import Any
+
+from . import worker
+from .listeners import listen, reserve
+from .process import log_start, on_signals
+from .settings import PREFIX, Settings
+
+logger = logging.getLogger(__name__)
+
+_QUICK_DEATH_SECONDS = 10.0
+_LONGEST_PAUSE_SECONDS = 30.0
+_SECONDS_TO_OBEY = 10.0
+
+
+class Worker:
+    """A process that serves.
+
+    Attributes:
+        dismissed: Its end is wanted, or somebody else's business.
+    """
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        answers: asyncio.StreamReader,
+        commands: asyncio.StreamWriter,
+    ) -> None:
+        self.process = process
+        self.dismissed = False
+        self._answers = answers
+        self._commands = commands
+        self._born = asyncio.get_running_loop().time()
+        self._serves = False
+
+    async def ready(self) -> bool:
+        """Waits until it serves; False if it dies before."""
+        self._serves = await self._answers.readline() == worker.READY
+        if self._serves:
+            logger.info("worker %d serves", self.process.pid)
+        return self._serves
+
+    def dismiss(self, command: bytes) -> None:
+        """Tells it to end."""
+        self.dismissed = True
+        if self._serves:
+            self._commands.write(command)
+        elif self.process.returncode is None:
+            self.process.terminate()
+
+    async def ended(self) -> tuple[str, bool]:
+        """Waits for its end, and tells how it ended and whether that was soon after its start."""
+        status = await self.process.wait()
+        self._commands.close()
+        age = asyncio.get_running_loop().time() - self._born
+        how = f"ended with status {status}"
+        if status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+        return how, age < _QUICK_DEATH_SECONDS
+
+
+class Supervisor:
+    """Keeps `settings.workers` workers serving.
+
+    SIGTERM and SIGINT stop them, SIGHUP replaces them one after the other without losing calls.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._workers: set[Worker] = set()
+        self._watches: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
+        self._shared: list[socket.socket] = []
+        self._quick_deaths = 0
+        self._status = 0
+        self._stopping = False
+        self._restarting = asyncio.Lock()
+
+    async def run(self) -> int:
+        """Supervises until a signal ends it.
+
+        Returns:
+            The exit status: 0; or that of the first worker if it could not start.
+
+        Raises:
+            OSError: A port is taken.
+        """
+        signals = on_signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        with ExitStack() as resources:
+            self._bind(resources)
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = resources.enter_context(
+                tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True)
+            )
+            self._errand(self._start(signals))
+            while await signals.get() is signal.SIGHUP:
+                self._errand(self._restart())
+            # From now on the port is as free as the workers leave it.
+            for listener in self._shared:
+                listener.close()
+            await self._stop(signals)
+        return self._status
+
+    def _bind(self, resources: ExitStack) -> None:
+        settings = self._settings
+        http = resources.enter_context(listen(settings.http_host, settings.http_port, "HTTP"))
+        grpc = resources.enter_context(reserve(settings.grpc_host, settings.grpc_port, "gRPC"))
+        ports = {"http_port": http.getsockname()[1], "grpc_port": grpc.getsockname()[1]}
+        self._shared = [http]
+        if settings.admin_port is not None:
+            admin = resources.enter_context(
+                listen(settings.http_host, settings.admin_port, "probes")
+            )
+            ports["admin_port"] = admin.getsockname()[1]
+            self._shared.append(admin)
+        self._settings = settings.model_copy(update=ports)
+        # Workers read the same settings as this process did, but for ports chosen here.
+        os.environ.update({PREFIX + name.upper(): str(port) for name, port in ports.items()})
+
+    async def _start(self, signals: asyncio.Queue[signal.Signals]) -> None:
+        # One shows whether any can start: what is wrong is said once.
+        first = await self._launch(dismissed=True)
+        if not await first.ready():
+            self._status = max(await first.process.wait(), 1)
+            if self._status != 2:  # It has named the setting.
+                logger.error("the first worker %s before it served", (await first.ended())[0])
+            signals.put_nowait(signal.SIGTERM)
+            return
+        first.dismissed = False
+        others = [await self._launch() for _ in range(self._settings.workers - 1)]
+        for other in others:
+            await other.ready()
+        settings = self._settings
+        log_start(settings, settings.http_port, settings.grpc_port, settings.admin_port)
+
+    async def _restart(self) -> None:
+        async with self._restarting:
+            logger.info("replacing the workers")
+            for old in list(self._workers):
+                if old not in self._workers:
+                    continue  # It has died, and another has followed.
+                new = await self._launch(dismissed=True)
+                if not await new.ready():
+                    logger.error("the new worker does not start: the others go on as they are")
+                    return
+                new.dismissed = False
+                old.dismiss(worker.RETIRE)
+                try:
+                    await asyncio.wait_for(old.process.wait(), self._patience)
+                except TimeoutError:
+                    logger.error("killing worker %d, which does not stop", old.process.pid)
+                    old.process.kill()
+            logger.info("replaced the workers")
+
+    async def _stop(self, signals: asyncio.Queue[signal.Signals]) -> None:
+        self._stopping = True
+        for errand in self._errands:
+            errand.cancel()
+        for one in self._workers:
+            one.dismiss(worker.STOP)
+        ended = asyncio.create_task(self._all_ended())
+        hurry = asyncio.create_task(signals.get())
+        await asyncio.wait(
+            [ended, hurry], timeout=self._patience, return_when=asyncio.FIRST_COMPLETED
+        )
+        hurry.cancel()
+        for one in self._workers:
+            one.dismiss(worker.NOW)
+        await asyncio.wait([ended], timeout=_SECONDS_TO_OBEY)
+        for one in self._workers:
+            logger.error("killing worker %d, which does not stop", one.process.pid)
+            one.process.kill()
+        await ended
+        logger.info("stopped")
+
+    @property
+    def _patience(self) -> float:
+        settings = self._settings
+        return settings.drain_seconds + settings.shutdown_grace_seconds + _SECONDS_TO_OBEY
+
+    async def _all_ended(self) -> None:
+        await asyncio.gather(*self._watches)
+
+    async def _launch(self, *, dismissed: bool = False) -> Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            sockets = [theirs, *self._shared]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", worker.__name__),
+                *(str(one.fileno()) for one in sockets),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[one.fileno() for one in sockets],
+            )
+        one = Worker(process, *await asyncio.open_connection(sock=ours))
+        one.dismissed = dismissed
+        self._workers.add(one)
+        watch = asyncio.create_task(self._watch(one))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        return one
+
+    async def _watch(self, one: Worker) -> None:
+        how, quick = await one.ended()
+        self._workers.discard(one)
+        if self._stopping:
+            return
+        _forget(one.process.pid)
+        if one.dismissed:
+            return
+        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+        pause = min(0.25 * 2**self._quick_deaths, _LONGEST_PAUSE_SECONDS) if quick else 0.0
+        logger.error("worker %d %s, another follows in %g s", one.process.pid, how, pause)
+        self._errand(self._replace(pause))
+
+    async def _replace(self, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                one = await self._launch()
+            except OSError as error:
+                pause = _LONGEST_PAUSE_SECONDS
+                logger.error("no worker can be started now (%s), trying again", error.strerror)
+            else:
+                await one.ready()
+                return
+
+    def _errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+
+def _forget(pid: int) -> None:
+    from .interceptors.metrics import mark_worker_dead  # It brings gRPC in, so as late as can be.
+
+    mark_worker_dead(pid)

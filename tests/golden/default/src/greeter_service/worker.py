@@ -1,0 +1,85 @@
+"""One of several processes that serve: the supervisor runs it as `python -m`, nobody else does.
+
+Supervisor and worker talk through a socket pair, in lines. Its end is the supervisor's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+
+from .process import exit_statuses, on_signals, run
+from .settings import Settings
+
+READY = b"ready\n"
+"""To the supervisor: calls are answered from now on."""
+
+STOP = b"stop\n"
+"""To the worker: the whole service ends; drain and stop."""
+
+RETIRE = b"retire\n"
+"""To the worker: others go on serving; stop without a drain."""
+
+NOW = b"now\n"
+"""To the worker that stops already: it takes too long."""
+
+
+def main() -> None:
+    """Runs a worker; its arguments are the file descriptors of its sockets."""
+    with exit_statuses():
+        settings = Settings.from_environment()
+
+        from .logs import configure_logging
+
+        configure_logging(settings.log_level, settings.log_format)
+        run(work(settings, *(socket.socket(fileno=int(number)) for number in sys.argv[1:])))
+
+
+async def work(
+    settings: Settings,
+    supervisor: socket.socket,
+    http_listener: socket.socket,
+    admin_listener: socket.socket | None = None,
+) -> None:
+    """Serves until the supervisor says otherwise, or a signal does.
+
+    Raises:
+        OSError: gRPC cannot listen.
+        SettingsError: The TLS files are no good.
+    """
+    from .service import Service
+
+    commands, answers = await asyncio.open_connection(sock=supervisor)
+    signals = on_signals(signal.SIGINT, signal.SIGTERM)
+    service = Service(settings, http_listener, admin_listener)
+    await service.start()
+    answers.write(READY)
+    command = await _first_of(commands, signals)
+    await service.end(_hurry(commands), retire=command == RETIRE)
+
+
+async def _first_of(
+    commands: asyncio.StreamReader, signals: asyncio.Queue[signal.Signals]
+) -> bytes:
+    command = asyncio.create_task(commands.readline())
+    caught = asyncio.create_task(signals.get())
+    await asyncio.wait({command, caught}, return_when=asyncio.FIRST_COMPLETED)
+    caught.cancel()
+    if command.done():
+        return command.result()
+    command.cancel()
+    return STOP
+
+
+async def _hurry(commands: asyncio.StreamReader) -> None:
+    # Signals do not count: a terminal or an init system sends them to the workers as well.
+    while line := await commands.readline():
+        if line == NOW:
+            return
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

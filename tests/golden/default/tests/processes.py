@@ -1,0 +1,50 @@
+"""The service as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from greeter_service.settings import PREFIX
+
+Process = asyncio.subprocess.Process
+
+
+@asynccontextmanager
+async def started(**settings: object) -> AsyncIterator[Process]:
+    """Starts the service; whatever becomes of it, it is gone afterwards."""
+    values = {"HTTP_PORT": 0, "GRPC_PORT": 0, "LOG_FORMAT": "json", **settings}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "greeter_service",
+        env={**os.environ, **{PREFIX + name: str(value) for name, value in values.items()}},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def log_line(process: Process, event: str) -> dict[str, Any]:
+    """Waits for the log line whose event begins with `event`."""
+    assert process.stderr is not None
+    async for line in process.stderr:
+        fields: dict[str, Any] = json.loads(line)
+        if fields["event"].startswith(event):
+            return fields
+    raise AssertionError(f"the process ended without saying {event!r}")
+
+
+async def end(process: Process) -> tuple[int | None, list[dict[str, Any]]]:
+    """Waits for the end of the process: its exit status, and what it still logged."""
+    _, errors = await process.communicate()
+    return process.returncode, [json.loads(line) for line in errors.splitlines()]

@@ -1,0 +1,32 @@
+"""Every RPC over HTTP/JSON."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+PATH = "/grpc/greeterservice"
+
+
+async def test_unary(http: httpx.AsyncClient) -> None:
+    response = await http.post(f"{PATH}/sayhello", json={"name": "World"})
+    assert response.status_code == 200
+    assert response.json() == {"message": "Hello, World!"}
+
+
+async def test_unary_error(http: httpx.AsyncClient) -> None:
+    response = await http.post(f"{PATH}/sayhello", json={"name": "error"})
+    assert response.status_code == 400
+    assert response.json() == {
+        "detail": "Invalid request",
+        "code": 3,
+        "status": "INVALID_ARGUMENT",
+        "details": [],
+    }
+
+
+@pytest.mark.parametrize("body", ['{"name": 1}', '{"nam": "World"}', '{"name": "World"'])
+async def test_a_body_that_is_no_request_is_refused(http: httpx.AsyncClient, body: str) -> None:
+    response = await http.post(f"{PATH}/sayhello", content=body)
+    assert response.status_code == 400
+    assert response.json()["status"] == "INVALID_ARGUMENT"

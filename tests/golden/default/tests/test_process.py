@@ -1,0 +1,55 @@
+"""The process: how `python -m greeter_service` starts, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+import httpx
+import pytest
+
+from greeter_service.settings import PREFIX
+
+from .processes import log_line, started
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_status_0(number: signal.Signals) -> None:
+    async with started() as process:
+        await log_line(process, "serving")
+        process.send_signal(number)
+        assert await process.wait() == 0
+
+
+async def test_while_draining_it_is_alive_but_not_ready() -> None:
+    async with started(DRAIN_SECONDS=60) as process, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{(await log_line(process, 'serving'))['http_port']}"
+        assert (await client.get(f"{url}/readyz")).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        await log_line(process, "draining")
+        refusal = await client.get(f"{url}/readyz")
+        assert refusal.status_code == 503
+        assert refusal.headers["connection"] == "close"
+        assert (await client.get(f"{url}/healthz")).status_code == 200
+        process.send_signal(signal.SIGTERM)  # ends the wait
+        assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("listener", ["HTTP", "GRPC", "ADMIN"])
+async def test_a_taken_port_ends_it_with_one_line_and_status_1(listener: str, workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with started(**{f"{listener}_PORT": port, "WORKERS": workers}) as process:
+            _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert errors.decode().count("\n") == 1
+    assert str(port) in errors.decode()
+
+
+async def test_a_wrong_setting_ends_it_with_one_line_and_status_2() -> None:
+    async with started(HTTP_PORT=-1) as process:
+        _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert errors.decode().count("\n") == 1
+    assert f"{PREFIX}HTTP_PORT" in errors.decode()

@@ -1,0 +1,148 @@
+"""The request log: a JSON line for each RPC, and the request id that its lines share."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from greeter_service.logs import configure_logging
+from greeter_service.service import Service
+from greeter_service.v1 import greeter_pb2 as pb
+
+from .conftest import Call
+from .protocols import Outcome
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+PATH = "/grpc/greeterservice/sayhello"
+
+
+@pytest.fixture(autouse=True)
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """Reads the lines that the service has logged in its calls."""
+    stderr = io.BytesIO()
+    as_text = io.TextIOWrapper(stderr)
+    monkeypatch.setattr(sys, "stderr", as_text)
+    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging("info", "json")
+    (pipe,) = root.handlers
+
+    def lines_of_calls() -> list[dict[str, Any]]:
+        pipe.flush()
+        written = map(json.loads, stderr.getvalue().splitlines())
+        return [line for line in written if "request_id" in line]
+
+    yield lines_of_calls
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    as_text.detach()
+
+
+def returned_id(outcome: Outcome, protocol: str) -> str | bytes:
+    metadata = outcome.trailing_metadata if protocol == "grpc" else outcome.initial_metadata
+    return metadata["x-request-id"]
+
+
+async def test_a_call_is_one_line(call: Call, protocol: str, lines: Lines) -> None:
+    await call("SayHello", pb.SayHelloRequest(name="Ada"), x_request_id="7", secret="hidden")
+    (line,) = lines()
+    assert list(line) == [
+        "timestamp",
+        "level",
+        "event",
+        "protocol",
+        "service",
+        "method",
+        "code",
+        "duration_ms",
+        "peer",
+        "request_id",
+    ]
+    assert line["level"] == "info"
+    assert line["protocol"] == protocol
+    assert line["service"] == "greeter_service.v1.Greeter"
+    assert line["method"] == "SayHello"
+    assert line["code"] == "OK"
+    assert line["duration_ms"] > 0
+    assert line["peer"].startswith("ipv4:127.0.0.1:")
+    assert line["request_id"] == "7"
+    assert "Ada" not in str(line)
+    assert "hidden" not in str(line)
+
+
+async def test_a_stream_is_one_line(call: Call, lines: Lines) -> None:
+    await call("Chat", pb.ChatRequest(name="Ada"), pb.ChatRequest(name="Grace"))
+    assert [(line["method"], line["code"]) for line in lines()] == [("Chat", "OK")]
+
+
+async def test_what_the_caller_did_wrong_is_no_error_of_ours(call: Call, lines: Lines) -> None:
+    await call("SayHello", pb.SayHelloRequest(name="error"))
+    assert [(line["level"], line["code"]) for line in lines()] == [("info", "INVALID_ARGUMENT")]
+
+
+async def test_a_body_that_is_no_request_is_logged_too(
+    http: httpx.AsyncClient, lines: Lines
+) -> None:
+    response = await http.post(PATH, content="{", headers={"x-request-id": "7"})
+    assert response.headers["x-request-id"] == "7"
+    assert [(line["code"], line["request_id"]) for line in lines()] == [("INVALID_ARGUMENT", "7")]
+
+
+async def test_an_exception_is_an_error_and_its_traceback_has_the_request_id(
+    call: Call, protocol: str, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pb, "SayHelloResponse", None)
+    outcome = await call("SayHello", pb.SayHelloRequest(name="Ada"), x_request_id="7")
+    assert outcome.status == "UNKNOWN"
+    assert returned_id(outcome, protocol) == "7"
+    line, traceback = sorted(lines(), key=lambda line: "exception" in line)
+    assert (line["level"], line["code"]) == ("error", "UNKNOWN")
+    assert (traceback["level"], traceback["request_id"]) == ("error", "7")
+
+
+async def test_the_deadline_is_logged_where_there_is_one(
+    http: httpx.AsyncClient, lines: Lines
+) -> None:
+    await http.post(PATH, json={}, headers={"grpc-timeout": "10S"})
+    (line,) = lines()
+    assert 0 < line["deadline_ms"] <= 10_000
+
+
+async def test_an_id_is_made_where_the_caller_sends_none(
+    call: Call, protocol: str, lines: Lines
+) -> None:
+    ids = {returned_id(await call("SayHello", pb.SayHelloRequest()), protocol) for _ in range(2)}
+    assert len(ids) == 2
+    assert {line["request_id"] for line in lines()} == ids
+
+
+@pytest.mark.parametrize("unfit", ["two words", "x" * 129])
+async def test_an_id_that_does_not_fit_a_log_is_replaced(
+    call: Call, protocol: str, unfit: str
+) -> None:
+    outcome = await call("SayHello", pb.SayHelloRequest(), x_request_id=unfit)
+    assert returned_id(outcome, protocol) != unfit
+
+
+async def test_a_call_that_fails_returns_its_id(call: Call, protocol: str) -> None:
+    outcome = await call("SayHello", pb.SayHelloRequest(name="error"), x_request_id="7")
+    assert returned_id(outcome, protocol) == "7"
+
+
+async def test_health_checks_are_not_logged(service: Service, lines: Lines) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)  # typed for synchronous channels only
+        await health.Check(health_pb2.HealthCheckRequest())
+    assert lines() == []

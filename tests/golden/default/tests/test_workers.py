@@ -1,0 +1,106 @@
+"""Several processes on the same ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from greeter_service.client import channel
+from greeter_service.settings import PREFIX
+from greeter_service.v1 import greeter_pb2 as pb
+from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
+
+from .certificates import Certificates
+from .processes import Process, end, log_line, started
+
+PATH = "/grpc/greeterservice/sayhello"
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot share ports")
+
+
+def workers_of(process: Process) -> set[int]:
+    """The processes that a supervisor has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return {int(pid) for pid in children.read_text().split()}
+
+
+async def test_a_worker_that_dies_is_replaced() -> None:
+    async with started(WORKERS=2) as process:
+        ports = await log_line(process, "serving")
+        victim, other = workers_of(process)
+        os.kill(victim, signal.SIGKILL)
+        assert "SIGKILL" in (await log_line(process, f"worker {victim}"))["event"]
+        await log_line(process, "worker")
+        assert other in workers_of(process)
+        assert len(workers_of(process)) == 2
+        async with httpx.AsyncClient() as client:
+            url = f"http://127.0.0.1:{ports['http_port']}/readyz"
+            assert (await client.get(url)).status_code == 200
+
+
+async def test_metrics_add_up_over_workers() -> None:
+    async with started(WORKERS=2) as process:
+        ports = await log_line(process, "serving")
+        http = f"http://127.0.0.1:{ports['http_port']}"
+        for _ in range(20):
+            # A connection each, so that both workers have some.
+            async with httpx.AsyncClient(base_url=http) as client:
+                await client.post(PATH, json={"name": "World"})
+            async with channel(f"127.0.0.1:{ports['grpc_port']}") as grpc_channel:
+                stub = pb_grpc.GreeterStub(grpc_channel)
+                await stub.SayHello(pb.SayHelloRequest(name="World"))
+        async with httpx.AsyncClient(base_url=http) as client:
+            lines = (await client.get("/metrics")).text.splitlines()
+        handled = [line for line in lines if line.startswith("grpc_server_handled_total")]
+        assert sorted(line.rpartition("protocol=")[2] for line in handled) == [
+            '"grpc"} 20.0',
+            '"http"} 20.0',
+        ]
+
+
+async def test_a_rolling_restart_replaces_all_workers_and_loses_no_call() -> None:
+    async with started(WORKERS=2) as process:
+        ports = await log_line(process, "serving")
+        before = workers_of(process)
+        restarted = asyncio.Event()
+        calls = asyncio.create_task(call_until(restarted, ports["http_port"], ports["grpc_port"]))
+        process.send_signal(signal.SIGHUP)
+        await log_line(process, "replaced")
+        restarted.set()
+        await calls
+        assert len(workers_of(process)) == 2
+        assert not workers_of(process) & before
+        process.send_signal(signal.SIGTERM)
+        assert (await end(process))[0] == 0
+
+
+async def call_until(over: asyncio.Event, http_port: int, grpc_port: int) -> None:
+    async with (
+        channel(f"127.0.0.1:{grpc_port}", attempts=1) as grpc_channel,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}") as client,
+    ):
+        stub = pb_grpc.GreeterStub(grpc_channel)
+        while not over.is_set():
+            await stub.SayHello(pb.SayHelloRequest(name="World"))
+            response = await client.post(PATH, json={"name": "World"})
+            assert response.status_code == 200
+
+
+async def test_workers_end_with_their_supervisor() -> None:
+    async with started(WORKERS=2) as process:
+        await log_line(process, "serving")
+        process.kill()
+        # Standard error ends with the last process that holds it.
+        await process.communicate()
+
+
+async def test_what_no_worker_can_start_with_is_said_once(certificates: Certificates) -> None:
+    files = {"TLS_CERT_FILE": certificates.server, "TLS_KEY_FILE": certificates.client_key}
+    async with started(WORKERS=2, **files) as process:
+        _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert [PREFIX in line for line in errors.decode().splitlines()].count(True) == 1
