@@ -15,9 +15,15 @@ nox.options.sessions = ["tests", "lint", "typecheck"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = Path("{{cookiecutter.project_slug}}")
 GATEWAY = PROJECT / "src" / "{{cookiecutter.package_name}}" / "gateway"
+# Of each web framework, the module that is gateway/framework.py in a project.
+FRAMEWORKS = {
+    name: GATEWAY / f"{{% if cookiecutter.framework == '{name}' %}}framework.py{{% endif %}}"
+    for name in ("esmerald", "ravyn")
+}
 # Python files of the generated project that are rendered as they stand.
 PLAIN = [
     str(GATEWAY),
+    *map(str, FRAMEWORKS.values()),
     *(str(PROJECT / name) for name in ("hatch_build.py", "noxfile.py", "scripts")),
 ]
 OURS = ["benchmarks", "hooks", "noxfile.py", "scripts", "tests"]
@@ -50,6 +56,19 @@ def tests(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Run what `tests` leaves out: every combination of choices, generated projects' checks."""
     pytest(session, "-m", "full")
+
+
+@nox.session
+def ravyn(session: nox.Session) -> None:
+    """Test the gateway, and check its types, with Ravyn in the place of Esmerald."""
+    for group in ("ravyn", "checks", "types"):
+        install_group(session, group)
+    session.run(
+        *("pytest", "tests/gateway", "--numprocesses=auto"),
+        *session.posargs,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    typecheck_gateway(session, "ravyn")
 
 
 @nox.session
@@ -95,11 +114,20 @@ def lint(session: nox.Session) -> None:
 def typecheck(session: nox.Session) -> None:
     """Check the types (mypy --strict) of the gateway, the hooks and the scripts."""
     install_group(session, "typecheck")
-    session.run("mypy", "-p", "gateway")
+    typecheck_gateway(session, "esmerald")
     session.run("mypy", "hooks/pre_gen_project.py", "hooks/post_gen_project.py")
     session.run(
         "mypy", "noxfile.py", "scripts/demo.py", *sorted(map(str, Path("tests").glob("*.py")))
     )
+
+
+def typecheck_gateway(session: nox.Session, framework: str) -> None:
+    """Check the gateway as a project has it, with the module of its framework in place."""
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "gateway", ignore_errors=True)
+    shutil.copytree(GATEWAY, folder / "gateway")
+    shutil.copy(FRAMEWORKS[framework], folder / "gateway" / "framework.py")
+    session.run("mypy", "-p", "gateway", env={"MYPYPATH": str(folder)})
 
 
 @nox.session

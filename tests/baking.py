@@ -23,6 +23,7 @@ CHOICES = {
     "license": ["MIT", "BSD-3-Clause", "Apache-2.0", "Proprietary"],
     "deployment": ["kubernetes", "compose", "none"],
     "ci": ["github", "gitlab", "none"],
+    "framework": ["esmerald", "ravyn"],
 }
 DEFAULTS: Mapping[str, str] = {}
 STUBS = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]

@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from baking import STUBS, TEMPLATE, bake, bake_in_a_process, files, is_build_product
+from baking import CHOICES, STUBS, TEMPLATE, bake, bake_in_a_process, files, is_build_product
 
 UV = shutil.which("uv") or "uv"
 # No package can be found: what a machine without a network sees, at once.
@@ -159,9 +159,16 @@ def test_stubs_of_a_removed_proto_go(template: Path, tmp_path: Path) -> None:
     assert {name for name in stub_names(project) if name.startswith("extra")} == set()
 
 
-def test_the_gateway_is_rendered_as_it_stands(generated: Path, template: Path) -> None:
-    gateway = template / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway"
-    assert files(generated / "src/greeter_service/gateway") == files(gateway)
+@pytest.mark.parametrize("framework", CHOICES["framework"])
+def test_the_gateway_is_rendered_as_it_stands(
+    framework: str, template: Path, tmp_path: Path
+) -> None:
+    gateway = files(template / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway")
+    project = bake(template, tmp_path, {"framework": framework})
+    conditional = {name: gateway.pop(name) for name in list(gateway) if "cookiecutter" in name}
+    (chosen,) = (name for name in conditional if f"'{framework}'" in name)
+    expected = gateway | {"framework.py": conditional[chosen]}
+    assert files(project / "src/greeter_service/gateway") == expected
 
 
 def compile_protos(

@@ -19,6 +19,7 @@ UNLIKE = {
         "deployment": "compose",
         "ci": "gitlab",
     },
+    "ravyn": {"framework": "ravyn"},
     "bare": {
         "project_slug": "a",
         "service_name": "B",

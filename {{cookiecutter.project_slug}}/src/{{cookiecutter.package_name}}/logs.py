@@ -18,22 +18,10 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
-from esmerald.core.config.logging import LoggingConfig
 from structlog.typing import EventDict
 
 _DELAY = 0.02
 """Seconds that the line of a call may wait for others."""
-
-
-class UnchangedLogging(LoggingConfig):
-    """Makes Esmerald log through whatever the process has configured."""
-
-    def __init__(self) -> None:
-        super().__init__(skip_setup_configure=True)
-
-    def get_logger(self) -> logging.Logger:
-        """Follows Esmerald's `LoggingConfig`."""
-        return logging.getLogger("esmerald")
 
 
 class EventRecord(logging.LogRecord):
