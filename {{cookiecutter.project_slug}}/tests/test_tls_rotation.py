@@ -25,7 +25,7 @@ from .certificates import Certificates
 
 
 class Mounted:
-    """A folder whose content is swapped as Kubernetes does it, by a link."""
+    """A folder whose content is swapped as that of mounted secrets is, by a link."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -21,7 +21,7 @@ def exit_statuses() -> Iterator[None]:
 
     Raises:
         SystemExit: 2, a setting is wrong; 1, a port is taken; 0, a signal came too early for the
-            event loop. The first process of a container would ignore that one by default.
+            event loop. A process whose id is 1 would ignore that one by default.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
