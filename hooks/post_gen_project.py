@@ -15,7 +15,8 @@ import tomllib
 from pathlib import Path
 
 LINE_LENGTH = 100
-SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+WINDOWS = os.name == "nt"
+SCRIPTS = "Scripts" if WINDOWS else "bin"
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def main() -> None:
     say(f"  {nox(uv, 'tests')}")
     say(f"  {nox(uv, 'serve', installed=True)}\n")
     say("A call, from another terminal:\n")
-    say("""  curl --json '{"name":"World"}' {{ cookiecutter.__sayhello_url }}""")
+    say("  curl --json " + quoted('{"name":"World"}') + " {{ cookiecutter.__sayhello_url }}")
 
 
 def has_wide_lines(project: Path) -> bool:
@@ -96,8 +97,13 @@ def nox(uv: str | None, session: str, installed: bool = False) -> str:
     if installed:
         return run
     name = f"python3.{sys.version_info.minor}"
-    python = name if shutil.which(name) else shlex.quote(sys.executable)
+    python = name if shutil.which(name) else quoted(sys.executable)
     return f"{python} -m venv .venv && {Path('.venv', SCRIPTS, 'pip')} install nox && {run}"
+
+
+def quoted(word: str) -> str:
+    """Write a word for a shell; those of Windows know no single quotes."""
+    return '"{}"'.format(word.replace('"', '\\"')) if WINDOWS else shlex.quote(word)
 
 
 def remove_empty_folders(root: Path) -> None:

@@ -14,6 +14,7 @@ from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "{{cookiecutter.project_slug}}"
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"  # of a virtual environment
 QUESTIONS = [
     name
     for name in json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))

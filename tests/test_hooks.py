@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -10,7 +11,17 @@ import venv
 from pathlib import Path
 
 import pytest
-from baking import CHOICES, STUBS, TEMPLATE, bake, bake_in_a_process, files, is_build_product
+from baking import (
+    CHOICES,
+    ROOT,
+    SCRIPTS,
+    STUBS,
+    TEMPLATE,
+    bake,
+    bake_in_a_process,
+    files,
+    is_build_product,
+)
 
 UV = shutil.which("uv") or "uv"
 # No package can be found: what a machine without a network sees, at once.
@@ -52,9 +63,23 @@ def test_generation_ends_with_steps_to_paste(template: Path, tmp_path: Path) -> 
     done = bake_in_a_process(template, tmp_path)
     assert done.stdout.splitlines()[0].startswith("Installing the protobuf compiler with uv")
     assert "  cd greeter-service\n  uvx nox -s tests\n  uvx nox -s serve\n" in done.stdout
+    body = r'"{\"name\":\"World\"}"' if os.name == "nt" else """'{"name":"World"}'"""
     assert done.stdout.splitlines()[-1] == (
-        """  curl --json '{"name":"World"}' localhost:8000/grpc/greeterservice/sayhello"""
+        f"  curl --json {body} localhost:8000/grpc/greeterservice/sayhello"
     )
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [(False, """'{"a b"}'"""), (True, r'"{\"a b\"}"')],
+)
+def test_steps_are_quoted_for_the_shell_of_the_platform(
+    windows: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "hooks"))
+    hook = importlib.import_module("post_gen_project")
+    monkeypatch.setattr(hook, "WINDOWS", windows)
+    assert hook.quoted('{"a b"}') == expected
 
 
 def test_two_generations_are_byte_identical(
@@ -72,7 +97,7 @@ def test_an_environment_of_only_cookiecutter_is_enough(
 ) -> None:
     environment = tmp_path / "environment"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
-    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = environment / SCRIPTS / "python"
     subprocess.run(
         [UV, "pip", "install", "--quiet", "--python", python, "cookiecutter"], check=True
     )
@@ -115,7 +140,7 @@ def test_a_stray_compiler_is_refused_with_the_right_command(template: Path, tmp_
 def test_a_missing_compiler_is_one_line(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     venv.create(tmp_path / "empty", with_pip=False)
-    python = tmp_path / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = tmp_path / "empty" / SCRIPTS / "python"
     done = compile_protos(project, python)
     assert done.returncode == 1
     assert done.stderr == (

@@ -24,7 +24,7 @@ DESCRIPTOR_SET = Path(STUBS.name) / "descriptors.binpb"
 
 
 def _compile() -> None:
-    sources = [str(path.relative_to(PROTOS)) for path in sorted(PROTOS.rglob("*.proto"))]
+    sources = [path.relative_to(PROTOS).as_posix() for path in sorted(PROTOS.rglob("*.proto"))]
     includes = [PROTOS, files("grpc_tools") / "_proto", Path(next(iter(api.__path__))).parents[1]]
     status = protoc.main(
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,9 @@ class Mounted:
         version.mkdir()
         for path in (certificates.ca, certificates.server, certificates.server_key):
             shutil.copy(path, version)
+        if os.name == "nt":  # No link takes the place of another there, so files do.
+            shutil.copytree(version, self.link, dirs_exist_ok=True)
+            return
         link = self._folder / "new"
         link.symlink_to(version)
         link.replace(self.link)

@@ -77,7 +77,9 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
         ]
     else:
         handler = logging.StreamHandler()
-        renderers = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # On Windows, structlog has colors only with a package that is not here.
+        colors = sys.stderr.isatty() and sys.platform != "win32"
+        renderers = [structlog.dev.ConsoleRenderer(colors=colors)]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
