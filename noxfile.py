@@ -15,13 +15,21 @@ nox.options.sessions = ["tests", "lint", "typecheck"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = Path("{{cookiecutter.project_slug}}")
 GATEWAY = PROJECT / "src" / "{{cookiecutter.package_name}}" / "gateway"
+# Of each web framework, the module that is gateway/framework.py in a project.
+FRAMEWORKS = {
+    name: GATEWAY / f"{{% if cookiecutter.framework == '{name}' %}}framework.py{{% endif %}}"
+    for name in ("esmerald", "ravyn")
+}
 # Python files of the generated project that are rendered as they stand.
 PLAIN = [
     str(GATEWAY),
+    *map(str, FRAMEWORKS.values()),
     *(str(PROJECT / name) for name in ("hatch_build.py", "noxfile.py", "scripts")),
 ]
 OURS = ["benchmarks", "hooks", "local_extensions.py", "noxfile.py", "scripts", "tests"]
 DEMO = Path(".demo")
+# No byte code in the template, which a bake would copy; and files are UTF-8 on Windows too.
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 
 
 def install_group(session: nox.Session, name: str) -> None:
@@ -30,13 +38,13 @@ def install_group(session: nox.Session, name: str) -> None:
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
-    """Run pytest on all cores, without leaving byte code in the template for a bake to copy."""
+    """Run pytest on all cores."""
     install_group(session, "test")
     session.run(
         *("pytest", "--numprocesses=auto", "--dist=loadgroup"),
         *arguments,
         *session.posargs,
-        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        env=ENVIRONMENT,
     )
 
 
@@ -53,6 +61,18 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def ravyn(session: nox.Session) -> None:
+    """Test the gateway, and check its types, with Ravyn in the place of Esmerald."""
+    for group in ("ravyn", "checks", "types"):
+        install_group(session, group)
+    session.run(
+        *("pytest", "tests/gateway", "--numprocesses=auto"),
+        *session.posargs,
+        env=ENVIRONMENT,
+    )
+    typecheck_gateway(session, "ravyn")
+
+
 def golden(session: nox.Session) -> None:
     """Write tests/golden/ anew: what the template renders, for `git diff` to show."""
     install_group(session, "test")
@@ -93,7 +113,7 @@ def fuzz(session: nox.Session) -> None:
     session.run(
         *("pytest", "tests/gateway", "-k", "fuzz or differential or template or query or framing"),
         *session.posargs,
-        env={"PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_PROFILE": "thorough"},
+        env={**ENVIRONMENT, "HYPOTHESIS_PROFILE": "thorough"},
     )
 
 
@@ -129,7 +149,7 @@ def lint(session: nox.Session) -> None:
 def typecheck(session: nox.Session) -> None:
     """Check the types (mypy --strict) of the gateway, the hooks and the scripts."""
     install_group(session, "typecheck")
-    session.run("mypy", "-p", "gateway")
+    typecheck_gateway(session, "esmerald")
     session.run("mypy", "hooks/pre_gen_project.py", "hooks/post_gen_project.py")
     scripts = ("demo", "freshen", "pins", "releases")
     session.run(
@@ -137,6 +157,15 @@ def typecheck(session: nox.Session) -> None:
         *(f"scripts/{name}.py" for name in scripts),
         *sorted(map(str, Path("tests").glob("*.py"))),
     )
+
+
+def typecheck_gateway(session: nox.Session, framework: str) -> None:
+    """Check the gateway as a project has it, with the module of its framework in place."""
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "gateway", ignore_errors=True)
+    shutil.copytree(GATEWAY, folder / "gateway")
+    shutil.copy(FRAMEWORKS[framework], folder / "gateway" / "framework.py")
+    session.run("mypy", "-p", "gateway", env={"MYPYPATH": str(folder)})
 
 
 @nox.session

@@ -18,9 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LINE_LENGTH = 100
+WINDOWS = os.name == "nt"
+SCRIPTS = "Scripts" if WINDOWS else "bin"
 # Set where git itself runs cookiecutter: they would speak of another repository.
 GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     say(f"  {nox(uv, 'tests')}")
     say(f"  {nox(uv, 'serve', installed=True)}\n")
     say("A call, from another terminal:\n")
-    say("""  curl --json '{"name":"World"}' {{ cookiecutter.__sayhello_url }}""")
+    say("  curl --json " + quoted('{"name":"World"}') + " {{ cookiecutter.__sayhello_url }}")
 
 
 def has_wide_lines(project: Path) -> bool:
@@ -102,8 +103,13 @@ def nox(uv: str | None, session: str, installed: bool = False) -> str:
     if installed:
         return run
     name = f"python3.{sys.version_info.minor}"
-    python = name if shutil.which(name) else shlex.quote(sys.executable)
+    python = name if shutil.which(name) else quoted(sys.executable)
     return f"{python} -m venv .venv && {Path('.venv', SCRIPTS, 'pip')} install nox && {run}"
+
+
+def quoted(word: str) -> str:
+    """Write a word for a shell; those of Windows know no single quotes."""
+    return '"{}"'.format(word.replace('"', '\\"')) if WINDOWS else shlex.quote(word)
 
 
 def tie_to_template(answers: dict[str, Any]) -> None:

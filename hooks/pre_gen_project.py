@@ -44,6 +44,11 @@ TAKEN = {
     *("pydantic_settings", "pytest", "ravyn", "ruff", "scripts", "setuptools", "src"),
     *("structlog", "test", "tests", "trustme", "typing_extensions", "uvicorn", "uvloop", "yaml"),
 }
+# Windows has no file of such a name, whatever its ending.
+DEVICES = {
+    *("con", "prn", "aux", "nul"),
+    *(f"{device}{number}" for device in ("com", "lpt") for number in range(10)),
+}
 # The example's messages share the service's scope in the .proto.
 MESSAGES = {
     f"{rpc}{kind}"
@@ -97,6 +102,8 @@ def name_problem(variable: str, value: str) -> str | None:
         return f"is not {case} of ASCII letters and digits, a letter first"
     if variable == "package_name" and (value in TAKEN or keyword.issoftkeyword(value)):
         return "is the name of something that Python or the project needs"
+    if value.lower() in DEVICES:
+        return "cannot be the name of a file on Windows"
     if variable == "service_name" and keyword.iskeyword(value.lower()):
         return "is a Python keyword as a module name"
     if variable == "service_name" and value.endswith("Service"):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -28,7 +29,9 @@ def main() -> int:
     service = subprocess.Popen([sys.executable, "-m", "greeter_service"], start_new_session=True)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        service.terminate()
+        # Windows has no sessions: there, the service has been told already.
+        if os.name == "posix":
+            service.terminate()
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

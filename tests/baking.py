@@ -14,6 +14,7 @@ from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "{{cookiecutter.project_slug}}"
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"  # of a virtual environment
 QUESTIONS = [
     name
     for name in json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
@@ -23,6 +24,7 @@ CHOICES = {
     "license": ["MIT", "BSD-3-Clause", "Apache-2.0", "Proprietary"],
     "deployment": ["kubernetes", "compose", "none"],
     "ci": ["github", "gitlab", "none"],
+    "framework": ["esmerald", "ravyn"],
 }
 DEFAULTS: Mapping[str, str] = {}
 STUBS = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from baking import bake, bake_in_a_process, copy_template, nox
+from baking import SCRIPTS, bake, bake_in_a_process, copy_template, nox
 
 collect_ignore = ["golden"]  # Tests of a rendered project, not of this repository.
 
@@ -45,7 +45,7 @@ def http_port(tested: Path) -> Iterator[int]:
     """The HTTP port of the generated service, run from the environment of its own tests."""
     ports = {"GREETER_SERVICE_HTTP_PORT": "0", "GREETER_SERVICE_GRPC_PORT": "0"}
     process = subprocess.Popen(
-        [tested / ".nox" / "tests" / "bin" / "python", "-m", "greeter_service"],
+        [tested / ".nox" / "tests" / SCRIPTS / "python", "-m", "greeter_service"],
         env={**os.environ, **ports, "GREETER_SERVICE_LOG_FORMAT": "json"},
         stderr=subprocess.PIPE,
         encoding="utf-8",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,19 @@ CI_FILES = {
     "none": set[str](),
 }
 CONTAINER_FILES = {"Dockerfile", ".dockerignore", "compose.yaml"}
+# Words that nothing speaks of but what was chosen.
+WORDS = {
+    "MIT": r"\bMIT\b",
+    "BSD-3-Clause": r"\bBSD\b",
+    "Apache-2.0": r"\bApache\b",
+    "Proprietary": r"(?i:proprietary)",
+    "kubernetes": r"(?i:kube|kustom|\bpods?\b|cert-manager|\bistio\b|helm\b)",
+    "compose": r"(?i:docker|\bcompose|container|hadolint|prometheus\.yaml)",
+    "github": r"(?i:github|dependabot)",
+    "gitlab": r"(?i:gitlab)",
+    "esmerald": r"(?i:esmerald)",
+    "ravyn": r"(?i:ravyn)",
+}
 
 
 def label(choices: dict[str, str]) -> str:
@@ -37,12 +54,67 @@ def test_each_choice_gives_a_tidy_project(
     check_project(bake(template, tmp_path, choices))
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("choices", COMBINATIONS, ids=label)
-def test_each_combination_gives_a_tidy_project(
+@pytest.mark.parametrize("choices", ONE_EACH, ids=label)
+def test_each_choice_leaves_no_trace_of_others(
     choices: dict[str, str], template: Path, tmp_path: Path
 ) -> None:
-    check_project(bake(template, tmp_path, choices))
+    check_traces(bake(template, tmp_path, choices), choices)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("choices", COMBINATIONS, ids=label)
+def test_each_combination_gives_a_project_that_its_own_hooks_leave_alone(
+    choices: dict[str, str], template: Path, tmp_path: Path, tools: dict[str, str]
+) -> None:
+    project = bake(template, tmp_path, choices)
+    check_project(project)
+    check_traces(project, choices)
+    git(project, "init", "--quiet")
+    git(project, "add", "--all")
+    done = subprocess.run(
+        [sys.executable, "-m", "pre_commit", "run", "--all-files", "--show-diff-on-failure"],
+        cwd=project,
+        env={**os.environ, **tools},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Skipped" not in done.stdout
+    assert git(project, "status", "--porcelain", "--untracked-files=normal") == staged(project)
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where hooks and their nox keep their environments, so that each is made but once."""
+    folder = tmp_path_factory.mktemp("tools")
+    return {"PRE_COMMIT_HOME": str(folder / "pre-commit"), "NOX_ENVDIR": str(folder / "nox")}
+
+
+def git(project: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=project, capture_output=True, encoding="utf-8", check=True
+    )
+    return done.stdout
+
+
+def staged(project: Path) -> str:
+    """What `git status` says where every file has been added and none changed since."""
+    return "".join(f"A  {name}\n" for name in git(project, "ls-files").splitlines())
+
+
+def check_traces(project: Path, choices: dict[str, str]) -> None:
+    """Fail where a name or text speaks of what was not chosen; links to elsewhere may."""
+    named = {**{name: values[0] for name, values in CHOICES.items()}, **choices}
+    chosen = set(named.values())
+    if "kubernetes" in chosen:
+        chosen.add("compose")
+    for name, content in files(project).items():
+        text = re.sub(r"https?://\S+", "", f"{name}\n{content.decode('utf-8')}")
+        for other in WORDS.keys() - chosen:
+            found = re.search(WORDS[other], text)
+            assert found is None, f"{name} speaks of {other}: {found}"
 
 
 @pytest.mark.parametrize("choice", CHOICES["ci"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,17 @@ import venv
 from pathlib import Path
 
 import pytest
-from baking import ROOT, STUBS, TEMPLATE, bake, bake_in_a_process, files, is_build_product
+from baking import (
+    CHOICES,
+    ROOT,
+    SCRIPTS,
+    STUBS,
+    TEMPLATE,
+    bake,
+    bake_in_a_process,
+    files,
+    is_build_product,
+)
 
 UV = shutil.which("uv") or "uv"
 # No package can be found: what a machine without a network sees, at once.
@@ -60,9 +71,23 @@ def test_generation_ends_with_steps_to_paste(template: Path, tmp_path: Path) -> 
     done = bake_in_a_process(template, tmp_path)
     assert "\nInstalling the protobuf compiler with uv" in done.stdout
     assert "  cd greeter-service\n  uvx nox -s tests\n  uvx nox -s serve\n" in done.stdout
+    body = r'"{\"name\":\"World\"}"' if os.name == "nt" else """'{"name":"World"}'"""
     assert done.stdout.splitlines()[-1] == (
-        """  curl --json '{"name":"World"}' localhost:8000/grpc/greeterservice/sayhello"""
+        f"  curl --json {body} localhost:8000/grpc/greeterservice/sayhello"
     )
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [(False, """'{"a b"}'"""), (True, r'"{\"a b\"}"')],
+)
+def test_steps_are_quoted_for_the_shell_of_the_platform(
+    windows: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "hooks"))
+    hook = importlib.import_module("post_gen_project")
+    monkeypatch.setattr(hook, "WINDOWS", windows)
+    assert hook.quoted('{"a b"}') == expected
 
 
 def test_two_generations_are_byte_identical(
@@ -80,7 +105,7 @@ def test_an_environment_of_only_cookiecutter_is_enough(
 ) -> None:
     environment = tmp_path / "environment"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True)
-    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = environment / SCRIPTS / "python"
     subprocess.run(
         [UV, "pip", "install", "--quiet", "--python", python, "cookiecutter"], check=True
     )
@@ -123,7 +148,7 @@ def test_a_stray_compiler_is_refused_with_the_right_command(template: Path, tmp_
 def test_a_missing_compiler_is_one_line(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     venv.create(tmp_path / "empty", with_pip=False)
-    python = tmp_path / "empty" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = tmp_path / "empty" / SCRIPTS / "python"
     done = compile_protos(project, python)
     assert done.returncode == 1
     assert done.stderr == (
@@ -167,9 +192,16 @@ def test_stubs_of_a_removed_proto_go(template: Path, tmp_path: Path) -> None:
     assert {name for name in stub_names(project) if name.startswith("extra")} == set()
 
 
-def test_the_gateway_is_rendered_as_it_stands(generated: Path, template: Path) -> None:
-    gateway = template / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway"
-    assert files(generated / "src/greeter_service/gateway") == files(gateway)
+@pytest.mark.parametrize("framework", CHOICES["framework"])
+def test_the_gateway_is_rendered_as_it_stands(
+    framework: str, template: Path, tmp_path: Path
+) -> None:
+    gateway = files(template / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway")
+    project = bake(template, tmp_path, {"framework": framework})
+    conditional = {name: gateway.pop(name) for name in list(gateway) if "cookiecutter" in name}
+    (chosen,) = (name for name in conditional if f"'{framework}'" in name)
+    expected = gateway | {"framework.py": conditional[chosen]}
+    assert files(project / "src/greeter_service/gateway") == expected
 
 
 def compile_protos(

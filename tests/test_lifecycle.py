@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -19,6 +18,7 @@ UNLIKE = {
         "deployment": "compose",
         "ci": "gitlab",
     },
+    "ravyn": {"framework": "ravyn"},
     "bare": {
         "project_slug": "a",
         "service_name": "B",
@@ -76,20 +76,3 @@ def test_the_wheel_of_the_source_distribution_carries_the_stubs(
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"greeter_service/v1/greeter{stub}" for stub in STUBS} <= names
     assert {"greeter_service/descriptors.binpb", "greeter_service/py.typed"} <= names
-
-
-@pytest.mark.full
-def test_pre_commit_changes_nothing_in_a_new_project(template: Path, tmp_path: Path) -> None:
-    project = bake(template, tmp_path)
-    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
-    subprocess.run(["git", "add", "--all"], cwd=project, check=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "pre_commit", "run", "--all-files", "--show-diff-on-failure"],
-        cwd=project,
-        env={**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "pre-commit")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout

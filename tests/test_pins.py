@@ -6,7 +6,9 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
+from baking import CHOICES, bake
 from packaging.version import Version
 from pins import ACTION, files, requirements
 
@@ -52,12 +54,17 @@ def test_hooks_and_nox_use_the_same_tools(generated: Path) -> None:
     assert set(hooks) == {"ruff", "pre-commit-hooks", "nox"}
 
 
-def test_this_repository_tests_with_the_versions_that_it_generates(generated: Path) -> None:
+@pytest.mark.parametrize("framework", CHOICES["framework"])
+def test_this_repository_tests_with_the_versions_that_it_generates(
+    framework: str, template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path, {"framework": framework})
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    theirs = tomllib.loads((generated / "pyproject.toml").read_text(encoding="utf-8"))
-    runtime = set(ours["dependency-groups"]["runtime"])
-    assert set(theirs["project"]["dependencies"]) <= runtime
-    assert ours["dependency-groups"]["lint"] == theirs["dependency-groups"]["lint"]
+    theirs = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = ours["dependency-groups"]
+    assert set(groups[framework]) <= set(theirs["project"]["dependencies"])
+    assert set(theirs["project"]["dependencies"]) <= {*groups[framework], *groups["runtime"]}
+    assert groups["lint"] == theirs["dependency-groups"]["lint"]
 
 
 def test_an_exact_pin_is_the_same_wherever_it_stands() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ def transcripts(readme: Path) -> Iterator[tuple[str, str]]:
             yield command, output
 
 
+@pytest.mark.skipif(os.name == "nt", reason="they are for a POSIX shell")
 @pytest.mark.xdist_group("tested")
 def test_the_transcripts_of_the_readme(tested: Path, http_port: int, tmp_path: Path) -> None:
     steps = list(transcripts(tested / "README.md"))

@@ -1,5 +1,7 @@
 """Compiles `protos/` once a session, before the tests of this folder import the stubs.
 
+Importing `framework_under_test` puts the module of the installed framework into the gateway.
+
 Property-based tests try 300 examples, 5,000 with `HYPOTHESIS_PROFILE=thorough`.
 """
 
@@ -11,6 +13,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+import framework_under_test  # noqa: F401 - as said above
 from google import api
 from grpc_tools import protoc
 from hypothesis import HealthCheck, settings
@@ -21,7 +24,7 @@ DESCRIPTOR_SET = Path(STUBS.name) / "descriptors.binpb"
 
 
 def _compile() -> None:
-    sources = [str(path.relative_to(PROTOS)) for path in sorted(PROTOS.rglob("*.proto"))]
+    sources = [path.relative_to(PROTOS).as_posix() for path in sorted(PROTOS.rglob("*.proto"))]
     includes = [PROTOS, files("grpc_tools") / "_proto", Path(next(iter(api.__path__))).parents[1]]
     status = protoc.main(
         [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,22 +11,10 @@ from typing import Any
 import grpc
 import httpx
 import uvicorn
-from esmerald import Esmerald
-from esmerald.contrib.grpc.register import register_grpc_http_routes
-from esmerald.core.config.logging import LoggingConfig
 from gateway import ServiceGateway
+from gateway.framework import Application, UnchangedLogging, register_grpc_http_routes
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
-
-
-class UnchangedLogging(LoggingConfig):
-    """Leaves pytest's log capture alone."""
-
-    def __init__(self) -> None:
-        super().__init__(skip_setup_configure=True)
-
-    def get_logger(self) -> logging.Logger:
-        return logging.getLogger("esmerald")
 
 
 class EchoService(pb_grpc.EchoServicer):
@@ -87,7 +74,7 @@ async def serving(
     *gateways: ServiceGateway, base_path: str | None = None, app: Any = None
 ) -> AsyncIterator[Served]:
     """Starts the gateways and an application in which they are registered."""
-    app = app or Esmerald(logging_config=UnchangedLogging())
+    app = app or Application(logging_config=UnchangedLogging())
     register_grpc_http_routes(app, list(gateways), base_path=base_path)
     for gateway in gateways:
         await gateway.startup()

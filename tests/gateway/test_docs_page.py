@@ -11,32 +11,32 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-from esmerald import ChildEsmerald, Esmerald, Include
-
-from docs import PAGE, docs_config, docs_routes
+from framework_under_test import ChildApplication
+from gateway.framework import Application, Include
+from service.docs import PAGE, docs_config, docs_routes
 
 ADDRESS = re.compile(r"""(?:src|href)="([^"]*)"|url: '([^']*)'""")
 
 
-def client(app: Esmerald) -> httpx.AsyncClient:
+def client(app: Application) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
-def documented(title: str = "Greeter") -> Esmerald:
-    return Esmerald(
+def documented(title: str = "Greeter") -> Application:
+    return Application(
         openapi_config=docs_config(), routes=docs_routes(title), enable_openapi=True, title=title
     )
 
 
-def mounted() -> Esmerald:
-    child = ChildEsmerald(
+def mounted() -> Application:
+    child = ChildApplication(
         openapi_config=docs_config(), routes=docs_routes("Child"), enable_openapi=True
     )
-    return Esmerald(routes=[Include("/child", app=child)])
+    return Application(routes=[Include("/child", app=child)])
 
 
 @pytest.mark.parametrize(("app", "prefix"), [(documented(), ""), (mounted(), "/child")])
-async def test_everything_the_page_names_is_served_beside_it(app: Esmerald, prefix: str) -> None:
+async def test_everything_the_page_names_is_served_beside_it(app: Application, prefix: str) -> None:
     async with client(app) as http:
         page = await http.get(prefix + PAGE)
         addresses = [script or url for script, url in ADDRESS.findall(page.text)]

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from esmerald import Esmerald
-from esmerald.contrib.grpc.register import register_grpc_http_routes
 from gateway import ServiceGateway
+from gateway.framework import Application, register_grpc_http_routes
 from hypothesis import given
 from hypothesis import strategies as st
 from serving import EchoService, UnchangedLogging
@@ -33,7 +32,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="module")
 def app() -> Any:
-    app = Esmerald(logging_config=UnchangedLogging())
+    app = Application(logging_config=UnchangedLogging())
     services = [EchoService, LibraryService]
     gateway = ServiceGateway("/grpc", services, max_message_bytes=LIMIT)
     register_grpc_http_routes(app, [gateway])

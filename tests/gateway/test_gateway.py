@@ -1,4 +1,4 @@
-"""`ServiceGateway`: what the Esmerald gRPC document promises, and the life of its gRPC server."""
+"""`ServiceGateway`: what the framework documents, and the life of its gRPC server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any
 import grpc
 import pytest
 import trustme
-from esmerald import Esmerald, Gateway, get
-from esmerald.contrib.grpc.gateway import GrpcGateway
-from esmerald.exceptions import ImproperlyConfigured
 from gateway import ServiceGateway
+from gateway.framework import Application, Gateway, GrpcGateway, ImproperlyConfigured, get
 from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -42,7 +40,7 @@ class CountingService(EchoService):
         return pb.EchoResponse(text=request.text, index=self.calls)
 
 
-async def test_it_is_an_esmerald_grpc_gateway() -> None:
+async def test_it_is_a_grpc_gateway_of_the_framework() -> None:
     assert isinstance(gateway_of(EchoService), GrpcGateway)
 
 
@@ -146,7 +144,7 @@ async def test_other_routes_of_the_application_stay() -> None:
     async def home() -> str:
         return "home"
 
-    app = Esmerald(routes=[Gateway("/home", handler=home)])
+    app = Application(routes=[Gateway("/home", handler=home)])
     async with serving(gateway_of(EchoService), app=app) as served:
         assert (await served.http.get("/home")).json() == "home"
 
@@ -182,7 +180,7 @@ async def test_shutdown_is_idempotent_and_startup_may_follow() -> None:
     gateway = gateway_of(EchoService)
     await gateway.shutdown()
     for _ in range(2):
-        async with serving(gateway, app=Esmerald()) as served:
+        async with serving(gateway, app=Application()) as served:
             assert (await served.stub.Unary(pb.EchoRequest(text="again"))).text == "again"
         await gateway.shutdown()
 

@@ -1,4 +1,4 @@
-"""The OpenAPI documents of Esmerald applications that route to gateways."""
+"""The OpenAPI documents of applications that route to gateways."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
-from esmerald import ChildEsmerald, Esmerald, Gateway, Include, get
-from esmerald.contrib.grpc.gateway import GrpcGateway
-from esmerald.contrib.grpc.register import register_grpc_http_routes
-from esmerald.openapi.datastructures import OpenAPIResponse
-from esmerald.routing.router import HTTPHandler
-from esmerald.security.http import HTTPBearer
+from framework_under_test import ChildApplication, HTTPBearer, OpenAPIResponse, add_child
+from gateway.framework import (
+    Application,
+    Gateway,
+    GrpcGateway,
+    HTTPHandler,
+    Include,
+    get,
+    register_grpc_http_routes,
+)
 from gateway.methods import RpcMethod, method_table
 from gateway.openapi.comments import comments_of
 from gateway.openapi.document import install
@@ -86,7 +90,7 @@ async def plain() -> str:
 async def failure() -> None: ...
 
 
-async def openapi(app: Esmerald, path: str = "/openapi.json") -> dict[str, Any]:
+async def openapi(app: Application, path: str = "/openapi.json") -> dict[str, Any]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         response = await client.get(path)
@@ -105,7 +109,7 @@ ECHO = ["unary", "serverstream", "clientstream", "bidi", "everything"]
 
 @pytest.mark.parametrize("base_path", [None, "/", "/api", "/api/v2/"])
 async def test_paths_have_the_base_path_of_the_registration(base_path: str | None) -> None:
-    app = Esmerald(enable_openapi=True)
+    app = Application(enable_openapi=True)
     register_grpc_http_routes(app, [DescribedGateway("/grpc", [EchoService])], base_path)
     base = (base_path or "").rstrip("/")
     document = await openapi(app)
@@ -114,7 +118,7 @@ async def test_paths_have_the_base_path_of_the_registration(base_path: str | Non
 
 
 async def test_parameters_of_the_base_path_are_declared() -> None:
-    app = Esmerald(enable_openapi=True)
+    app = Application(enable_openapi=True)
     gateway = DescribedGateway("/grpc", [EchoService])
     register_grpc_http_routes(app, [gateway], "/tenants/{tenant:str}")
     operation = (await openapi(app))["paths"]["/tenants/{tenant}/grpc/echoservice/unary"]["post"]
@@ -127,7 +131,7 @@ async def test_parameters_of_the_base_path_are_declared() -> None:
 
 
 async def test_every_http_method_is_an_operation() -> None:
-    app = Esmerald(enable_openapi=True)
+    app = Application(enable_openapi=True)
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
     register_grpc_http_routes(app, [DescribedGateway("/grpc", [EchoService], methods)])
     path = (await openapi(app))["paths"]["/grpc/echoservice/unary"]
@@ -135,7 +139,7 @@ async def test_every_http_method_is_an_operation() -> None:
 
 
 async def test_several_gateways_share_a_document() -> None:
-    app = Esmerald(enable_openapi=True)
+    app = Application(enable_openapi=True)
     gateways = [DescribedGateway("/a", [EchoService]), DescribedGateway("/b", [LibraryService])]
     register_grpc_http_routes(app, gateways)
     register_grpc_http_routes(app, [DescribedGateway("/c", [EchoService])], "/again")
@@ -146,8 +150,8 @@ async def test_several_gateways_share_a_document() -> None:
 
 async def test_ordinary_routes_are_described_as_without_gateways() -> None:
     routes = [Gateway(handler=plain), Include("/sub", routes=[Gateway(handler=failure)])]
-    before = await openapi(Esmerald(routes=routes, enable_openapi=True))
-    app = Esmerald(routes=routes, enable_openapi=True)
+    before = await openapi(Application(routes=routes, enable_openapi=True))
+    app = Application(routes=routes, enable_openapi=True)
     register_grpc_http_routes(app, [DescribedGateway("/grpc", [EchoService])], "/api")
     after = await openapi(app)
     assert {path: after["paths"][path] for path in before["paths"]} == before["paths"]
@@ -159,15 +163,15 @@ async def test_ordinary_routes_are_described_as_without_gateways() -> None:
 
 async def test_an_application_without_gateways_keeps_its_document() -> None:
     install()
-    document = await openapi(Esmerald(routes=[Gateway(handler=plain)], enable_openapi=True))
+    document = await openapi(Application(routes=[Gateway(handler=plain)], enable_openapi=True))
     assert list(document["paths"]) == ["/plain"]
     assert "components" not in document
 
 
 async def test_gateways_of_a_child_are_in_both_documents() -> None:
-    child = ChildEsmerald(enable_openapi=True)
+    child = ChildApplication(enable_openapi=True)
     register_grpc_http_routes(child, [DescribedGateway("/grpc", [EchoService])], "/api")
-    app = Esmerald(
+    app = Application(
         routes=[Include("/outer", routes=[Include("/child", app=child)])], enable_openapi=True
     )
     outside = await openapi(app)
@@ -178,9 +182,9 @@ async def test_gateways_of_a_child_are_in_both_documents() -> None:
 
 
 async def test_gateways_of_an_added_child_are_in_the_document() -> None:
-    child = ChildEsmerald(enable_openapi=True)
-    app = Esmerald(enable_openapi=True)
-    app.add_child_esmerald("/child", child)
+    child = ChildApplication(enable_openapi=True)
+    app = Application(enable_openapi=True)
+    add_child(app, "/child", child)
     assert (await openapi(app))["paths"] == {}
     register_grpc_http_routes(child, [DescribedGateway("/grpc", [EchoService])])
     assert "/child/grpc/echoservice/unary" in (await openapi(app))["paths"]
@@ -190,30 +194,30 @@ async def test_gateways_may_stand_in_an_include() -> None:
     install()
     gateway = DescribedGateway("/grpc", [EchoService])
     handlers = [Gateway("/api", handler=gateway.handler(rpc)) for rpc in gateway.rpcs]
-    app = Esmerald(routes=[Include("/sub", routes=handlers)], enable_openapi=True)
+    app = Application(routes=[Include("/sub", routes=handlers)], enable_openapi=True)
     assert "/sub/api/grpc/echoservice/unary" in (await openapi(app))["paths"]
 
 
 async def test_what_is_kept_out_of_the_document_stays_out() -> None:
-    child = ChildEsmerald(enable_openapi=True)
+    child = ChildApplication(enable_openapi=True)
     register_grpc_http_routes(child, [DescribedGateway("/grpc", [EchoService])])
-    app = Esmerald(
+    app = Application(
         routes=[Include("/child", app=child, include_in_schema=False)], enable_openapi=True
     )
     assert (await openapi(app))["paths"] == {}
 
 
 async def test_what_is_below_a_deprecated_include_is_deprecated() -> None:
-    child = ChildEsmerald(enable_openapi=True)
+    child = ChildApplication(enable_openapi=True)
     register_grpc_http_routes(child, [DescribedGateway("/grpc", [EchoService])])
-    app = Esmerald(routes=[Include("/child", app=child, deprecated=True)], enable_openapi=True)
+    app = Application(routes=[Include("/child", app=child, deprecated=True)], enable_openapi=True)
     assert (await openapi(app))["paths"]["/child/grpc/echoservice/unary"]["post"][
         "deprecated"
     ] is True
 
 
 async def test_security_that_the_application_declares_is_required() -> None:
-    app = Esmerald(security=[HTTPBearer], enable_openapi=True)
+    app = Application(security=[HTTPBearer], enable_openapi=True)
     register_grpc_http_routes(app, [DescribedGateway("/grpc", [EchoService])])
     document = await openapi(app)
     (scheme,) = document["components"]["securitySchemes"]
@@ -223,19 +227,19 @@ async def test_security_that_the_application_declares_is_required() -> None:
 
 
 async def test_the_applications_own_tags_come_first() -> None:
-    app = Esmerald(tags=["mine"], enable_openapi=True)
+    app = Application(tags=["mine"], enable_openapi=True)
     register_grpc_http_routes(app, [DescribedGateway("/grpc", [EchoService])])
     assert [tag["name"] for tag in (await openapi(app))["tags"]] == ["mine", "testing.v1.Echo"]
 
 
 async def test_asking_twice_gives_the_same_document() -> None:
-    app = Esmerald(enable_openapi=True)
+    app = Application(enable_openapi=True)
     register_grpc_http_routes(app, [DescribedGateway("/grpc", [EchoService])])
     assert await openapi(app) == await openapi(app)
 
 
 async def test_operations_of_another_package_are_left_to_it() -> None:
-    app = Esmerald(enable_openapi=True)
+    app = Application(enable_openapi=True)
     install()
     foreign: Any = object()
     handler = Handler("/foreign", [])

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from esmerald import ChildEsmerald, Esmerald, Gateway, Include, get
-from esmerald.contrib.grpc.register import register_grpc_http_routes
+from framework_under_test import ChildApplication
 from gateway import ServiceGateway
+from gateway.framework import Application, Gateway, Include, get, register_grpc_http_routes
 from serving import gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -121,16 +121,16 @@ async def test_ordinary_routes_of_the_application_win() -> None:
     async def mine() -> str:
         return "mine"
 
-    app = Esmerald(routes=[Gateway("/v1/books/mine", handler=mine)])
+    app = Application(routes=[Gateway("/v1/books/mine", handler=mine)])
     async with serving(gateway_of(LibraryService), app=app) as served:
         assert (await served.http.get("/v1/books/mine")).json() == "mine"
         assert (await served.http.get("/v1/books/other")).json()["name"] == "other"
 
 
 async def test_they_work_in_a_mounted_application() -> None:
-    child = ChildEsmerald()
+    child = ChildApplication()
     register_grpc_http_routes(child, [gateway_of(LibraryService)])
-    app = Esmerald(routes=[Include("/mounted/here", app=child)])
+    app = Application(routes=[Include("/mounted/here", app=child)])
     async with (
         http_server(app) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
@@ -140,7 +140,7 @@ async def test_they_work_in_a_mounted_application() -> None:
 
 
 async def test_two_gateways_with_the_same_route_are_refused() -> None:
-    app = Esmerald()
+    app = Application()
     register_grpc_http_routes(app, [gateway_of(LibraryService)])
     again = ServiceGateway("/again", [LibraryService])
     with pytest.raises(ValueError, match=r"Library\.GetBook .* and .*Library\.GetBook"):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from importlib.metadata import metadata
 from importlib.resources import files
 
-from esmerald import Esmerald
-from esmerald.contrib.grpc.register import register_grpc_http_routes
-from esmerald.openapi.models import Contact
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from .admin import admin_routes
 from .docs import docs_config, docs_routes
 from .gateway import ServiceGateway
+from .gateway.framework import (
+    Application,
+    Contact,
+    UnchangedLogging,
+    register_grpc_http_routes,
+)
 from .grpc_options import channel_arguments
 from .health import HealthService
 from .interceptors import documentation_middleware, interceptors
 from .lifespan import Lifespan
-from .logs import UnchangedLogging
 from .reflection import ReflectionService
 from .servicers.{{ cookiecutter.__proto_name }} import {{ cookiecutter.service_name }}Service
 from .settings import Settings
@@ -27,7 +29,7 @@ from .v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
 SERVICES = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
 
 
-def create_app(settings: Settings | None = None) -> Esmerald:
+def create_app(settings: Settings | None = None) -> Application:
     """Makes the application. Its lifespan starts and stops the gRPC server.
 
     Args:
@@ -59,7 +61,7 @@ def create_app(settings: Settings | None = None) -> Esmerald:
     )
     lifespan = Lifespan(gateway, health, tls, settings.shutdown_grace_seconds)
     about = metadata("{{ cookiecutter.project_slug }}")
-    app = Esmerald(
+    app = Application(
         title=about["Name"],
         version=about["Version"],
         summary=about["Summary"],

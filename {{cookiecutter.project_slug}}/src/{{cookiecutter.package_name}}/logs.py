@@ -20,7 +20,6 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
-from esmerald.core.config.logging import LoggingConfig
 from structlog.typing import EventDict
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -28,17 +27,6 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 _DELAY = 0.02
 """Seconds that the line of a call may wait for others."""
-
-
-class UnchangedLogging(LoggingConfig):
-    """Makes Esmerald log through whatever the process has configured."""
-
-    def __init__(self) -> None:
-        super().__init__(skip_setup_configure=True)
-
-    def get_logger(self) -> logging.Logger:
-        """Follows Esmerald's `LoggingConfig`."""
-        return logging.getLogger("esmerald")
 
 
 class EventRecord(logging.LogRecord):
@@ -100,7 +88,9 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
         ]
     else:
         handler = logging.StreamHandler()
-        renderers = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # On Windows, structlog has colors only with a package that is not here.
+        colors = sys.stderr.isatty() and sys.platform != "win32"
+        renderers = [structlog.dev.ConsoleRenderer(colors=colors)]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[

@@ -1,7 +1,8 @@
-"""`ServiceGateway`: gRPC services on a `grpc.aio` server and as routes of an Esmerald app."""
+"""`ServiceGateway`: gRPC services on a `grpc.aio` server and as routes of an application."""
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from esmerald.contrib.grpc.gateway import HTTP_ALLOWED_METHODS, GrpcGateway
-from esmerald.exceptions import ImproperlyConfigured
-from esmerald.routing.router import HTTPHandler
-from lilya._internal._path import clean_path
 
 from .codec import JsonCodec
 from .departure import Departure
 from .endpoint import Endpoint
+from .framework import (
+    HTTP_ALLOWED_METHODS,
+    GrpcGateway,
+    HTTPHandler,
+    ImproperlyConfigured,
+    clean_path,
+)
 from .handler import Answer, RpcHandler
 from .layers import all_layers
 from .methods import method_table
@@ -33,9 +37,9 @@ from .shortcut import shorten
 
 
 class ServiceGateway(GrpcGateway):
-    """Serves the RPCs of some services over native gRPC and, through Esmerald, over HTTP/JSON.
+    """Serves the RPCs of some services over native gRPC and, through the framework, over HTTP/JSON.
 
-    It keeps the documented surface of `esmerald.contrib.grpc.gateway.GrpcGateway` and works with
+    It keeps the documented surface of the framework's own `GrpcGateway` and works with
     `register_grpc_http_routes`. It can be made at import time; nothing is bound before `startup`.
 
     Args:
@@ -200,7 +204,7 @@ class ServiceGateway(GrpcGateway):
             raise OSError(f"cannot listen for gRPC on {address}: {error}") from None
 
     def _register_http_endpoints(self) -> Iterator[HTTPHandler]:
-        """Yields a route handler for each RPC, to Esmerald's `register_grpc_http_routes`."""
+        """Yields a route handler for each RPC, to `register_grpc_http_routes`."""
         if not self.expose_http:
             return
         install()
@@ -261,7 +265,9 @@ def _try_bind(host: str, port: int) -> None:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # On Windows, the option would let it bind a port that is taken.
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen()
     except OSError as error:

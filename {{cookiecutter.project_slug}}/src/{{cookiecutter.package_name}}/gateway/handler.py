@@ -1,4 +1,4 @@
-"""The seam to Esmerald: one route handler per RPC, which leaves the request to the gateway."""
+"""The seam to the framework: one route handler per RPC, which leaves the request to the gateway."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
-from esmerald.routing.router import HTTPHandler
 
+from .framework import HTTPHandler
 from .lifetime import Receive
 from .openapi.operation import Operation
 from .response import Send, send_failure
@@ -17,10 +17,10 @@ Answer = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
 class RpcHandler(HTTPHandler):
-    """An Esmerald handler that answers by itself.
+    """A handler that answers by itself.
 
     It stands in the application's routes and documentation as any other does, but runs none of
-    Esmerald's signature, dependency and response machinery: protobuf defines all of that here.
+    the framework's signature, dependency and response machinery: protobuf defines all of that here.
 
     Args:
         path: The path below the registration's `base_path`.
@@ -50,15 +50,15 @@ class RpcHandler(HTTPHandler):
         self.answers: Mapping[str, Answer] = {method: answer_to(method) for method in self.methods}
         self._allow = ", ".join(methods).encode("ascii")
 
-    async def handle_dispatch(  # type: ignore[override]  # a coroutine function, in Lilya too
-        self, scope: Any, receive: Any, send: Any
-    ) -> None:
-        """Answers the request; called for every HTTP method, so it checks the method itself."""
+    def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
+        """Makes what answers the request, which the framework awaits.
+
+        It is called for every HTTP method, so it checks the method itself.
+        """
         answer = self.answers.get(scope["method"])
         if answer is None:
-            await send_failure(send, method_not_allowed(self._allow))
-        else:
-            await answer(scope, receive, send)
+            return send_failure(send, method_not_allowed(self._allow))
+        return answer(scope, receive, send)
 
 
 def method_not_allowed(allow: bytes) -> CallFailed:
@@ -72,4 +72,4 @@ def method_not_allowed(allow: bytes) -> CallFailed:
 
 
 async def _answered_by_the_gateway() -> None:
-    """What Esmerald inspects in place of a handler function."""
+    """What the framework inspects in place of a handler function."""

@@ -1,9 +1,9 @@
-"""The seam to Esmerald's OpenAPI documents, which it makes anew from its routes at each request.
+"""The seam to the framework's OpenAPI documents, made anew from the routes at each request.
 
-A route handler tells what it answers by an attribute `operations`, and stays out of Esmerald's own
-description by `include_in_schema=False`. No object of an application sees its whole document: a
-parent's document holds the routes of its children, which are made before the parent is. So the
-method that all documents come from is wrapped, once.
+A route handler tells what it answers by an attribute `operations`, and stays out of the
+framework's own description by `include_in_schema=False`. No object of an application sees its
+whole document: a parent's document holds the routes of its children, which are made before the
+parent is. So the method that all documents come from is wrapped, once.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from esmerald.core.config.openapi import OpenAPIConfig
-from esmerald.openapi.openapi import get_openapi_security_schemes, should_include_in_schema
-from esmerald.routing.router import Include
-from lilya._internal._path import clean_path
-
+from ..framework import (
+    Include,
+    OpenAPIConfig,
+    clean_path,
+    get_openapi_security_schemes,
+    should_include_in_schema,
+)
 from .description import describe
 from .operation import Operation
 from .path_parameters import PathParameter
@@ -47,7 +49,7 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
     """Add to a document what the handlers among an application's routes answer.
 
     Args:
-        document: The document that Esmerald made of `app`; changed in place.
+        document: The document that the framework made of `app`; changed in place.
         app: The application.
     """
     security_schemes: dict[str, Any] = {}
@@ -66,7 +68,7 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
     for kind, members in (added["components"] | {"securitySchemes": security_schemes}).items():
         if members:
             components.setdefault(kind, {}).update(members)
-    # Esmerald writes the application's tags as bare names, which OpenAPI does not know.
+    # The framework writes the application's tags as bare names, which OpenAPI does not know.
     tags = [tag if isinstance(tag, dict) else {"name": tag} for tag in document.get("tags", ())]
     document["tags"] = tags + added["tags"]
 
@@ -74,7 +76,7 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
 def _operations(
     routes: Iterable[Any], prefix: str, deprecated: bool, security_schemes: dict[str, Any]
 ) -> Iterator[Operation]:
-    """Yield the operations below `routes`, which Esmerald's own walk would include."""
+    """Yield the operations below `routes`, which the framework's own walk would include."""
     for route in routes:
         deprecated_route = deprecated or bool(getattr(route, "deprecated", False))
         path = clean_path(prefix + route.path)
@@ -89,7 +91,7 @@ def _operations(
             continue
         definitions, _ = get_openapi_security_schemes(handler.get_security_schemes())
         for name, scheme in definitions.items():
-            # Esmerald writes a member there that OpenAPI does not know.
+            # The framework writes a member there that OpenAPI does not know.
             security_schemes[name] = {k: v for k, v in scheme.items() if k != "scheme_name"}
         base = _CONVERTER.sub(r"{\1}", path.removesuffix(clean_path(handler.path)))
         for operation in operations:

@@ -1,7 +1,7 @@
-"""The seam to Lilya's routing: one route for all `google.api.http` paths below a base path.
+"""The seam to the framework's routing: one route for all `google.api.http` paths of a base path.
 
-Lilya matches decoded paths, in which an encoded slash is a slash. These templates need the path
-as it was sent, so this route matches by itself.
+The framework matches decoded paths, in which an encoded slash is a slash. These templates need the
+path as it was sent, so this route matches by itself.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import grpc
-from lilya.enums import Match
-from lilya.routing import BasePath, NoMatchFound
 
 from ..codec import JsonError
 from ..endpoint import Endpoint
+from ..framework import BasePath, Match, NoMatchFound
 from ..handler import method_not_allowed
 from ..response import send_failure
 from ..status import CallFailed
@@ -68,7 +67,7 @@ class RestRoutes(BasePath):
         self._router = RestRouter(self._routes)
 
     def search(self, scope: Any) -> tuple[Match, Any]:
-        """Matches a request, as Lilya's `BasePath` describes."""
+        """Matches a request, as `BasePath` describes."""
         if scope["type"] != "http":
             return Match.NONE, {}
         path = _raw_path(scope)
@@ -86,16 +85,13 @@ class RestRoutes(BasePath):
             return Match.PARTIAL, {_FOUND: method_not_allowed(allow)}
         return Match.FULL, {_FOUND: found}
 
-    async def handle_dispatch(  # type: ignore[override]  # a coroutine function, in Lilya too
-        self, scope: Any, receive: Any, send: Any
-    ) -> None:
-        """Answers a request that `search` has matched."""
+    def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
+        """Makes what answers a request that `search` has matched; the framework awaits it."""
         found: RestMatch[Endpoint] | CallFailed = scope[_FOUND]
         if isinstance(found, CallFailed):
-            await send_failure(send, found)
-            return
+            return send_failure(send, found)
         binding, query = found.binding, scope["query_string"]
-        await found.target.answer(
+        return found.target.answer(
             lambda body: binding.decode(found.variables, query, body),
             binding.encode,
             False,

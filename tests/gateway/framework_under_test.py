@@ -1,0 +1,49 @@
+"""The web framework that is installed, and what the tests need of it beyond `gateway.framework`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.machinery import SourceFileLoader
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+GATEWAY = TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway"
+FRAMEWORK = "esmerald" if find_spec("esmerald") else "ravyn"
+
+
+def load() -> None:
+    """Import the framework's `framework.py` as `gateway.framework`, and make a package `service`.
+
+    `service` stands for the package around the gateway, which has a name only once it is rendered.
+    """
+    name = "gateway.framework"
+    condition = f"{{% if cookiecutter.framework == '{FRAMEWORK}' %}}"
+    source = GATEWAY / f"{condition}framework.py{{% endif %}}"
+    loader = SourceFileLoader(name, str(source))
+    spec = spec_from_file_location(name, source, loader=loader)
+    assert spec is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    loader.exec_module(module)
+    service = ModuleType("service")
+    service.__path__ = [str(GATEWAY.parent)]
+    sys.modules |= {
+        "service": service,
+        "service.gateway": import_module("gateway"),
+        "service.gateway.framework": module,
+    }
+
+
+load()
+_framework = import_module(FRAMEWORK)
+ChildApplication: Any = getattr(_framework, f"Child{FRAMEWORK.capitalize()}")
+HTTPBearer: Any = import_module(f"{FRAMEWORK}.security.http").HTTPBearer
+OpenAPIResponse: Any = import_module(f"{FRAMEWORK}.openapi.datastructures").OpenAPIResponse
+
+
+def add_child(app: Any, path: str, child: Any) -> None:
+    """Mount an application in another, by the framework's own method for that."""
+    getattr(app, f"add_child_{FRAMEWORK}")(path, child)
