@@ -41,6 +41,15 @@ load()
 _framework = import_module(FRAMEWORK)
 ChildApplication: Any = getattr(_framework, f"Child{FRAMEWORK.capitalize()}")
 HTTPBearer: Any = import_module(f"{FRAMEWORK}.security.http").HTTPBearer
+ApplicationSettings: Any = getattr(_framework, f"{FRAMEWORK.capitalize()}Settings")
+CORSConfig: Any = import_module(f"{FRAMEWORK}.core.config").CORSConfig
+DenyAll: Any = import_module(f"{FRAMEWORK}.permissions").DenyAll
+Host: Any = import_module("lilya.routing").Host
+Interceptor: Any = getattr(
+    import_module(f"{FRAMEWORK}.core.interceptors.interceptor"),
+    f"{FRAMEWORK.capitalize()}Interceptor",
+)
+post: Any = _framework.post
 OpenAPIResponse: Any = import_module(f"{FRAMEWORK}.openapi.datastructures").OpenAPIResponse
 
 

@@ -1,4 +1,4 @@
-"""Calls go past Esmerald's stack only where nothing in that stack is the user's."""
+"""Calls go past the framework's stack only where nothing in that stack is the user's."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ from typing import Any
 
 import httpx
 import pytest
-from esmerald import ChildEsmerald, Esmerald, EsmeraldSettings, Gateway, Include, post
-from esmerald.contrib.grpc.register import register_grpc_http_routes
-from esmerald.core.config import CORSConfig
-from esmerald.core.interceptors.interceptor import EsmeraldInterceptor
-from esmerald.permissions import DenyAll
-from esmerald.routing.router import Router
+from framework_under_test import (
+    ApplicationSettings,
+    ChildApplication,
+    CORSConfig,
+    DenyAll,
+    Host,
+    Interceptor,
+    post,
+)
 from gateway.endpoint import Endpoint
+from gateway.framework import (
+    Application,
+    BasePath,
+    DefineMiddleware,
+    Gateway,
+    Include,
+    JSONResponse,
+    Match,
+    Router,
+    register_grpc_http_routes,
+)
 from gateway.rest.routes import RestRoutes
-from lilya.enums import Match
-from lilya.middleware import DefineMiddleware
-from lilya.responses import JSONResponse
-from lilya.routing import BasePath, Host
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
@@ -51,7 +61,7 @@ def scopes(monkeypatch: pytest.MonkeyPatch) -> Scopes:
 
 
 def application(**options: Any) -> Any:
-    return Esmerald(logging_config=UnchangedLogging(), **options)
+    return Application(logging_config=UnchangedLogging(), **options)
 
 
 def registered(app: Any, **options: Any) -> Any:
@@ -81,14 +91,14 @@ async def test_a_call_goes_past_the_stack_of_a_plain_application(scopes: Scopes)
 
 async def test_servers_see_the_application_as_before() -> None:
     app = registered(application())
-    assert isinstance(app, Esmerald)
-    assert type(app).__name__ == "Esmerald"
+    assert isinstance(app, Application)
+    assert type(app).__name__ == Application.__name__
     assert inspect.iscoroutinefunction(app.__call__)
 
 
 async def test_other_applications_are_left_alone() -> None:
     registered(application())
-    assert type(application()) is Esmerald
+    assert type(application()) is Application
 
 
 async def test_every_gateway_is_short_of_the_stack(scopes: Scopes) -> None:
@@ -104,7 +114,7 @@ async def test_every_gateway_is_short_of_the_stack(scopes: Scopes) -> None:
         assert scopes.short
 
 
-async def test_the_routes_stay_where_esmerald_shows_them() -> None:
+async def test_the_routes_stay_where_the_framework_shows_them() -> None:
     app = registered(application(enable_openapi=True))
     await call(app)
     assert PATH in [route.path for route in app.routes]
@@ -127,25 +137,25 @@ class Marking:
         await self.app(scope, receive, marked)
 
 
-class Counting(EsmeraldInterceptor):
+class Counting(Interceptor):
     calls = 0
 
     async def intercept(self, scope: Any, receive: Any, send: Any) -> None:
         type(self).calls += 1
 
 
-class MarkingSettings(EsmeraldSettings):
+class MarkingSettings(ApplicationSettings):
     @property
     def middleware(self) -> Sequence[Any]:
         return [DefineMiddleware(Marking)]
 
 
-class MarkingApplication(Esmerald):
+class MarkingApplication(Application):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await Marking(super().__call__)(scope, receive, send)
 
 
-class MarkingStack(Esmerald):
+class MarkingStack(Application):
     def build_middleware_stack(self) -> Any:
         return Marking(super().build_middleware_stack())
 
@@ -229,7 +239,7 @@ async def test_callbacks_of_requests_are_run(when: str) -> None:
 
 
 async def test_settings_of_the_application_take_the_general_way(scopes: Scopes) -> None:
-    await call(registered(application(settings_module=EsmeraldSettings)))
+    await call(registered(application(settings_module=ApplicationSettings)))
     assert not scopes.short
 
 
@@ -243,17 +253,17 @@ async def test_a_root_path_takes_the_general_way(scopes: Scopes) -> None:
 
 @pytest.mark.parametrize(
     ("mounted_at", "child"),
-    [("/", Esmerald), ("/sub", Esmerald), ("/sub", ChildEsmerald)],
+    [("/", Application), ("/sub", Application), ("/sub", ChildApplication)],
     ids=["root", "application", "child"],
 )
-async def test_it_may_be_mounted(mounted_at: str, child: type[Esmerald]) -> None:
+async def test_it_may_be_mounted(mounted_at: str, child: type[Application]) -> None:
     app = registered(child(logging_config=UnchangedLogging()))
     parent = application(routes=[Include(mounted_at, app=app)])
     await call(parent, f"{mounted_at.rstrip('/')}{PATH}")
 
 
 async def test_a_permission_of_the_place_where_it_is_mounted_is_asked(scopes: Scopes) -> None:
-    app = registered(ChildEsmerald(logging_config=UnchangedLogging()))
+    app = registered(ChildApplication(logging_config=UnchangedLogging()))
     parent = application(routes=[Include("/sub", app=app, permissions=[DenyAll])])
     assert (await post_to(parent, f"/sub{PATH}")).status_code == 403
     assert not scopes.seen
@@ -308,7 +318,7 @@ class Elsewhere(BasePath):
 async def test_an_earlier_route_goes_first(route: Callable[[], Any], text: str) -> None:
     earlier_route = route()
     app = registered(application(routes=[earlier_route]))
-    # Esmerald sorts some to the end.
+    # The framework sorts some to the end.
     app.router.routes.sort(key=lambda other: other is not earlier_route)
     assert (await post_to(app)).json() == {"text": text}
 
@@ -331,7 +341,7 @@ async def test_a_route_that_is_taken_away_is_gone() -> None:
     app = registered(application())
     await call(app)
     others = [route for route in app.router.routes if route.path != PATH]
-    app.router.routes = [*others, others[0]]
+    app.router.routes = others
     assert (await post_to(app)).status_code == 404
 
 

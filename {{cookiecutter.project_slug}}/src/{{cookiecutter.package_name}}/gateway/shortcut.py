@@ -1,15 +1,15 @@
-"""The way of a call past Esmerald's stack, where nothing in that stack is the user's.
+"""The way of a call past the framework's stack, where nothing in that stack is the user's.
 
 An application in which a gateway is registered looks up the exact path of a request first. If it is
 an RPC's, and the general way would do nothing for it but find it, its endpoint answers at once.
-Everything else takes the general way, and so do all calls where Esmerald has something to run
+Everything else takes the general way, and so do all calls where the framework has something to run
 around them: middleware, permissions, interceptors, `before_request` or `after_request` of the
 application, its router or the route, other settings, a root path, a parent, an earlier route that
 matches too. Routes and middleware that come later are noticed.
 
-On the short way `esmerald.conf.settings` are the global ones, which they are on the general way
+On the short way the framework's `settings` are the global ones, which they are on the general way
 too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
-Esmerald's own exception handlers are not around the endpoint, which lets nothing out.
+the framework's own exception handlers are not around the endpoint, which lets nothing out.
 """
 
 from __future__ import annotations
@@ -17,24 +17,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from esmerald.applications import Application
-from esmerald.middleware.asyncexitstack import AsyncExitStackMiddleware
-from esmerald.middleware.exceptions import EsmeraldAPIExceptionMiddleware, ExceptionMiddleware
-from esmerald.routing.gateways import Gateway
-from esmerald.routing.router import Router
-from lilya.enums import Match
-from lilya.middleware.trustedhost import TrustedHostMiddleware
-from lilya.routing import Include, Path, WebSocketPath
-
+from .framework import (
+    OWN_MIDDLEWARE,
+    ApplicationBase,
+    Gateway,
+    Include,
+    Match,
+    Path,
+    Router,
+    TrustedHostMiddleware,
+    WebSocketPath,
+)
 from .handler import Answer, RpcHandler
 from .rest.routes import RestRoutes
 
-_OWN_MIDDLEWARE = (
-    EsmeraldAPIExceptionMiddleware,
-    TrustedHostMiddleware,
-    ExceptionMiddleware,
-    AsyncExitStackMiddleware,
-)
 _BY_PATH_AND_METHOD = (Path.search, WebSocketPath.search, Include.search, RestRoutes.search)
 _OF_APPLICATIONS = ("root_path", "parent", "settings_module", "permissions", "interceptors")
 _OF_ROUTERS = (
@@ -58,10 +54,10 @@ _OF_ROUTES = (
 def shorten(app: Any) -> None:
     """Puts the look-up in front of `app`, once, whoever calls it.
 
-    What is no Esmerald application, or has a `__call__` of its own, is left as it is.
+    What is no application of the framework, or has a `__call__` of its own, is left as it is.
     """
     stock = type(app)
-    if not isinstance(app, Application) or stock.__call__ is not Application.__call__:
+    if not isinstance(app, ApplicationBase) or stock.__call__ is not ApplicationBase.__call__:
         return
     shortcuts = Shortcuts(app)
 
@@ -77,7 +73,7 @@ def shorten(app: Any) -> None:
             shortcuts.decide()
         answer = shortcuts.answers.get((scope.get("method"), scope.get("path")))
         if answer is None or scope.get("root_path"):
-            await Application.__call__(self, scope, receive, send)
+            await ApplicationBase.__call__(self, scope, receive, send)
         else:
             await answer(scope, receive, send)
 
@@ -115,7 +111,7 @@ def _has_own_steps(app: Any) -> bool:
     """Whether the application runs anything of its user's before it looks for a route."""
     router = app.router
     layer = app.middleware_stack
-    while type(layer) in _OWN_MIDDLEWARE:
+    while type(layer) in OWN_MIDDLEWARE:
         if isinstance(layer, TrustedHostMiddleware) and not layer.allow_any:
             return True
         layer = layer.app
