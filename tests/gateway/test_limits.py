@@ -156,6 +156,12 @@ async def test_malformed_binary_metadata_is_400() -> None:
         assert "x-some-bin" in response.json()["detail"]
 
 
+async def test_a_header_that_is_no_metadata_need_not_be_base64() -> None:
+    async with serving(gateway_of(EchoService)) as served:
+        response = await served.http.post(UNARY, json={}, headers={"accept-any-bin": "?"})
+        assert response.status_code == 200
+
+
 async def test_headers_that_are_no_metadata_are_left_out() -> None:
     class Listing(EchoService):
         async def Unary(self, request: Any, context: Any) -> Any:

@@ -56,7 +56,7 @@ class RequestHead:
                 self.content_encoding = value.decode("latin-1").strip().lower()
             elif name == b"grpc-timeout":
                 self.timeout = _timeout_seconds(value)
-            elif name.endswith(b"-bin"):
+            elif name.endswith(b"-bin") and _metadata_key(name) is not None:
                 _binary(name, value)
 
 

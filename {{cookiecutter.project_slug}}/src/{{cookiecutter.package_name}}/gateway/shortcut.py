@@ -101,10 +101,9 @@ class Shortcuts:
 
     def decide(self) -> None:
         """Decides anew, for the application as it is now."""
-        self.routes = self._app.router.routes
-        self.length = len(self.routes)
-        self.middleware_stack = self._app.middleware_stack
-        self.answers = {} if _has_own_steps(self._app) else dict(_reached_first(self.routes))
+        routes, middleware_stack = self._app.router.routes, self._app.middleware_stack
+        self.answers = {} if _has_own_steps(self._app) else dict(_reached_first(routes))
+        self.routes, self.length, self.middleware_stack = routes, len(routes), middleware_stack
 
 
 def _has_own_steps(app: Any) -> bool:
