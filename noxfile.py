@@ -12,7 +12,6 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint", "typecheck"]
 
-PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = Path("{{cookiecutter.project_slug}}")
 GATEWAY = PROJECT / "src" / "{{cookiecutter.package_name}}" / "gateway"
 # Of each web framework, the module that is gateway/framework.py in a project.
@@ -33,8 +32,9 @@ ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 
 
 def install_group(session: nox.Session, name: str) -> None:
-    """Install a dependency group of pyproject.toml."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, name))
+    """Install a dependency group of pyproject.toml, which `freshen` may have changed just now."""
+    pyproject = nox.project.load_toml("pyproject.toml")
+    session.install(*nox.project.dependency_groups(pyproject, name))
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:

@@ -69,6 +69,7 @@ def work_as_a_team(project: Path) -> None:
     for name, text in TEAMS_OWN.items():
         (project / name).write_text(text, encoding="utf-8", newline="\n")
     updating.commit(project, "Call people by their titles")
+    updating.git(project, "show", "--stat", "--format=")
 
 
 def assert_the_work_is_there(project: Path) -> None:

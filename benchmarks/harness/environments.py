@@ -94,7 +94,8 @@ def copy_template(folder: Path) -> Path:
     caches = shutil.ignore_patterns("__pycache__", ".*_cache")
     shutil.copytree(ROOT / TEMPLATE, folder / TEMPLATE, ignore=caches)
     shutil.copytree(ROOT / "hooks", folder / "hooks", ignore=caches)
-    shutil.copy(ROOT / "cookiecutter.json", folder)
+    for name in ("cookiecutter.json", "local_extensions.py"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 
