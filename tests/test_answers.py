@@ -36,13 +36,13 @@ def compile_in(project: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_ten_questions_are_asked_with_a_label_each() -> None:
+def test_eleven_questions_are_asked_with_a_label_each() -> None:
     settings = json.loads(
         (Path(__file__).parents[1] / "cookiecutter.json").read_text(encoding="utf-8")
     )
     expected = [
         *("project_name", "project_slug", "package_name", "service_name", "description"),
-        *("author_name", "author_email", "license", "deployment", "ci"),
+        *("author_name", "author_email", "proto_file", "license", "deployment", "ci"),
     ]
     assert expected == QUESTIONS
     assert set(settings["__prompts__"]) == set(QUESTIONS)

@@ -84,7 +84,9 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
     """Write the stubs of all `protos` below `output`: messages, services, and the types of both."""
     sources = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
     if not sources:
-        raise CompileError(f"There is no .proto file in {protos}.")
+        raise CompileError(
+            f"There is no .proto file in {protos}: `nox -s add_service -- PROTO` brings one."
+        )
     # Located through the distribution: a plugin on PATH may be another environment's.
     files = distribution("mypy-protobuf").files or []
     plugins = {file.stem: file.locate() for file in files if file.name.startswith("protoc-gen-")}
