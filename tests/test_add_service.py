@@ -322,6 +322,13 @@ REFUSED = {
         f"{HEAD}package greeter_service.settings;\n{SERVICE.format('Get')}",
         "greeter_service.settings",
     ),
+    "a path beyond its end": (
+        f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
+        + SERVICE.format("Get").replace(
+            "returns (In);", 'returns (In) { option (google.api.http) = {get: "/{id=a/**}/b"}; }'
+        ),
+        'path /{id=a/**}/b goes on after "**"',
+    ),
     "a required keyword": (
         "package a.b;\n" + SERVICE.format("Get").replace("{}", "{ required bool from = 1; }"),
         "In.from is required",

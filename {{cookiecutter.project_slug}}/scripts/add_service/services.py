@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import keyword
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorProto
 
 from .messages import Messages, MessageType, module_of
@@ -78,6 +80,7 @@ def services_of(
     }
 
     def rpc_of(rpc: MethodDescriptorProto, path: tuple[int, ...]) -> Rpc:
+        check_paths(rpc)
         return Rpc(
             rpc.name,
             comments.get(path, ""),
@@ -134,6 +137,19 @@ def check_names(service: Service) -> None:
             raise RefusedError(
                 f"{service.full_name}: two RPCs are {name!r} in lower case, as their HTTP path is: "
                 "rename one."
+            )
+
+
+def check_paths(rpc: MethodDescriptorProto) -> None:
+    """Refuse REST paths that the gateway would refuse when the service starts."""
+    rule = rpc.options.Extensions[annotations_pb2.http]
+    for binding in (rule, *rule.additional_bindings):
+        pattern = binding.WhichOneof("pattern")
+        path = binding.custom.path if pattern == "custom" else getattr(binding, pattern or "get")
+        if re.search(r"\*\*}?/", path):
+            raise RefusedError(
+                f'{rpc.name}: the google.api.http path {path} goes on after "**", which is its last '
+                "segment by google/api/http.proto: change it, or take it out."
             )
 
 
