@@ -22,26 +22,36 @@ WINDOWS = os.name == "nt"
 SCRIPTS = "Scripts" if WINDOWS else "bin"
 # Set where git itself runs cookiecutter: they would speak of another repository.
 GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 
 def main() -> None:
     """Leave a project with stubs or, where no compiler can be installed, the command for them."""
     remove_empty_folders(Path())
-    tie_to_template(json.loads(r"""{{ cookiecutter | tojson }}"""))
+    tie_to_template(ANSWERS)
     project = Path.cwd().name
+    proto = located(ANSWERS["proto_file"]) if ANSWERS["proto_file"] else None
+    if proto and under_cruft() and (is_update() or not proto.exists()):
+        say(f"Left for `nox -s add_service`: {proto}")
+        return
     uv = shutil.which("uv")
     with tempfile.TemporaryDirectory(prefix="protoc-") as folder:
         environment = Path(folder)
         say(f"Installing the protobuf compiler with {'uv' if uv else 'pip'}, for this once ...")
         wide = has_wide_lines(Path())
-        if failure := install_tools(environment, uv, formatter=wide):
+        groups = ["lint", "protolint"] if proto else ["lint"] if wide else []
+        if failure := install_tools(environment, uv, groups):
             say(f"That failed: {failure}")
-            say("All is there but the stubs. When packages can be installed, this compiles them:")
-            say(f"cd {project} && {nox(uv, 'protos')}")
+            say(f"All is there but the {'service' if proto else 'stubs'}. When packages can be")
+            say(f"installed, this {'adds it' if proto else 'compiles them'}:")
+            later = f"add_service -- {shlex.quote(str(proto))}" if proto else "protos"
+            say(f"cd {project} && {nox(uv, later)}")
             return
         python = environment / SCRIPTS / "python"
-        say("Compiling protos/ ...")
-        compiled = subprocess.run([python, "hatch_build.py"])
+        say(f"Adding the services of {proto} ..." if proto else "Compiling protos/ ...")
+        task = ["-m", "scripts.add_service", str(proto)] if proto else ["hatch_build.py"]
+        compiled = subprocess.run([python, *task])
+        remove_byte_code(Path())
         if wide and not compiled.returncode:
             # Names so long that lines of the template do not hold them.
             for task in (["check", "--select=I", "--fix"], ["format"]):
@@ -52,8 +62,30 @@ def main() -> None:
     say(f"  cd {project}")
     say(f"  {nox(uv, 'tests')}")
     say(f"  {nox(uv, 'serve', installed=True)}\n")
+    if proto:
+        say("Every RPC, to try out while it runs: http://localhost:8000/docs/swagger")
+        return
     say("A call, from another terminal:\n")
     say("  curl --json " + quoted('{"name":"World"}') + " {{ cookiecutter.__sayhello_url }}")
+
+
+def located(proto: str) -> Path:
+    """Find the proto where the other hook, which has checked it, found it."""
+    path = Path(proto).expanduser()
+    folders = (os.environ.get("PWD"), ANSWERS.get("_output_dir"))
+    candidates = [Path(folder, path) for folder in folders if folder] or [path]
+    return next((candidate for candidate in candidates if candidate.exists()), candidates[0])
+
+
+def under_cruft() -> bool:
+    """Cruft generates as well, and says less about it."""
+    return "_repo_dir" not in ANSWERS
+
+
+def is_update() -> bool:
+    """Whether the call came from within a project: its services are there already."""
+    here = Path(os.environ.get("PWD", "."))
+    return any((folder / ".cruft.json").exists() for folder in (here, *here.parents))
 
 
 def has_wide_lines(project: Path) -> bool:
@@ -65,15 +97,15 @@ def has_wide_lines(project: Path) -> bool:
     )
 
 
-def install_tools(environment: Path, uv: str | None, *, formatter: bool) -> str | None:
-    """Make `environment` hold what the package build requires; return why not, if it can't.
+def install_tools(environment: Path, uv: str | None, groups: list[str]) -> str | None:
+    """Make `environment` hold what the build and `groups` require; return why not, if it can't.
 
     Without a network this ends soon: no interpreter is downloaded, and pip gives up early.
     """
     pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
     requires = pyproject["build-system"]["requires"]
-    if formatter:
-        requires = requires + pyproject["dependency-groups"]["lint"]
+    for group in groups:
+        requires = requires + pyproject["dependency-groups"][group]
     python = str(environment / SCRIPTS / "python")
     if uv:
         create = [uv, "venv", "--clear", "--no-python-downloads", "--python", sys.executable]
@@ -180,6 +212,12 @@ def git(folder: Path, *arguments: str) -> str | None:
     except OSError:
         return None
     return None if done.returncode else done.stdout.strip()
+
+
+def remove_byte_code(root: Path) -> None:
+    """What Python keeps of the modules it ran belongs to no project."""
+    for folder in list(root.rglob("__pycache__")):
+        shutil.rmtree(folder)
 
 
 def remove_empty_folders(root: Path) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import keyword
+import os
 import re
 import sys
 import unicodedata
 from collections.abc import Iterator
 from email.errors import MessageError
 from email.headerregistry import Address
+from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter may run under an older Python
     sys.exit(f"This template needs Python 3.11 or newer; here runs {sys.version.split()[0]}.")
@@ -67,6 +69,36 @@ def problems(answers: dict[str, str]) -> Iterator[str]:
         if reason:
             # ascii(): control characters and lone surrogates can be printed nowhere as they are.
             yield f"{variable}: {value!a} {reason}. Valid: {example}"
+    # cruft updates with the answers of then, wherever that file is now.
+    if (proto := answers.get("proto_file")) and "_repo_dir" in answers:
+        reason = text_problem(proto) or proto_problem(located(proto, answers["_output_dir"]))
+        if reason:
+            yield f"proto_file: {proto!a} {reason}. Valid: ../apis/orders.proto, or nothing"
+
+
+def located(proto: str, output: str) -> Path:
+    """A relative path is meant from where cookiecutter was called, which only the shell still says.
+
+    Hooks run elsewhere. Where no shell says it, the folder that the project comes to is tried.
+    """
+    path = Path(proto).expanduser()
+    candidates = [Path(folder, path) for folder in (os.environ.get("PWD"), output) if folder]
+    return next((candidate for candidate in candidates if candidate.exists()), candidates[0])
+
+
+def proto_problem(path: Path) -> str | None:
+    """Whether it can be read; whether it compiles is found out when there is a compiler."""
+    if not path.exists():
+        return f"is not there (looked for {path})"
+    if path.is_dir():
+        return "is a folder"
+    if path.suffix != ".proto":
+        return "is no .proto file"
+    try:
+        path.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return None
 
 
 def text_problem(value: str) -> str | None:

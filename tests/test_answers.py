@@ -55,13 +55,14 @@ def compile_in(project: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_eleven_questions_are_asked_with_a_label_each() -> None:
+def test_twelve_questions_are_asked_with_a_label_each() -> None:
     settings = json.loads(
         (Path(__file__).parents[1] / "cookiecutter.json").read_text(encoding="utf-8")
     )
     expected = [
         *("project_name", "project_slug", "package_name", "service_name", "description"),
-        *("author_name", "author_email", "license", "deployment", "ci", "framework"),
+        *("author_name", "author_email", "proto_file"),
+        *("license", "deployment", "ci", "framework"),
     ]
     assert expected == QUESTIONS
     assert set(settings["__prompts__"]) == set(QUESTIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,9 @@ from baking import (
     files,
     is_build_product,
 )
+from checks import check_project
 
+PROTOS = Path(__file__).parent / "protos"
 UV = shutil.which("uv") or "uv"
 # No package can be found: what a machine without a network sees, at once.
 OFFLINE = {
@@ -161,12 +164,85 @@ def test_a_proto_that_does_not_compile_ends_generation_with_protocs_words(
 ) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(template, broken)
-    (proto,) = (broken / TEMPLATE / "protos").rglob("*.proto")
+    (proto,) = (broken / TEMPLATE / "protos").rglob("*.proto*")
     proto.write_text(proto.read_text().replace("string message", "strin message", 1))
     done = bake_in_a_process(broken, tmp_path / "output")
     assert done.returncode == 1
     assert 'greeter.proto:34:3: "strin" is not defined.' in done.stderr
     assert list((tmp_path / "output").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("missing.proto", "is not there (looked for "),
+        ("shop", "is a folder"),
+        ("test.txt", "is no .proto file"),
+        ("two\nlines.proto", "has a line break"),
+    ],
+)
+def test_a_proto_file_that_is_none_is_refused_and_leaves_nothing(
+    answer: str, words: str, template: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "called-from"
+    (folder / "shop").mkdir(parents=True)
+    (folder / "test.txt").touch()
+    output = tmp_path / "output"
+    done = bake_in_a_process(
+        template, output, {"proto_file": answer}, env={**os.environ, "PWD": str(folder)}
+    )
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if words in line]
+    assert list(output.iterdir()) == []
+
+
+def test_a_proto_file_that_does_not_compile_is_refused_with_protocs_words(
+    template: Path, tmp_path: Path
+) -> None:
+    proto = tmp_path / "bad.proto"
+    proto.write_text('syntax = "proto3";\npackage a.b;\nmessag M {}\n')
+    output = tmp_path / "output"
+    done = bake_in_a_process(template, output, {"proto_file": str(proto)})
+    assert done.returncode == 1
+    assert "bad.proto:3:1: " in done.stderr
+    assert list(output.iterdir()) == []
+
+
+def test_a_project_is_made_of_a_proto_file_where_it_was_called(
+    template: Path, tmp_path: Path
+) -> None:
+    answers = {"proto_file": "orders/v1/orders.proto"}
+    env = {**os.environ, "PWD": str(PROTOS / "shop")}
+    done = bake_in_a_process(template, tmp_path, answers, env=env)
+    assert done.returncode == 0, done.stderr
+    project = tmp_path / "greeter-service"
+    names = set(files(project))
+    assert {
+        "protos/shop/orders/v1/orders.proto",
+        "src/greeter_service/servicers/orders.py",
+        "src/shop/orders/v1/orders_pb2_grpc.py",
+        "tests/test_orders_service.py",
+        "tests/test_health.py",
+    } <= names
+    assert [name for name in names if "__pycache__" in name] == []
+    told = {name: text for name, text in files(project).items() if "/greeter_service/" not in name}
+    for trace in (b"SayHello", b"GreeterService", b"greeter_pb2", b"World"):
+        assert [name for name in told if trace in told[name]] == []
+    check_project(project)
+
+
+def test_without_a_network_the_last_line_adds_the_service_later(
+    template: Path, tmp_path: Path
+) -> None:
+    proto = PROTOS / "shop/orders/v1/orders.proto"
+    done = bake_in_a_process(
+        template, tmp_path, {"proto_file": str(proto)}, env={**os.environ, **OFFLINE}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        f"cd greeter-service && uvx nox -s add_service -- {shlex.quote(str(proto))}"
+    )
+    check_project(tmp_path / "greeter-service")
 
 
 def test_a_failed_compilation_changes_nothing(template: Path, tmp_path: Path) -> None:

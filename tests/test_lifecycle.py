@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from baking import STUBS, bake, nox
+from baking import STUBS, bake, bake_in_a_process, nox
 
 UNLIKE = {
     "compose-gitlab": {
@@ -48,6 +48,18 @@ def test_unlike_projects_pass_their_own_tests_and_checks(
     answers: dict[str, str], template: Path, tmp_path: Path
 ) -> None:
     done = nox(bake(template, tmp_path, answers), "tests", "lint", "typecheck")
+    assert done.returncode == 0, done.stdout
+    assert "warning" not in done.stdout.lower()
+
+
+@pytest.mark.full
+def test_a_project_made_of_a_proto_file_passes_its_own_tests_and_checks(
+    template: Path, tmp_path: Path
+) -> None:
+    proto = Path(__file__).parent / "protos/shop/orders/v1/orders.proto"
+    done = bake_in_a_process(template, tmp_path, {"proto_file": str(proto), "ci": "gitlab"})
+    assert done.returncode == 0, done.stderr
+    done = nox(tmp_path / "greeter-service", "tests", "lint", "typecheck")
     assert done.returncode == 0, done.stdout
     assert "warning" not in done.stdout.lower()
 

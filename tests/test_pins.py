@@ -65,6 +65,7 @@ def test_this_repository_tests_with_the_versions_that_it_generates(
     assert set(groups[framework]) <= set(theirs["project"]["dependencies"])
     assert set(theirs["project"]["dependencies"]) <= {*groups[framework], *groups["runtime"]}
     assert groups["lint"] == theirs["dependency-groups"]["lint"]
+    assert set(theirs["dependency-groups"]["protolint"]) <= set(groups["checks"])
 
 
 def test_an_exact_pin_is_the_same_wherever_it_stands() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.methods import method_table
+import pytest
+from gateway.methods import method_table, service_names
 from testing.v1 import testing_pb2_grpc
 
 
@@ -24,3 +25,15 @@ def test_only_rpcs_of_the_descriptor_become_methods() -> None:
         "/echoservice/bidi",
         "/echoservice/everything",
     ]
+
+
+def test_services_are_named_without_an_instance() -> None:
+    class Demanding(EchoService):
+        def __init__(self, pool: object) -> None: ...
+
+    assert service_names([Demanding]) == ["testing.v1.Echo"]
+
+
+def test_a_class_that_registers_nothing_has_no_name() -> None:
+    with pytest.raises(ValueError, match="object must provide a '__add_to_server__' classmethod"):
+        service_names([object])

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import os
+{% if cookiecutter.proto_file %}
+from collections.abc import AsyncIterator
+{% else %}
 from collections.abc import AsyncIterator, Awaitable, Callable
+{% endif %}
 
+{% if not cookiecutter.proto_file %}
 import grpc
+{% endif %}
 import httpx
 import pytest
+{% if not cookiecutter.proto_file %}
 from google.protobuf.message import Message
+{% endif %}
 
 from {{ cookiecutter.package_name }}.service import Service
 from {{ cookiecutter.package_name }}.settings import PREFIX, Settings
+{% if not cookiecutter.proto_file %}
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
 from {{ cookiecutter.package_name }}.v1 import {{ cookiecutter.__proto_name }}_pb2_grpc as pb_grpc
+{% endif %}
 
 from .certificates import Certificates
+{% if not cookiecutter.proto_file %}
 from .protocols import Outcome, over_grpc, over_http
 
 Call = Callable[..., Awaitable[Outcome]]
+{% endif %}
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +58,7 @@ async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+{% if not cookiecutter.proto_file %}
 @pytest.fixture
 async def stub(service: Service) -> AsyncIterator[pb_grpc.{{ cookiecutter.service_name }}AsyncStub]:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
@@ -74,6 +87,7 @@ async def call(protocol: str, service: Service, http: httpx.AsyncClient) -> Asyn
         yield call
 
 
+{% endif %}
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))

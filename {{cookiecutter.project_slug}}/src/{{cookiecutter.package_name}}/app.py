@@ -9,7 +9,7 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from .admin import admin_routes
 from .docs import docs_config, docs_routes
-from .gateway import ServiceGateway
+from .gateway import ServiceGateway, service_names
 from .gateway.framework import (
     Application,
     Contact,
@@ -21,12 +21,11 @@ from .health import HealthService
 from .interceptors import documentation_middleware, interceptors
 from .lifespan import Lifespan
 from .reflection import ReflectionService
-from .servicers.{{ cookiecutter.__proto_name }} import {{ cookiecutter.service_name }}Service
+from .servicers import SERVICERS
 from .settings import Settings
 from .tls import Tls
-from .v1 import {{ cookiecutter.__proto_name }}_pb2 as pb
 
-SERVICES = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
+SERVICES = service_names(SERVICERS)
 
 
 def create_app(settings: Settings | None = None) -> Application:
@@ -43,7 +42,8 @@ def create_app(settings: Settings | None = None) -> Application:
     health = HealthService(SERVICES)
     gateway = ServiceGateway(
         path="/grpc",
-        services=[{{ cookiecutter.service_name }}Service()],
+        # One instance of each. What a servicer depends on, it is given here.
+        services=[servicer() for servicer in SERVICERS],
         http_methods=["POST"],
         is_secure=tls is not None,
         server_credentials=None if tls is None else tls.credentials,

@@ -55,20 +55,26 @@ def method_table(services: Iterable[Any]) -> Sequence[RpcMethod]:
     return table
 
 
+def service_names(servicers: Iterable[type[Any]]) -> list[str]:
+    """The full names of the services that servicer classes answer; no instance is made.
+
+    Raises:
+        ValueError: A class has no `__add_to_server__`.
+    """
+    names: list[str] = []
+    for servicer in servicers:
+        # Only attributes are asked for: the class itself has them.
+        names += _handlers_of(servicer, servicer)
+    return names
+
+
 def _methods_of(servicer: Any) -> list[RpcMethod]:
     name = type(servicer).__name__
-    add_to_server = getattr(type(servicer), "__add_to_server__", None)
-    if not callable(add_to_server):
-        raise ValueError(
-            f"{name} must provide a '__add_to_server__' classmethod that calls "
-            f"add_{name}Servicer_to_server(instance, server)"
-        )
-    recorder = _HandlerRecorder()
-    add_to_server(servicer, recorder)
-    if not recorder.handlers:
+    registered = _handlers_of(type(servicer), servicer)
+    if not registered:
         raise ValueError(f"{name}.__add_to_server__ registered no RPC")
     methods = []
-    for service_name, handlers in recorder.handlers.items():
+    for service_name, handlers in registered.items():
         try:
             service = descriptor_pool.Default().FindServiceByName(service_name)
         except KeyError:
@@ -81,6 +87,21 @@ def _methods_of(servicer: Any) -> list[RpcMethod]:
             if method.name in handlers
         ]
     return methods
+
+
+def _handlers_of(
+    servicer_class: type[Any], servicer: Any
+) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
+    name = servicer_class.__name__
+    add_to_server = getattr(servicer_class, "__add_to_server__", None)
+    if not callable(add_to_server):
+        raise ValueError(
+            f"{name} must provide a '__add_to_server__' classmethod that calls "
+            f"add_{name}Servicer_to_server(instance, server)"
+        )
+    recorder = _HandlerRecorder()
+    add_to_server(servicer, recorder)
+    return recorder.handlers
 
 
 def _refuse_repeated(names: Iterable[str], kind: str) -> None:

@@ -1,0 +1,406 @@
+"""`nox -s add_service`: what it writes, what it leaves alone, what it refuses."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from baking import bake, files, is_build_product, nox
+from checks import check_project
+
+PROTOS = Path(__file__).parent / "protos"
+ORDERS = PROTOS / "shop/orders/v1/orders.proto"
+SERVICERS = "src/greeter_service/servicers"
+GREETER = "protos/greeter_service/v1/greeter.proto"
+
+
+@pytest.fixture(scope="module")
+def untouched(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bake(template, tmp_path_factory.mktemp("untouched"))
+
+
+@pytest.fixture
+def project(untouched: Path, tmp_path: Path) -> Path:
+    """A default project, to be changed."""
+    return Path(shutil.copytree(untouched, tmp_path / "greeter-service"))
+
+
+def add_service(project: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it as its session does, with the tests' own tools: they are the pinned ones."""
+    return subprocess.run(
+        [sys.executable, "-B", "-m", "scripts.add_service", *map(str, arguments)],
+        cwd=project,
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+
+def add(project: Path, proto: str | Path) -> str:
+    done = add_service(project, proto)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def sources(project: Path) -> dict[str, str]:
+    """What people write, by its path."""
+    return {
+        name: content.decode()
+        for name, content in files(project).items()
+        if not is_build_product(name)
+    }
+
+
+def signatures(text: str, class_name: str) -> Iterator[str]:
+    """The RPCs of a servicer as they are declared."""
+    (servicer,) = (
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef) and node.name == class_name
+    )
+    for node in servicer.body:
+        if isinstance(node, ast.AsyncFunctionDef):
+            assert node.returns is not None
+            yield f"{node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}"
+
+
+def is_insertion(before: str, after: str) -> bool:
+    """Whether every line of `before` is still there, in the same order."""
+    kept = iter(after.splitlines())
+    return all(line in kept for line in before.splitlines())
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def insert_rpc(proto: Path, service: str, rpc: str) -> None:
+    text = proto.read_text(encoding="utf-8")
+    start = f"service {service} {{\n"
+    assert start in text
+    proto.write_text(text.replace(start, f"{start}  {rpc}\n"), encoding="utf-8")
+
+
+def test_a_proto_goes_with_its_imports_to_where_its_package_says(project: Path) -> None:
+    before = sources(project)
+    add(project, ORDERS)
+    after = sources(project)
+    assert set(after) - set(before) == {
+        "protos/shop/orders/v1/orders.proto",
+        "protos/shop/common/money.proto",
+        f"{SERVICERS}/orders.py",
+        f"{SERVICERS}/order_archive.py",
+        "tests/test_orders_service.py",
+        "tests/test_order_archive_service.py",
+    }
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {f"{SERVICERS}/__init__.py", "buf.yaml"}
+    assert all(is_insertion(before[name], after[name]) for name in changed)
+    assert after["protos/shop/orders/v1/orders.proto"] == ORDERS.read_text(encoding="utf-8")
+    assert (project / "src/shop/orders/v1/orders_pb2_grpc.pyi").is_file()
+    check_project(project)
+
+
+def test_every_kind_of_rpc_has_its_signature(project: Path) -> None:
+    add(project, ORDERS)
+    text = sources(project)[f"{SERVICERS}/orders.py"]
+    assert list(signatures(text, "OrdersService")) == [
+        "GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order",
+        "WatchOrders(self, request: empty_pb2.Empty, context: Context) -> AsyncIterator[pb.Order]",
+        "PutOrders(self, request_iterator: AsyncIterator[pb.Order.Draft], context: Context)"
+        " -> date_pb2.Date",
+        "Trade(self, request_iterator: AsyncIterator[pb.Order], context: Context)"
+        " -> AsyncIterator[money_pb2.Money]",
+    ]
+
+
+def test_comments_become_docstrings_whatever_is_in_them(project: Path) -> None:
+    add(project, ORDERS)
+    tree = ast.parse(sources(project)[f"{SERVICERS}/orders.py"])
+    documented = {
+        node.name: ast.get_docstring(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef)
+    }
+    assert documented == {
+        "OrdersService": 'Takes orders.\n\nSays "hello" with a \\backslash and """quotes""".',
+        "GetOrder": "Gets one of them.",
+        "WatchOrders": None,
+        "PutOrders": None,
+        "Trade": "This is answered\nas it comes",
+    }
+
+
+def test_comments_cannot_break_the_stubs(project: Path) -> None:
+    add(project, ORDERS)
+    for stub in (project / "src/shop").rglob("*.py*"):
+        compile(stub.read_text(encoding="utf-8"), stub, "exec")
+
+
+def test_a_dry_run_shows_the_plan_and_changes_nothing(project: Path) -> None:
+    before = files(project)
+    plan = add_service(project, ORDERS, "--dry-run")
+    assert plan.returncode == 0, plan.stderr
+    assert files(project) == before
+    assert plan.stdout.endswith("Nothing was changed.\n")
+    done = add(project, ORDERS)
+    lines = plan.stdout.splitlines()[:-1]
+    assert f"{SERVICERS}/order_archive.py: new: OrderArchiveService with GetOrder" in lines
+    assert done.splitlines()[: len(lines)] == lines
+
+
+@pytest.mark.parametrize("again", [ORDERS, Path("protos/shop/orders/v1/orders.proto")])
+def test_a_second_run_has_nothing_to_do(project: Path, again: Path) -> None:
+    add(project, ORDERS)
+    before = files(project)
+    assert add(project, again) == "Nothing is missing.\n"
+    assert files(project) == before
+
+
+def test_a_new_rpc_comes_between_what_people_have_written(project: Path) -> None:
+    add(project, ORDERS)
+    servicer = project / SERVICERS / "orders.py"
+    text = servicer.read_text(encoding="utf-8")
+    text = text.replace("class OrdersService(", "LIMIT  = 5 # mine\n\n\nclass Shop(")
+    text = text.replace(
+        "        yield money_pb2.Money()  # makes it a stream\n", "        yield   1\n"
+    )
+    servicer.write_text(f"{text}        # the end\n\ndef helper() -> None: ...\n", encoding="utf-8")
+    listed = project / SERVICERS / "__init__.py"
+    renamed = listed.read_text(encoding="utf-8").replace("OrdersService", "Shop")
+    listed.write_text(renamed, encoding="utf-8")
+    tests = project / "tests/test_orders_service.py"
+    tests.rename(project / "tests/test_mine.py")
+    before = sources(project)
+    insert_rpc(
+        project / "protos/shop/orders/v1/orders.proto",
+        "OrderArchive",
+        "rpc Sweep(stream google.protobuf.Empty) returns (stream shop.common.Money);",
+    )
+    insert_rpc(
+        project / "protos/shop/orders/v1/orders.proto",
+        "Orders",
+        "rpc Price(shop.common.Money) returns (google.type.Date);",
+    )
+    add(project, "protos/shop/orders/v1/orders.proto")
+    after = sources(project)
+    changed = {name for name in before if before[name] != after[name]}
+    assert after.keys() == before.keys()
+    assert changed == {
+        "protos/shop/orders/v1/orders.proto",
+        f"{SERVICERS}/orders.py",
+        f"{SERVICERS}/order_archive.py",
+        "tests/test_mine.py",
+        "tests/test_order_archive_service.py",
+    }
+    assert all(is_insertion(before[name], after[name]) for name in changed)
+    assert "Price(" in list(signatures(after[f"{SERVICERS}/orders.py"], "Shop"))[-1]
+    assert "Sweep(" in after[f"{SERVICERS}/order_archive.py"]
+    rows = '    ("Price", [shop_common_money_pb2.Money()], "UNIMPLEMENTED", 501),\n]\n'
+    assert rows in after["tests/test_mine.py"]
+    assert (
+        '    ("Sweep", [], "UNIMPLEMENTED", 501),\n]'
+        in (after["tests/test_order_archive_service.py"])
+    )
+
+
+def test_what_was_tidy_stays_tidy(project: Path) -> None:
+    add(project, ORDERS)
+    proto = "protos/shop/orders/v1/orders.proto"
+    rpc = "rpc Sweep(stream google.protobuf.Empty) returns (stream shop.common.Money);"
+    insert_rpc(project / proto, "OrderArchive", rpc)
+    add(project, proto)
+    check_project(project)
+
+
+def test_the_example_gets_what_it_lacks_too(project: Path) -> None:
+    insert_rpc(project / GREETER, "Greeter", "rpc Wave(ChatRequest) returns (ChatResponse);")
+    before = sources(project)
+    add(project, GREETER)
+    after = sources(project)
+    assert list(signatures(after[f"{SERVICERS}/greeter.py"], "GreeterService"))[-1] == (
+        "Wave(self, request: pb.ChatRequest, context: Context) -> pb.ChatResponse"
+    )
+    assert '    ("Wave", [pb.ChatRequest()]),\n]' in after["tests/test_parity.py"]
+    assert all(is_insertion(before[name], after[name]) for name in before)
+    check_project(project)
+
+
+def test_required_fields_are_given(project: Path) -> None:
+    add(project, PROTOS / "legacy.proto")
+    add(project, PROTOS / "edition.proto")
+    after = sources(project)
+    amount = 'pb.Amount(units=0, signature=b"", final=False)'
+    row = f'pb.Entry(account="", side=pb.Entry.DEBIT, amount={amount})'
+    # However ruff breaks the line.
+    tests = re.sub(
+        r"\(\s+|,?\s+(?=\))|\s+",
+        lambda space: space[0].strip() + " ",
+        (after["tests/test_ledger_service.py"]),
+    )
+    assert re.sub(r"\s", "", row) in re.sub(r"\s|,(?=\s*\))", "", tests)
+    assert '[pb.FindRequest(name="")]' in after["tests/test_catalog_service.py"]
+    assert "class LedgerService(pb_grpc.ledgerServiceServicer):" in after[f"{SERVICERS}/ledger.py"]
+    check_project(project)
+
+
+def test_python_keywords_may_be_fields_and_messages(project: Path) -> None:
+    add(project, PROTOS / "keywords.proto")
+    after = sources(project)
+    assert "from .import_service import ImportService\n" in after[f"{SERVICERS}/__init__.py"]
+    assert "from ..words.v1 import keywords_pb2 as pb\n" in after[f"{SERVICERS}/import_service.py"]
+    check_project(project)
+
+
+def test_services_of_one_name_get_classes_of_different_names(project: Path, tmp_path: Path) -> None:
+    for package in ("shop.v1", "shop.v2", "other.shop.v2"):
+        path = tmp_path / package / "cart.proto"
+        messages = "message In {}\nmessage Out {}\n"
+        service = "service Cart {\n  rpc Get(In) returns (Out);\n}\n"
+        add(project, write(path, f'syntax = "proto3";\npackage {package};\n{messages}{service}'))
+    registered = sources(project)[f"{SERVICERS}/__init__.py"]
+    for line in (
+        "from .cart import CartService",
+        "from .cart_v2 import CartV2Service",
+        "from .other_shop_v2_cart import OtherShopV2CartService",
+    ):
+        assert line in registered
+    check_project(project)
+
+
+def test_stubs_of_any_package_are_in_the_wheel(project: Path, tmp_path: Path) -> None:
+    add(project, ORDERS)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "wheel")],
+        cwd=project,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = (tmp_path / "wheel").glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"shop/orders/v1/orders_pb2.py", "shop/common/money_pb2.pyi"} <= names
+    assert "greeter_service/v1/greeter_pb2_grpc.py" in names
+
+
+HEAD = 'syntax = "proto3";\n'
+SERVICE = "service S {{\n  rpc {}(In) returns (In);\n}}\nmessage In {{}}\n"
+REFUSED = {
+    "does not compile": (f"{HEAD}package a.b;\nmessag M {{}}\n", "bad.proto:3:1: "),
+    "has no service": (f"{HEAD}package a.b;\nmessage M {{}}\n", "no service with an RPC"),
+    "has no RPC": (f"{HEAD}package a.b;\nservice S {{}}\n", "no service with an RPC"),
+    "has no package": (HEAD + SERVICE.format("Get"), "has no package"),
+    "imports what is not there": (
+        f'{HEAD}package a.b;\nimport "a/c.proto";\n{SERVICE.format("Get")}',
+        "bad.proto imports a/c.proto, which is neither",
+    ),
+    "a keyword as package": (f"{HEAD}package a.class;\n{SERVICE.format('Get')}", "'class'"),
+    "a keyword as RPC": (f"{HEAD}package a.b;\n{SERVICE.format('from')}", "the RPC from"),
+    "a keyword as service": (
+        f"{HEAD}package a.b;\n{SERVICE.format('Get').replace(' S ', ' class ')}",
+        "the service class",
+    ),
+    "a keyword as request": (
+        f"{HEAD}package a.b;\n{SERVICE.format('Get').replace('In', 'None')}",
+        "the message None",
+    ),
+    "RPCs of one HTTP path": (
+        f"{HEAD}package a.b;\n{SERVICE.format('Get(In) returns (In); rpc GET')}",
+        "'get' in lower case",
+    ),
+    "a module of Python": (f"{HEAD}package json.v1;\n{SERVICE.format('Get')}", "'json'"),
+    "a dependency": (f"{HEAD}package structlog.v1;\n{SERVICE.format('Get')}", "structlog"),
+    "an installed package": (f"{HEAD}package grpc.v1;\n{SERVICE.format('Get')}", "'grpc'"),
+    "the project's own module": (
+        f"{HEAD}package greeter_service.settings;\n{SERVICE.format('Get')}",
+        "greeter_service.settings",
+    ),
+    "a path beyond its end": (
+        f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
+        + SERVICE.format("Get").replace(
+            "returns (In);", 'returns (In) { option (google.api.http) = {get: "/{id=a/**}/b"}; }'
+        ),
+        'path /{id=a/**}/b goes on after "**"',
+    ),
+    "a required keyword": (
+        "package a.b;\n" + SERVICE.format("Get").replace("{}", "{ required bool from = 1; }"),
+        "In.from is required",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_refused_in_one_line_and_leaves_nothing(
+    project: Path, tmp_path: Path, text: str, words: str
+) -> None:
+    check_refusal(project, write(tmp_path / "elsewhere" / "bad.proto", text), words)
+
+
+def check_refusal(project: Path, proto: Path, words: str) -> None:
+    before = files(project)
+    done = add_service(project, proto)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert files(project) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("missing.proto", "is not there"), ("protos", "is a folder"), ("README.md", "no .proto file")],
+)
+def test_what_is_no_proto_is_refused(project: Path, name: str, words: str) -> None:
+    check_refusal(project, project / name, words)
+
+
+def test_another_file_in_its_place_is_refused(project: Path, tmp_path: Path) -> None:
+    add(project, ORDERS)
+    other = shutil.copytree(PROTOS / "shop", tmp_path / "shop")
+    insert_rpc(other / "orders/v1/orders.proto", "Orders", "rpc X(Order) returns (Order);")
+    words = "protos/shop/orders/v1/orders.proto is there already and differs"
+    check_refusal(project, other / "orders/v1/orders.proto", words)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("SERVICERS = [GreeterService]", "add OrdersService, to the list SERVICERS yourself"),
+        ("SERVICERS = (GreeterService,)", "add OrdersService, to the list SERVICERS yourself"),
+        ("SERVICERS = [", "servicers/__init__.py:1"),
+    ],
+)
+def test_a_list_that_takes_no_line_is_refused(project: Path, written: str, words: str) -> None:
+    path = project / SERVICERS / "__init__.py"
+    text = path.read_text(encoding="utf-8")
+    start = text.index("SERVICERS:")
+    path.write_text(f"{text[:start]}{written}\n", encoding="utf-8")
+    check_refusal(project, ORDERS, words.replace(":1", ""))
+
+
+def test_a_class_that_inherits_rpcs_is_left_to_people(project: Path) -> None:
+    servicer = project / SERVICERS / "greeter.py"
+    text = servicer.read_text(encoding="utf-8")
+    text = text.replace("(pb_grpc.GreeterServicer)", "(Base, pb_grpc.GreeterServicer)")
+    servicer.write_text(text, encoding="utf-8")
+    insert_rpc(project / GREETER, "Greeter", "rpc Wave(ChatRequest) returns (ChatResponse);")
+    check_refusal(project, project / GREETER, "GreeterService has no Wave; write it yourself")
+
+
+@pytest.mark.full
+def test_projects_with_added_services_pass_their_own_tests_and_checks(
+    template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path)
+    for name in ("shop/orders/v1/orders", "legacy", "edition", "keywords"):
+        done = nox(project, "add_service", "--", str(PROTOS / f"{name}.proto"))
+        assert done.returncode == 0, done.stdout
+    done = nox(project, "tests", "lint", "typecheck")
+    assert done.returncode == 0, done.stdout
+    assert "warning" not in done.stdout.lower()
