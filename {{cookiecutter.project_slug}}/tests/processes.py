@@ -21,11 +21,10 @@ Process = asyncio.subprocess.Process
 
 # Windows ends a process without a word when it is sent any signal but this one, which goes to all
 # processes of a group.
-STOP_SIGNALS = (
-    [signal.SIGTERM, signal.SIGINT]
-    if os.name == "posix"
-    else [getattr(signal, "CTRL_BREAK_EVENT")]  # noqa: B009 - unknown elsewhere
-)
+if os.name == "posix":
+    STOP_SIGNALS = [signal.SIGTERM, signal.SIGINT]
+else:
+    STOP_SIGNALS = [getattr(signal, "CTRL_BREAK_EVENT")]  # noqa: B009 - unknown elsewhere
 STOP = STOP_SIGNALS[0]
 GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
