@@ -148,7 +148,7 @@ def check_paths(rpc: MethodDescriptorProto) -> None:
         path = binding.custom.path if pattern == "custom" else getattr(binding, pattern or "get")
         if re.search(r"\*\*}?/", path):
             raise RefusedError(
-                f'{rpc.name}: the google.api.http path {path} goes on after "**", which is its last '
+                f'{rpc.name}: the google.api.http path {path} goes on after "**", the last '
                 "segment by google/api/http.proto: change it, or take it out."
             )
 
