@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from .behaviours import Behaviour, Context, behaviour
 from .context import HttpServicerContext, Reader, Writer
@@ -48,22 +51,25 @@ class UnaryExchange(BodyMessage, UnaryResponse):
         self._encode = encode
 
 
-def serving(handler: Handler) -> Behaviour:
+def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
     """Makes what reads the messages of a call, runs `handler` and takes what it answers.
 
     In the place of a request it gets the `Call`; the context beside that, which is the handler's,
     is whatever layers have made of the call.
+
+    Args:
+        handler: The one of `method`, or what an interceptor has put in its place.
+        method: Its messages are what JSON is read into and written from.
     """
     run = behaviour(handler)
-    deserialize = handler.request_deserializer or _unchanged
-    serialize = handler.response_serializer or _unchanged
+    take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
 
     async def serve(call: Any, context: Context) -> None:
         if request_streaming or response_streaming:
             call.attach(
-                _reader(call, deserialize),
-                _writer(call, serialize) if response_streaming else None,
+                _reader(call, take),
+                _writer(call, give) if response_streaming else None,
             )
         if request_streaming:
             if call.messages.refusal is not None:
@@ -71,38 +77,65 @@ def serving(handler: Handler) -> Behaviour:
             request: Any = _iterate(call)
         else:
             try:
-                wire = await call.messages.next() or b""
+                request = await call.messages.next()
             except CallFailed:
                 # A handler that deserializes nothing does not care: it is an interceptor's own,
                 # such as one that rejects the call, which must not depend on what was sent.
                 if handler.request_deserializer is not None:
                     raise
-                wire = b""
-            request = deserialize(wire)
+                request = b""
+            else:
+                if take is not None:
+                    request = take(request)
         result = await run(request, context)
         if not response_streaming and (call.code_set is None or _succeeds(call)):
-            sent = call.response.message(serialize(result), call)
+            sent = call.response.message(result if give is None else give(result), call)
             if sent is not None:
                 await sent
 
     return serve
 
 
+def _taking(handler: Handler, method: MethodDescriptor) -> Callable[[Message], Any] | None:
+    """What makes a handler's request of a message; None: it is the message itself."""
+    message_class = GetMessageClass(method.input_type)
+    deserialize = handler.request_deserializer
+    if deserialize is None:
+        return message_class.SerializeToString
+    # The bound method is made anew each time that it is asked for.
+    if deserialize == message_class.FromString:
+        return None
+    return lambda message: deserialize(message.SerializeToString())
+
+
+def _giving(handler: Handler, method: MethodDescriptor) -> Callable[[Any], Message] | None:
+    """What makes a message of a handler's response; None: it is the message itself."""
+    message_class = GetMessageClass(method.output_type)
+    serialize = handler.response_serializer
+    if serialize is None:
+        return message_class.FromString
+    if serialize == message_class.SerializeToString:
+        return None
+    return lambda response: message_class.FromString(serialize(response))
+
+
 def _succeeds(call: Call) -> bool:
     return call.aborted is None and call.status() is grpc.StatusCode.OK
 
 
-def _reader(call: Call, deserialize: Callable[[bytes], Any]) -> Reader:
+def _reader(call: Call, take: Callable[[Message], Any] | None) -> Reader:
     async def read() -> Any:
-        wire = await call.messages.next()
-        return grpc.aio.EOF if wire is None else deserialize(wire)
+        message = await call.messages.next()
+        if message is None:
+            return grpc.aio.EOF
+        return message if take is None else take(message)
 
     return read
 
 
-def _writer(call: Call, serialize: Callable[[Any], bytes]) -> Writer:
+def _writer(call: Call, give: Callable[[Any], Message] | None) -> Writer:
     async def write(message: Any) -> None:
-        sent = call.response.message(serialize(message), call)
+        sent = call.response.message(message if give is None else give(message), call)
         if sent is not None:
             await sent
 
@@ -112,7 +145,3 @@ def _writer(call: Call, serialize: Callable[[Any], bytes]) -> Writer:
 async def _iterate(call: Call) -> AsyncIterator[Any]:
     while (message := await call.read()) is not grpc.aio.EOF:
         yield message
-
-
-def _unchanged(message: Any) -> Any:
-    return message

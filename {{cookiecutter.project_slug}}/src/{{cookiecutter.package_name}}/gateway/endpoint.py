@@ -78,7 +78,7 @@ class Endpoint:
         self._allowed_digits = len(str(max_message_bytes)) - 1
         self._default_timeout = default_timeout
         self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
-        self._served = rpc.handler, serving(rpc.handler)
+        self._served = rpc.handler, serving(rpc.handler, rpc.descriptor)
         layers = all_layers(interceptors)
         self._run: CoroutineFunction = (
             self._intercepted
@@ -98,8 +98,8 @@ class Endpoint:
         """Answers one request.
 
         Args:
-            decode: A message's JSON text to protobuf.
-            encode: A response message in protobuf to JSON text.
+            decode: JSON text to a request message.
+            encode: A response message to JSON text.
             from_query: The one request message is the query's; the body is not read.
             scope: The ASGI connection scope.
             receive: Its `receive`.
@@ -223,7 +223,7 @@ class Endpoint:
             raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         if handler is not self._served[0]:
             # Interceptors that replace a handler put the same one in its place, as a rule.
-            self._served = handler, serving(handler)
+            self._served = handler, serving(handler, self.rpc.descriptor)
         await self._served[1](call, context)
 
     async def _continue(

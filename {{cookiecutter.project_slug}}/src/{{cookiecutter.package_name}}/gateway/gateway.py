@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from .codec import JsonCodec
 from .departure import Departure
@@ -232,17 +234,22 @@ class ServiceGateway(GrpcGateway):
 
     def _answer_to(self, endpoint: Endpoint) -> Callable[[str], Answer]:
         method = endpoint.rpc.descriptor
-        decode_body = self._codec.decoder(method.input_type)
+        request_class = GetMessageClass(method.input_type)
+        decode_body = self._codec.message_decoder(request_class)
+        encode = self._codec.message_encoder(GetMessageClass(method.output_type))
         decode_query = QueryDecoder(
             method.input_type, ignore_unknown_fields=self._ignore_unknown_fields
         )
-        encode = self._codec.encoder(method.output_type)
 
         from_body = partial(endpoint.answer, decode_body, encode, False)
 
         async def from_query(scope: Any, receive: Any, send: Any) -> None:
             query = scope["query_string"]
-            await endpoint.answer(lambda _: decode_query(query), encode, True, scope, receive, send)
+
+            def decode(_body: bytes) -> Message:
+                return request_class.FromString(decode_query(query))
+
+            await endpoint.answer(decode, encode, True, scope, receive, send)
 
         return lambda http_method: from_query if http_method in ("GET", "DELETE") else from_body
 

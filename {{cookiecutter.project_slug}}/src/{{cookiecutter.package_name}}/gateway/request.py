@@ -1,4 +1,4 @@
-"""The messages of an HTTP request: its body (or query) as protobuf, one message at a time."""
+"""The messages of an HTTP request: its body (or query), one message at a time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message import Message
 
 from .codec import JsonError
 from .lifetime import Lifetime, Receive
@@ -15,8 +16,8 @@ from .request_framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
 from .request_head import JSON, RequestHead
 from .status import CallFailed
 
-Decoder = Callable[[bytes], bytes]
-"""JSON text to protobuf; raises `JsonError`."""
+Decoder = Callable[[bytes], Message]
+"""JSON text to a message; raises `JsonError`."""
 
 _NDJSON = "application/x-ndjson"
 _READ_AHEAD_BYTES = 64 * 1024
@@ -33,8 +34,8 @@ class RequestMessages(Protocol):
     refusal: CallFailed | None
     disconnected: bool
 
-    async def next(self) -> bytes | None:
-        """Waits for the next message, in protobuf.
+    async def next(self) -> Message | None:
+        """Waits for the next message.
 
         Returns:
             None after the last one.
@@ -60,7 +61,7 @@ class RefusedRequest:
         self.refusal: CallFailed | None = refusal
         self._failure = refusal
 
-    async def next(self) -> bytes | None:
+    async def next(self) -> Message | None:
         raise self._failure
 
     def supervise(self, lifetime: Lifetime) -> None:
@@ -80,7 +81,7 @@ class QueryMessage:
         self._receive = receive
         self._decode: Decoder | None = decode
 
-    async def next(self) -> bytes | None:
+    async def next(self) -> Message | None:
         decode, self._decode = self._decode, None
         if decode is None:
             return None
@@ -109,7 +110,7 @@ class BodyMessage:
         self._decode: Decoder | None = decode
         self._max_message_bytes = max_message_bytes
 
-    async def next(self) -> bytes | None:
+    async def next(self) -> Message | None:
         decode = self._decode
         if decode is None:
             return None
@@ -182,7 +183,7 @@ class BodyMessages:
         self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._receiver: asyncio.Task[None] | None = None
 
-    async def next(self) -> bytes | None:
+    async def next(self) -> Message | None:
         while (text := self._next_text()) is None:
             if self._ended:
                 return None

@@ -14,8 +14,8 @@ from .response_framing import Framing
 from .status import CallFailed, error_body
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Encoder = Callable[[bytes], bytes]
-"""Protobuf to JSON text."""
+Encoder = Callable[[Any], bytes]
+"""A message to JSON text."""
 
 _CONTENT_TYPE, _CONTENT_LENGTH = b"content-type", b"content-length"
 _JSON = (_CONTENT_TYPE, b"application/json")
@@ -27,8 +27,8 @@ _MESSAGES_BEFORE_OTHERS = 32
 class Response(Protocol):
     """Sends what a call answers."""
 
-    def message(self, wire: bytes, context: HttpServicerContext, /) -> Awaitable[None] | None:
-        """Takes one response message, in protobuf; None: there is nothing to wait for."""
+    def message(self, message: Any, context: HttpServicerContext, /) -> Awaitable[None] | None:
+        """Takes one response message; None: there is nothing to wait for."""
 
     def finish(self, context: HttpServicerContext) -> Awaitable[None]:
         """Completes the response of a call whose status is OK."""
@@ -46,8 +46,8 @@ class UnaryResponse:
         self._send = send
         self._encode = encode
 
-    def message(self, wire: bytes, _context: HttpServicerContext, /) -> None:
-        self._body = self._encode(wire)
+    def message(self, message: Any, _context: HttpServicerContext, /) -> None:
+        self._body = self._encode(message)
 
     async def finish(self, context: HttpServicerContext) -> None:
         body = self._body
@@ -75,8 +75,8 @@ class StreamResponse:
         self._started = False
         self._sent = 0
 
-    async def message(self, wire: bytes, context: HttpServicerContext, /) -> None:
-        chunk = self._framing.message(self._encode(wire))
+    async def message(self, message: Any, context: HttpServicerContext, /) -> None:
+        chunk = self._framing.message(self._encode(message))
         await self._start(context)
         await self._body(chunk, more_body=True)
         self._sent += 1

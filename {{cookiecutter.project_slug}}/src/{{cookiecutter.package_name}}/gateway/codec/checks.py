@@ -10,7 +10,8 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 
-from .schema import ANY, SPECIAL, Schema, fields_by_key, is_null_value, map_entry, real_oneofs
+from .descriptors import ANY, SPECIAL, fields_by_key, is_null_value, map_entry, real_oneofs
+from .schema import Schema
 
 Check = Callable[[Any], None]
 """Checks one JSON value; raises `RefusedError` or `NotNativeError`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.internal import api_implementation
 
-from .schema import ANY, NULL_VALUE, VALUE, WRAPPERS, closure
+from .descriptors import ANY, NULL_VALUE, VALUE, WRAPPERS, closure
 
 TIMESTAMP = "google.protobuf.Timestamp"
 DURATION = "google.protobuf.Duration"

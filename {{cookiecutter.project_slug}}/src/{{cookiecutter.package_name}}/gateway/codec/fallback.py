@@ -14,6 +14,7 @@ from jiter import from_json
 from protobuf import message_from_json_value
 
 from .checks import Checks, NotNativeError
+from .errors import JsonError
 from .faults import FaultError, Faults, find_overflow
 from .rewrite import Rewriting
 from .schema import Schema
@@ -28,13 +29,6 @@ _TOO_DEEP = "nested deeper than 100 messages"
 _JSON_FORMAT_FIELD = re.compile(r"Failed to parse (\S+) field")
 _MOST_EXPLAINED = 256 * 1024
 """Bytes of the longest text that is searched for the place of a fault, at about 1 us a field."""
-
-
-class JsonError(ValueError):
-    """JSON that is not the message it should be, or a message that has no JSON form.
-
-    The text is one line that names the field or the position.
-    """
 
 
 class CarefulDecoder:

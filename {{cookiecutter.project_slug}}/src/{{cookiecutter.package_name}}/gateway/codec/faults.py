@@ -12,17 +12,17 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from protobuf import message_from_json_value
 
-from .schema import (
+from .descriptors import (
     ANY,
     SPECIAL,
     WRAPPERS,
     Map,
-    Schema,
     fields_by_key,
     is_null_value,
     map_entry,
     real_oneofs,
 )
+from .schema import Schema
 
 _EXPECTED = {
     FieldDescriptor.TYPE_BOOL: "true or false",

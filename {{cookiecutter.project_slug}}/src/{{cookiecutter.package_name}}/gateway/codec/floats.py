@@ -5,7 +5,6 @@ protobuf-py prints a 32-bit 0.1 as the 64-bit 0.10000000149011612.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -20,23 +19,12 @@ from protobuf import (
 )
 
 from .checks import NotNativeError
-from .rewrite import LARGEST_FLOAT
-from .schema import ANY, Schema, map_entry
+from .descriptors import ANY, map_entry
+from .float32 import shortest
+from .schema import Schema
 
 Shortener = Callable[[Any], None]
 """Shortens the floats of one protobuf-py message in place; raises `NotNativeError`."""
-
-_pack, _unpack = struct.Struct("<f").pack, struct.Struct("<f").unpack
-
-
-def shortest(value: float) -> float:
-    """Answers the number of six or, if need be, more digits that is `value` rounded to 32 bits."""
-    for form in ("%.6g", "%.7g", "%.8g", "%.9g"):
-        candidate = float(form % value)
-        # Parsers compare with the largest float before they round.
-        if abs(candidate) <= LARGEST_FLOAT and _unpack(_pack(candidate))[0] == value:
-            return candidate
-    return value
 
 
 class Shorteners:

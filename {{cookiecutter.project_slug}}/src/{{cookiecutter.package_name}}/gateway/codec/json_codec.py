@@ -9,7 +9,8 @@ right and says what is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -17,11 +18,14 @@ from google.protobuf.message_factory import GetMessageClass
 
 from .coverage import is_covered
 from .readers import CompiledReaders
-from .thorough import ThoroughCodec
 from .worth import READING, WRITING, Costs, is_worth_it
 from .writers import CompiledWriters
 
+if TYPE_CHECKING:
+    from .thorough import ThoroughCodec
+
 AnyMessage = TypeVar("AnyMessage", bound=Message)
+Convert = Callable[[bytes], bytes]
 
 
 class JsonCodec:
@@ -43,23 +47,30 @@ class JsonCodec:
         always_print_fields_with_no_presence: bool = True,
         ignore_unknown_fields: bool = False,
     ) -> None:
-        self._thorough = ThoroughCodec(
-            preserving_proto_field_name=preserving_proto_field_name,
-            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
-            ignore_unknown_fields=ignore_unknown_fields,
-        )
+        self._options = {
+            "preserving_proto_field_name": preserving_proto_field_name,
+            "always_print_fields_with_no_presence": always_print_fields_with_no_presence,
+            "ignore_unknown_fields": ignore_unknown_fields,
+        }
         self._readers = CompiledReaders()
         self._writers = CompiledWriters(
             preserving_proto_field_name=preserving_proto_field_name,
             always_print_fields_with_no_presence=always_print_fields_with_no_presence,
         )
 
-    def decoder(self, descriptor: Descriptor) -> Callable[[bytes], bytes]:
+    @cached_property
+    def _thorough(self) -> ThoroughCodec:
+        # Its libraries take a tenth of the time that a service needs to start, and few calls of it.
+        from .thorough import ThoroughCodec
+
+        return ThoroughCodec(**self._options)
+
+    def decoder(self, descriptor: Descriptor) -> Convert:
         """Makes the function that turns JSON text into the wire format of one message type.
 
         No text, or white space alone, is the empty message. The function raises `JsonError`.
         """
-        thorough = self._thorough.decoder(descriptor)
+        thorough = _made_late(lambda: self._thorough.decoder(descriptor))
         if not _is_compiled(descriptor, READING):
             return thorough
         read = self._readers.of(GetMessageClass(descriptor))
@@ -75,7 +86,8 @@ class JsonCodec:
     def message_decoder(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
         """Makes the function that turns JSON text into a message, as `decoder` says."""
         descriptor: Any = message_class.DESCRIPTOR
-        thorough, parse = self._thorough.decoder(descriptor), message_class.FromString
+        thorough = _made_late(lambda: self._thorough.decoder(descriptor))
+        parse = message_class.FromString
         if not _is_compiled(descriptor, READING):
             return lambda text: parse(thorough(text))
         read = self._readers.of(message_class)
@@ -88,13 +100,13 @@ class JsonCodec:
 
         return decode
 
-    def encoder(self, descriptor: Descriptor) -> Callable[[bytes], bytes]:
+    def encoder(self, descriptor: Descriptor) -> Convert:
         """Makes the function that turns wire format into JSON text, for one message type.
 
         The text is compact UTF-8 without a newline. The function raises `JsonError` where a message
         has no JSON form: an `Any` of an unknown type, a time out of range, a `Value` of NaN.
         """
-        thorough = self._thorough.encoder(descriptor)
+        thorough = _made_late(lambda: self._thorough.encoder(descriptor))
         if not _is_compiled(descriptor, WRITING):
             return thorough
         parse = GetMessageClass(descriptor).FromString
@@ -115,9 +127,9 @@ class JsonCodec:
         """
         descriptor: Any = message_class.DESCRIPTOR
         serialize, encode_wire = message_class.SerializeToString, self.encoder(descriptor)
-        thorough = self._thorough.encoder(descriptor)
         if not _is_compiled(descriptor, WRITING):
             return lambda message: encode_wire(serialize(message))
+        thorough = _made_late(lambda: self._thorough.encoder(descriptor))
         write = self._writers.of(descriptor)
 
         def encode(message: AnyMessage) -> bytes:
@@ -129,6 +141,18 @@ class JsonCodec:
             return encode_wire(serialize(message))
 
         return encode
+
+
+def _made_late(make: Callable[[], Convert]) -> Convert:
+    made: Convert | None = None
+
+    def convert(data: bytes) -> bytes:
+        nonlocal made
+        if made is None:
+            made = make()
+        return made(data)
+
+    return convert
 
 
 def _is_compiled(descriptor: Descriptor, costs: Costs) -> bool:

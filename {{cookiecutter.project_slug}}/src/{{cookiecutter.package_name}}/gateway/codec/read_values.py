@@ -11,7 +11,7 @@ from binascii import a2b_base64
 from datetime import datetime
 from typing import Any
 
-from .rewrite import LARGEST_FLOAT
+from .float32 import LARGEST_FLOAT
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}").fullmatch
 _INTEGER_KEY = re.compile(r"0|-?[1-9][0-9]{0,19}").fullmatch

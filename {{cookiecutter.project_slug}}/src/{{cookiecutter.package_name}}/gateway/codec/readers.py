@@ -37,8 +37,8 @@ from orjson import loads
 from . import read_values
 from .compiled import CompiledFunctions
 from .coverage import DURATION, LEAVES, TIMESTAMP
+from .descriptors import map_entry, real_oneofs
 from .read_values import UncoveredError
-from .schema import map_entry, real_oneofs
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 

@@ -8,15 +8,15 @@ the 3.4028235e+38 that most runtimes print for it.
 from __future__ import annotations
 
 import math
-import struct
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from protobuf import message_from_json_value
 
-from .schema import ANY, SPECIAL, Schema, fields_by_key, map_entry
+from .descriptors import ANY, SPECIAL, fields_by_key, map_entry
+from .float32 import LARGEST_FLOAT
+from .schema import Schema
 
-LARGEST_FLOAT: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _ROUNDED_UP = 3.4028235677973366e38
 """The least number that rounds to infinity, half a step above the largest float."""
 

@@ -26,10 +26,7 @@ Convert = Callable[[bytes], bytes]
 
 
 class ThoroughCodec:
-    """JSON text to wire format and back; the arguments are those of `JsonCodec`.
-
-    What a function needs is made when it is first called.
-    """
+    """JSON text to wire format and back; the arguments are those of `JsonCodec`."""
 
     def __init__(
         self,
@@ -47,29 +44,6 @@ class ThoroughCodec:
 
     def decoder(self, descriptor: Descriptor) -> Convert:
         """Makes the function that `JsonCodec.decoder` describes."""
-        made: Convert | None = None
-
-        def decode(text: bytes) -> bytes:
-            nonlocal made
-            if made is None:
-                made = self._decoder(descriptor)
-            return made(text)
-
-        return decode
-
-    def encoder(self, descriptor: Descriptor) -> Convert:
-        """Makes the function that `JsonCodec.encoder` describes."""
-        made: Convert | None = None
-
-        def encode(wire: bytes) -> bytes:
-            nonlocal made
-            if made is None:
-                made = self._encoder(descriptor)
-            return made(wire)
-
-        return encode
-
-    def _decoder(self, descriptor: Descriptor) -> Convert:
         careful = CarefulDecoder(
             descriptor,
             self._schema,
@@ -99,7 +73,8 @@ class ThoroughCodec:
 
         return decode
 
-    def _encoder(self, descriptor: Descriptor) -> Convert:
+    def encoder(self, descriptor: Descriptor) -> Convert:
+        """Makes the function that `JsonCodec.encoder` describes."""
         careful = CarefulEncoder(
             descriptor,
             preserving_proto_field_name=self._preserving_proto_field_name,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from .coverage import LEAVES
-from .schema import closure, map_entry
+from .descriptors import closure, map_entry
 
 
 @dataclass(frozen=True, slots=True)

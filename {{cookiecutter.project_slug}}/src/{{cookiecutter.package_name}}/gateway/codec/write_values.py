@@ -12,7 +12,7 @@ from math import copysign, isfinite, isnan
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from .floats import shortest
+from .float32 import shortest
 from .read_values import LONGEST_DURATION
 
 _EPOCH = datetime(1970, 1, 1)

@@ -34,7 +34,7 @@ from orjson import dumps
 from . import write_values
 from .compiled import CompiledFunctions
 from .coverage import DURATION, TIMESTAMP
-from .schema import WRAPPERS, map_entry
+from .descriptors import WRAPPERS, map_entry
 
 _FORMS = {
     FieldDescriptor.TYPE_BYTES: "base64({})",

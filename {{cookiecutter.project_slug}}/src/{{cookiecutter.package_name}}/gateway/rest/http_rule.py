@@ -121,7 +121,7 @@ class HttpBinding:
         self._request_class: type[Message] = GetMessageClass(rpc.input_type)
         self._body_overlaps = self._overlaps(rule.body)
 
-    def decode(self, variables: Mapping[str, str], query: bytes, body: bytes) -> bytes:
+    def decode(self, variables: Mapping[str, str], query: bytes, body: bytes) -> Message:
         """Put a request message together from the parts of an HTTP request.
 
         Args:
@@ -129,30 +129,28 @@ class HttpBinding:
             query: The query string as it was sent, without the question mark.
             body: The body; of a stream, one of its messages.
 
-        Returns:
-            The message in protobuf's wire format.
-
         Raises:
             JsonError: A part is wrong; the text says which.
         """
         wire = self._decode_body(body)
-        if not variables and not query:
-            return wire
-        message = self._request_class()
-        if self._body_overlaps:
-            try:
+        try:
+            if not variables and not query:
+                return self._request_class.FromString(wire)
+            message = self._request_class()
+            if self._body_overlaps:
                 message.MergeFromString(wire)
-            except DecodeError:
-                raise JsonError("the request body is nested too deeply") from None
-            wire = b""
-        for field_path, text in variables.items():
-            self._variables[field_path].set(message, text)
-        self.query.merge(query, message)
-        return wire + message.SerializePartialToString()
+                wire = b""
+            for field_path, text in variables.items():
+                self._variables[field_path].set(message, text)
+            self.query.merge(query, message)
+            message.MergeFromString(wire)
+        except DecodeError:
+            raise JsonError("the request body is nested too deeply") from None
+        return message
 
-    def encode(self, wire: bytes) -> bytes:
-        """Write a response message, in protobuf's wire format, as the JSON text of the body."""
-        return self._encode_body(wire)
+    def encode(self, message: Message) -> bytes:
+        """Write a response message as the JSON text of the body."""
+        return self._encode_body(message.SerializeToString())
 
     def _overlaps(self, body: str) -> bool:
         """Tell whether path or query may touch what the body sets; wire formats add up if not."""
