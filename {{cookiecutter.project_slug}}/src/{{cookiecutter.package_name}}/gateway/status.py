@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import grpc
-from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
@@ -104,8 +103,11 @@ def _rich_details(trailing_metadata: Iterable[tuple[str, str | bytes]]) -> list[
 
 
 def _any_to_json(detail: Any) -> Any:
+    # Here, as few services need it: importing it takes as long as a hundred calls.
+    from google.protobuf.json_format import MessageToDict
+
     try:
-        return json_format.MessageToDict(detail, always_print_fields_with_no_presence=True)
+        return MessageToDict(detail, always_print_fields_with_no_presence=True)
     except (TypeError, ValueError, DecodeError):
         # A message of a type that this process does not know, or that does not parse as one.
         return {"@type": detail.type_url}

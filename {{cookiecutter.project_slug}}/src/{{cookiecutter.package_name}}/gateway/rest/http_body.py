@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
 
 from ..codec import JsonError
@@ -169,6 +168,9 @@ def _messages_encoder(
 
 def _value_encoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCodec) -> Convert:
     """Write the message and cut the field out of it."""
+    # Here, as few services need it.
+    from google.protobuf.json_format import MessageToDict
+
     message_class: type[Any] = GetMessageClass(descriptor)
     encode_message = codec.encoder(descriptor)
     defaults = MessageToDict(
