@@ -322,6 +322,18 @@ REFUSED = {
         f"{HEAD}package greeter_service.settings;\n{SERVICE.format('Get')}",
         "greeter_service.settings",
     ),
+    "imports what Python has not": (
+        f'{HEAD}package a.b;\nimport "google/protobuf/cpp_features.proto";\n'
+        + SERVICE.format("Get"),
+        "needs google/protobuf/cpp_features.proto, of which no package has the Python stubs",
+    ),
+    "a proto1 relic, which buf does not lint": (
+        "package a.b;\n"
+        + SERVICE.format("Get").replace(
+            "{}", "{ option message_set_wire_format = true; extensions 4 to max; }"
+        ),
+        "buf, which lints protos/, fails: ",
+    ),
     "a path beyond its end": (
         f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
         + SERVICE.format("Get").replace(

@@ -18,6 +18,7 @@ from .services import Service
 from .sources import RefusedError, Sources
 from .texts import import_line, method, modules_in_rows, row, servicer, tests
 
+BUF_OBJECTS = 100  # its exit status
 STYLE = re.compile(r"^lint:\n(?:(?![^ \n]).*\n)*?  ignore:\n(?:    - .*\n)+", re.MULTILINE)
 
 
@@ -68,7 +69,11 @@ class Plan:
             self._write(file_of_tests, text, "new: a row for each RPC")
 
     def leave_style_alone(self, descriptors: Path, sources: Sources) -> None:
-        """Other people's protos keep their names: where buf objects, it is told to look away."""
+        """Other people's protos keep their names: where buf objects, it is told to look away.
+
+        Raises:
+            RefusedError: It cannot lint this proto at all.
+        """
         buf = shutil.which("buf", path=str(Path(sys.executable).parent))
         path = self.project.root / "buf.yaml"
         if not buf or not sources.files or not path.is_file():
@@ -80,6 +85,8 @@ class Plan:
             capture_output=True,
             encoding="utf-8",
         )
+        if done.returncode not in {0, BUF_OBJECTS}:
+            raise RefusedError(f"buf, which lints protos/, fails: {done.stderr.strip()}")
         objections = {json.loads(line).get("path") for line in done.stdout.splitlines()}
         names = sorted(objections & set(sources.files))
         before = path.read_text(encoding="utf-8")

@@ -74,6 +74,8 @@ def services_of(
     for name in sorted(with_imports(main)):
         if not is_installed(name):
             check_module(name, package)
+        elif importlib.util.find_spec(module_of(name)) is None:
+            raise RefusedError(f"{main} needs {name}, of which no package has the Python stubs.")
     comments = {
         tuple(location.path): inspect.cleandoc(location.leading_comments)
         for location in files[main].source_code_info.location
