@@ -369,6 +369,14 @@ REFUSED = {
         ),
         'path /{id=a/**}/b goes on after "**"',
     ),
+    "a path with variables for a stream": (
+        f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
+        + SERVICE.format("Get").replace(
+            "(In) returns (In);",
+            '(stream In) returns (In) { option (google.api.http) = {post: "/{id}" body: "*"}; }',
+        ),
+        "Get takes a stream: its google.api.http path /{id} can have no variables",
+    ),
     "a required keyword": (
         "package a.b;\n" + SERVICE.format("Get").replace("{}", "{ required bool from = 1; }"),
         "In.from is required",

@@ -153,6 +153,11 @@ def check_paths(rpc: MethodDescriptorProto) -> None:
                 f'{rpc.name}: the google.api.http path {path} goes on after "**", the last '
                 "segment by google/api/http.proto: change it, or take it out."
             )
+        if pattern and rpc.client_streaming and (binding.body != "*" or "{" in path):
+            raise RefusedError(
+                f"{rpc.name} takes a stream: its google.api.http path {path} can have no variables, "
+                'and needs body: "*": change it, or take it out.'
+            )
 
 
 def names_in_stubs(service: Service) -> Iterator[tuple[str, str]]:
