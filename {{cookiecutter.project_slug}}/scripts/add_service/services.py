@@ -155,8 +155,8 @@ def check_paths(rpc: MethodDescriptorProto) -> None:
             )
         if pattern and rpc.client_streaming and (binding.body != "*" or "{" in path):
             raise RefusedError(
-                f"{rpc.name} takes a stream: its google.api.http path {path} can have no variables, "
-                'and needs body: "*": change it, or take it out.'
+                f"{rpc.name} takes a stream: its google.api.http path {path} can have no "
+                'variables, and needs body: "*": change it, or take it out.'
             )
 
 
