@@ -221,6 +221,34 @@ def test_what_was_tidy_stays_tidy(project: Path) -> None:
     check_project(project)
 
 
+def test_two_servicers_of_one_file_get_what_each_lacks(project: Path) -> None:
+    add(project, ORDERS)
+    folder = project / SERVICERS
+    _, _, archive = (folder / "order_archive.py").read_text(encoding="utf-8").partition("class ")
+    with (folder / "orders.py").open("a", encoding="utf-8") as orders:
+        orders.write(f"\n\nclass {archive}")
+    (folder / "order_archive.py").unlink()
+    listed = (folder / "__init__.py").read_text(encoding="utf-8")
+    write(folder / "__init__.py", listed.replace(".order_archive", ".orders"))
+    proto = "protos/shop/orders/v1/orders.proto"
+    for service in ("Orders", "OrderArchive"):
+        insert_rpc(project / proto, service, f"rpc {service}New(Order) returns (Order);")
+    add(project, proto)
+    text = sources(project)[f"{SERVICERS}/orders.py"]
+    assert "OrdersNew(" in list(signatures(text, "OrdersService"))[-1]
+    assert "OrderArchiveNew(" in list(signatures(text, "OrderArchiveService"))[-1]
+
+
+def test_line_ends_stay_as_they_are(project: Path) -> None:
+    path = project / SERVICERS / "__init__.py"
+    before = path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(before)
+    add(project, ORDERS)
+    kept = iter(path.read_bytes().split(b"\n"))
+    assert all(line in kept for line in before.split(b"\n"))
+    assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n")
+
+
 def test_the_example_gets_what_it_lacks_too(project: Path) -> None:
     insert_rpc(project / GREETER, "Greeter", "rpc Wave(ChatRequest) returns (ChatResponse);")
     before = sources(project)
@@ -322,12 +350,32 @@ REFUSED = {
         f"{HEAD}package greeter_service.settings;\n{SERVICE.format('Get')}",
         "greeter_service.settings",
     ),
+    "imports what Python has not": (
+        f'{HEAD}package a.b;\nimport "google/protobuf/cpp_features.proto";\n'
+        + SERVICE.format("Get"),
+        "needs google/protobuf/cpp_features.proto, of which no package has the Python stubs",
+    ),
+    "a proto1 relic, which buf does not lint": (
+        "package a.b;\n"
+        + SERVICE.format("Get").replace(
+            "{}", "{ option message_set_wire_format = true; extensions 4 to max; }"
+        ),
+        "buf, which lints protos/, fails: ",
+    ),
     "a path beyond its end": (
         f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
         + SERVICE.format("Get").replace(
             "returns (In);", 'returns (In) { option (google.api.http) = {get: "/{id=a/**}/b"}; }'
         ),
         'path /{id=a/**}/b goes on after "**"',
+    ),
+    "a path with variables for a stream": (
+        f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
+        + SERVICE.format("Get").replace(
+            "(In) returns (In);",
+            '(stream In) returns (In) { option (google.api.http) = {post: "/{id}" body: "*"}; }',
+        ),
+        "Get takes a stream: its google.api.http path /{id} can have no variables",
     ),
     "a required keyword": (
         "package a.b;\n" + SERVICE.format("Get").replace("{}", "{ required bool from = 1; }"),

@@ -18,6 +18,7 @@ from .services import Service
 from .sources import RefusedError, Sources
 from .texts import import_line, method, modules_in_rows, row, servicer, tests
 
+BUF_OBJECTS = 100  # its exit status
 STYLE = re.compile(r"^lint:\n(?:(?![^ \n]).*\n)*?  ignore:\n(?:    - .*\n)+", re.MULTILINE)
 
 
@@ -68,7 +69,11 @@ class Plan:
             self._write(file_of_tests, text, "new: a row for each RPC")
 
     def leave_style_alone(self, descriptors: Path, sources: Sources) -> None:
-        """Other people's protos keep their names: where buf objects, it is told to look away."""
+        """Other people's protos keep their names: where buf objects, it is told to look away.
+
+        Raises:
+            RefusedError: It cannot lint this proto at all.
+        """
         buf = shutil.which("buf", path=str(Path(sys.executable).parent))
         path = self.project.root / "buf.yaml"
         if not buf or not sources.files or not path.is_file():
@@ -80,6 +85,8 @@ class Plan:
             capture_output=True,
             encoding="utf-8",
         )
+        if done.returncode not in {0, BUF_OBJECTS}:
+            raise RefusedError(f"buf, which lints protos/, fails: {done.stderr.strip()}")
         objections = {json.loads(line).get("path") for line in done.stdout.splitlines()}
         names = sorted(objections & set(sources.files))
         before = path.read_text(encoding="utf-8")
@@ -110,38 +117,34 @@ class Plan:
         methods = "\n".join(method(rpc, aliases, indent) for rpc in missing)
         text = into_class(where, file.text, node.name, methods)
         text = into_imports(where, text, imports) if imports else text
-        self._write(file.path, text, f"{node.name} gets {names}", file.text)
+        self._write(file.path, text, f"{node.name} gets {names}")
 
     def _register(self, class_name: str, module: str) -> None:
         path = self.project.servicers / "__init__.py"
         where = path.relative_to(self.project.root)
-        before = path.read_text(encoding="utf-8")
-        # Of two services in one proto, the second finds what the first has planned.
-        text = self.contents[path].decode() if path in self.contents else before
+        text = self.project.read(path)
         listed = find_list(parse(where, text), "SERVICERS")
         if listed is None or class_name not in map(ast.unparse, listed.elts):
             text = into_list(where, text, "SERVICERS", [f"{class_name},"])
             text = into_imports(where, text, [f"from .{module} import {class_name}"])
-            line = f"{self.lines.get(path, 'SERVICERS gets')} {class_name}"
-            self._write(path, text, line, before)
+            self._write(path, text, f"SERVICERS gets {class_name}")
 
     def _add_rows(
         self, service: Service, file: Written, calls: ast.List, messages: Messages
     ) -> None:
-        there = {ast.unparse(one.elts[0]) for one in calls.elts if isinstance(one, ast.Tuple)}
+        rows_there = [one.elts for one in calls.elts if isinstance(one, ast.Tuple) and one.elts]
+        there = {ast.unparse(one[0]) for one in rows_there}
         missing = [rpc for rpc in service.rpcs if repr(rpc.name) not in there]
         if not missing:
             return
         imports, aliases = self._imports(modules_in_rows(missing, messages), file.names)
-        with_status = not any(
-            len(one.elts) == 2 for one in calls.elts if isinstance(one, ast.Tuple)
-        )
+        with_status = all(len(one) > 2 for one in rows_there)  # the example's have no status
         rows = [row(rpc, messages, aliases, with_status=with_status) for rpc in missing]
         where = file.path.relative_to(self.project.root)
         text = into_list(where, file.text, "CALLS", rows)
         text = into_imports(where, text, imports) if imports else text
         names = ", ".join(rpc.name for rpc in missing)
-        self._write(file.path, text, f"CALLS gets {names}", file.text)
+        self._write(file.path, text, f"CALLS gets {names}")
 
     def _imports(
         self, modules: set[str], names: dict[str, str], package: str = ""
@@ -152,14 +155,17 @@ class Plan:
         lines = [import_line(module, alias, package) for module, alias in sorted(new.items())]
         return lines, {**names, **new}
 
-    def _write(self, path: Path, text: str, line: str, before: str = "") -> None:
+    def _write(self, path: Path, text: str, line: str) -> None:
         root = self.project.root
+        before = path.read_bytes().decode() if path.exists() else ""
         tidied = tidy(path.relative_to(root), text, before, root, self.protos)
-        self._add(path, tidied.encode(), line)
+        self.project.planned[path] = tidied
+        content = tidied.replace("\n", "\r\n") if "\r\n" in before else tidied
+        self._add(path, content.encode(), line)
 
     def _add(self, path: Path, content: bytes, line: str) -> None:
         self.contents[path] = content
-        self.lines[path] = line
+        self.lines[path] = "; ".join([*([self.lines[path]] if path in self.lines else []), line])
 
 
 def names_bound_by(node: ast.stmt) -> list[str]:

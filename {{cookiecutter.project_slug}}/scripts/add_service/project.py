@@ -34,7 +34,7 @@ class Names:
 
 
 class Project:
-    """The project that lies in `root`."""
+    """The project that lies in `root`; `planned` holds new texts of its files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -45,7 +45,12 @@ class Project:
         self.servicers = self.source / "servicers"
         names = (re.match(r"[\w.-]+", line) for line in pyproject["project"]["dependencies"])
         self._needed = {name[0].replace("-", "_") for name in names if name}
+        self.planned: dict[Path, str] = {}
         self._given: list[Names] = []
+
+    def read(self, path: Path) -> str:
+        """Read a file as it is going to be: of two services in it, each finds the other's."""
+        return self.planned.get(path) or path.read_text(encoding="utf-8")
 
     def check_package(self, service: Service) -> None:
         """Refuse a package whose stubs another module would hide, or they it.
@@ -124,7 +129,7 @@ class Project:
 
     def _python_files(self, folder: Path, package: str) -> Iterator[Written]:
         for path in sorted(folder.glob("*.py")):
-            text = path.read_text(encoding="utf-8")
+            text = self.read(path)
             tree = parse(path.relative_to(self.root), text)
             yield Written(path, text, tree, imported_names(tree, package))
 

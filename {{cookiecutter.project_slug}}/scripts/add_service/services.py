@@ -74,6 +74,8 @@ def services_of(
     for name in sorted(with_imports(main)):
         if not is_installed(name):
             check_module(name, package)
+        elif importlib.util.find_spec(module_of(name)) is None:
+            raise RefusedError(f"{main} needs {name}, of which no package has the Python stubs.")
     comments = {
         tuple(location.path): inspect.cleandoc(location.leading_comments)
         for location in files[main].source_code_info.location
@@ -150,6 +152,11 @@ def check_paths(rpc: MethodDescriptorProto) -> None:
             raise RefusedError(
                 f'{rpc.name}: the google.api.http path {path} goes on after "**", the last '
                 "segment by google/api/http.proto: change it, or take it out."
+            )
+        if pattern and rpc.client_streaming and (binding.body != "*" or "{" in path):
+            raise RefusedError(
+                f"{rpc.name} takes a stream: its google.api.http path {path} can have no "
+                'variables, and needs body: "*": change it, or take it out.'
             )
 
 

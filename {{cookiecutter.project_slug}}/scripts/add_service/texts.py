@@ -22,6 +22,7 @@ from {package}.service import Service
 from .protocols import over_grpc, over_http
 
 SERVICE = pb.DESCRIPTOR.services_by_name["{name}"]
+PATH = "/grpc/{path}"
 # An RPC, its requests, and how it ends: over gRPC, and over HTTP.
 CALLS: list[tuple[str, list[Message], str, int]] = [
     {rows}
@@ -38,7 +39,7 @@ async def test_the_same_over_both_protocols(
     http_status: int,
 ) -> None:
     method = SERVICE.methods_by_name[rpc]
-    path = f"/grpc/{path}/{{rpc.lower()}}"
+    path = f"{{PATH}}/{{rpc.lower()}}"
     async with grpc.aio.insecure_channel(f"127.0.0.1:{{service.grpc_port}}") as channel:
         native = await over_grpc(channel, method, requests, {{}})
     other = await over_http(http, path, method, requests, {{}})
@@ -52,6 +53,11 @@ async def test_the_same_over_both_protocols(
 
 def test_every_rpc_has_a_call() -> None:
     assert {{rpc for rpc, *_ in CALLS}} == set(SERVICE.methods_by_name)
+
+
+async def test_openapi_describes_every_rpc(http: httpx.AsyncClient) -> None:
+    paths = (await http.get("/openapi.json")).json()["paths"]
+    assert {{f"{{PATH}}/{{rpc.lower()}}" for rpc in SERVICE.methods_by_name}} <= set(paths)
 '''
 
 
