@@ -21,11 +21,8 @@ Process = asyncio.subprocess.Process
 
 # Windows ends a process without a word when it is sent any signal but this one, which goes to all
 # processes of a group.
-STOP_SIGNALS = (
-    [signal.SIGTERM, signal.SIGINT]
-    if os.name == "posix"
-    else [getattr(signal, "CTRL_BREAK_EVENT")]  # noqa: B009 - unknown elsewhere
-)
+_NAMES = ("SIGTERM", "SIGINT") if os.name == "posix" else ("CTRL_BREAK_EVENT",)
+STOP_SIGNALS: list[signal.Signals] = [getattr(signal, name) for name in _NAMES]
 STOP = STOP_SIGNALS[0]
 GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
