@@ -22,16 +22,16 @@ WINDOWS = os.name == "nt"
 SCRIPTS = "Scripts" if WINDOWS else "bin"
 # Set where git itself runs cookiecutter: they would speak of another repository.
 GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-ANSWERS: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 
 def main() -> None:
     """Leave a project with stubs or, where no compiler can be installed, the command for them."""
     remove_empty_folders(Path())
-    tie_to_template(ANSWERS)
+    answers: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
+    tie_to_template(answers)
     project = Path.cwd().name
-    proto = located(ANSWERS["proto_file"]) if ANSWERS["proto_file"] else None
-    if proto and under_cruft() and (is_update() or not proto.exists()):
+    proto = located(answers["proto_file"], answers) if answers["proto_file"] else None
+    if proto and under_cruft(answers) and (is_update() or not proto.exists()):
         say(f"Left for `nox -s add_service`: {proto}")
         return
     uv = shutil.which("uv")
@@ -69,17 +69,17 @@ def main() -> None:
     say("  curl --json " + quoted('{"name":"World"}') + " {{ cookiecutter.__sayhello_url }}")
 
 
-def located(proto: str) -> Path:
+def located(proto: str, answers: dict[str, Any]) -> Path:
     """Find the proto where the other hook, which has checked it, found it."""
     path = Path(proto).expanduser()
-    folders = (os.environ.get("PWD"), ANSWERS.get("_output_dir"))
+    folders = (os.environ.get("PWD"), answers.get("_output_dir"))
     candidates = [Path(folder, path) for folder in folders if folder] or [path]
     return next((candidate for candidate in candidates if candidate.exists()), candidates[0])
 
 
-def under_cruft() -> bool:
+def under_cruft(answers: dict[str, Any]) -> bool:
     """Cruft generates as well, and says less about it."""
-    return "_repo_dir" not in ANSWERS
+    return "_repo_dir" not in answers
 
 
 def is_update() -> bool:

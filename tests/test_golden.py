@@ -19,7 +19,12 @@ REFRESH = os.environ.get("GOLDEN") == "refresh"
 # The same names as in the default project: the choices are what differs.
 UNLIKE = {
     "compose-gitlab": {"license": "BSD-3-Clause", "deployment": "compose", "ci": "gitlab"},
-    "bare": {"license": "Proprietary", "deployment": "none", "ci": "none"},
+    "bare": {
+        "license": "Proprietary",
+        "deployment": "none",
+        "ci": "none",
+        "framework": "ravyn",
+    },
 }
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 try:
+    import hatchling  # noqa: F401 - first: it is what a stray interpreter lacks
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
     from packaging.requirements import Requirement
 except ModuleNotFoundError as missing:
@@ -32,15 +34,20 @@ class ProtosBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
         """Compile, or end the build with the reason."""
         try:
-            compile_protos(Path(self.root))
+            outside = compile_protos(Path(self.root))
         except CompileError as error:
             self.app.abort(str(error))
+        else:
+            build_data["force_include"].update({f"src/{name}": name for name in outside})
 
 
-def compile_protos(root: Path) -> None:
+def compile_protos(root: Path) -> list[str]:
     """Compile protos/ of `root` into src/, and remove the stubs whose proto is gone.
 
     Nothing changes unless everything compiles; a file whose content stays the same is not written.
+
+    Returns:
+        What was compiled outside the project's package, below src/: protos may have any package.
 
     Raises:
         CompileError: Nothing to compile, not the pinned compiler, or protoc refused a file.
@@ -55,6 +62,8 @@ def compile_protos(root: Path) -> None:
         (output / package).mkdir()
         run_protoc(root / "protos", output, output / package / "descriptors.binpb")
         publish(output, root / "src", wheel["artifacts"])
+        compiled = (path.relative_to(output) for path in output.rglob("*") if path.is_file())
+        return sorted(path.as_posix() for path in compiled if path.parts[0] != package)
 
 
 def check_compiler(requirements: list[str]) -> None:
@@ -75,7 +84,9 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
     """Write the stubs of all `protos` below `output`: messages, services, and the types of both."""
     sources = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
     if not sources:
-        raise CompileError(f"There is no .proto file in {protos}.")
+        raise CompileError(
+            f"There is no .proto file in {protos}: `nox -s add_service -- PROTO` brings one."
+        )
     # Located through the distribution: a plugin on PATH may be another environment's.
     files = distribution("mypy-protobuf").files or []
     plugins = {file.stem: file.locate() for file in files if file.name.startswith("protoc-gen-")}
@@ -85,13 +96,33 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
         f"-I{distribution('googleapis-common-protos').locate_file('')}",
         *(f"--plugin={name}={path}" for name, path in plugins.items()),
         f"--python_out={output}",
-        f"--grpc_python_out={output}",
         f"--mypy_out=quiet:{output}",
         f"--mypy_grpc_out=quiet:{output}",
         f"--descriptor_set_out={descriptor_set}",
         *("--include_imports", "--include_source_info"),
         *sources,
     ]
+    run(command)
+    # Its plugin copies comments into docstrings as they are: quotes or a backslash in one would
+    # make a stub that is no Python.
+    described = FileDescriptorSet.FromString(descriptor_set.read_bytes())
+    for file in described.file:
+        file.ClearField("source_code_info")
+    with tempfile.TemporaryDirectory(prefix="protos-") as folder:
+        uncommented = Path(folder) / "descriptors.binpb"
+        uncommented.write_bytes(described.SerializeToString())
+        run(
+            [
+                *(sys.executable, "-m", "grpc_tools.protoc"),
+                f"--descriptor_set_in={uncommented}",
+                f"--grpc_python_out={output}",
+                *sources,
+            ]
+        )
+
+
+def run(command: list[str]) -> None:
+    """Run protoc."""
     # S603: the command is built from this project's own files, and no shell sees it.
     protoc = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603
     if protoc.returncode:

@@ -69,6 +69,20 @@ def protos(session: nox.Session) -> None:
 
 
 @nox.session
+def add_service(session: nox.Session) -> None:
+    """Add the services of a proto (`-- PROTO [--dry-run]`), or what they lack."""
+    session.install(*COMPILER)
+    install_group(session, "lint")
+    install_group(session, "protolint")
+    # A path is meant from where nox was called.
+    arguments = [
+        argument if argument.startswith("-") else str(Path(session.invoked_from, argument))
+        for argument in session.posargs
+    ]
+    session.run("python", "-m", "scripts.add_service", *arguments)
+
+
+@nox.session
 def serve(session: nox.Session) -> None:
     """Run the service until Ctrl-C; it reads its settings from the environment."""
     session.install("-e", ".")

@@ -1,18 +1,37 @@
-"""The service as a process of its own."""
+"""The service as a process of its own, and what the platform lets others do to it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from greeter_service.settings import PREFIX
 
 Process = asyncio.subprocess.Process
+
+# Windows ends a process without a word when it is sent any signal but this one, which goes to all
+# processes of a group.
+if os.name == "posix":
+    STOP_SIGNALS = [signal.SIGTERM, signal.SIGINT]
+else:
+    STOP_SIGNALS = [getattr(signal, "CTRL_BREAK_EVENT")]  # noqa: B009 - unknown elsewhere
+STOP = STOP_SIGNALS[0]
+GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+
+needs_workers = pytest.mark.skipif(
+    not hasattr(socket, "SO_REUSEPORT"), reason="processes cannot share ports on this platform"
+)
+ONE_AND_TWO_WORKERS = [1, pytest.param(2, marks=needs_workers)]
 
 
 @asynccontextmanager
@@ -25,6 +44,7 @@ async def started(**settings: object) -> AsyncIterator[Process]:
         "greeter_service",
         env={**os.environ, **{PREFIX + name: str(value) for name, value in values.items()}},
         stderr=asyncio.subprocess.PIPE,
+        creationflags=GROUP,
     )
     try:
         yield process

@@ -24,6 +24,7 @@ class Outcome:
     details: str = ""
     initial_metadata: dict[str, str | bytes] = field(default_factory=dict)
     trailing_metadata: dict[str, str | bytes] = field(default_factory=dict)
+    http_status: int | None = None  # of a call over HTTP alone
 
 
 async def over_grpc(
@@ -81,6 +82,7 @@ async def over_http(
             for name, value in headers
             if name.startswith("trailer-")
         },
+        http_status=response.status_code,
     )
     if not response.is_success:
         results = [{"error": response.json()}]

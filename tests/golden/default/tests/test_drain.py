@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from greeter_service.client import channel
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 
-from .processes import end, log_line, started
+from .processes import ONE_AND_TWO_WORKERS, STOP, end, log_line, started
 
 
 class HttpCall:
@@ -63,7 +62,7 @@ async def http_call(port: int, rpc: str) -> AsyncIterator[HttpCall]:
     writer.close()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", ONE_AND_TWO_WORKERS)
 async def test_calls_in_flight_are_finished(workers: int) -> None:
     async with started(WORKERS=workers, SHUTDOWN_GRACE_SECONDS=60) as process:
         ports = await log_line(process, "serving")
@@ -77,7 +76,7 @@ async def test_calls_in_flight_are_finished(workers: int) -> None:
             await chat.write(pb.ChatRequest(name="Ada"))
             await chat.read()
 
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(STOP)
             await log_line(process, "stopping")
             http_chat.send("Grace")
             assert await http_chat.message() == {"result": {"message": "Hello, Grace!"}}
@@ -106,10 +105,10 @@ async def test_calls_that_take_too_long_are_told_so(reason: str) -> None:
             await chat.write(pb.ChatRequest(name="Ada"))
             await chat.read()
 
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(STOP)
             if reason == "a second signal":
                 await log_line(process, "stopping")
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(STOP)
             assert await chat.code() is grpc.StatusCode.UNAVAILABLE
             assert (await http_chat.message())["error"]["status"] == "UNAVAILABLE"
             assert (await unanswered.headers()).startswith(b"HTTP/1.1 503 ")

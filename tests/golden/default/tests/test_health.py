@@ -42,18 +42,18 @@ async def test_an_unknown_service_is_not_found(health: Any) -> None:
     assert error.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("name", ["", *SERVICES])
+@pytest.mark.parametrize("name", SERVICES)
 async def test_a_service_that_reports_trouble_takes_the_server_with_it(
     service: Service, health: Any, http: httpx.AsyncClient, name: str
 ) -> None:
-    watch = health.Watch(HealthCheckRequest(service=name))
-    assert (await watch.read()).status == SERVING
-    service.health.report(SERVICES[0], healthy=False)
-    assert (await watch.read()).status == NOT_SERVING
+    watches = [health.Watch(HealthCheckRequest(service=one)) for one in ("", name)]
+    assert [(await watch.read()).status for watch in watches] == [SERVING] * 2
+    service.health.report(name, healthy=False)
+    assert [(await watch.read()).status for watch in watches] == [NOT_SERVING] * 2
     assert (await http.get("/readyz")).status_code == 503
     assert (await http.get("/healthz")).status_code == 200
-    service.health.report(SERVICES[0], healthy=True)
-    assert (await watch.read()).status == SERVING
+    service.health.report(name, healthy=True)
+    assert [(await watch.read()).status for watch in watches] == [SERVING] * 2
     assert (await http.get("/readyz")).status_code == 200
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
+import sys
 
 import httpx
 import pytest
 
+from greeter_service.process import on_signals, run
 from greeter_service.settings import PREFIX
 
-from .processes import log_line, started
+from .processes import ONE_AND_TWO_WORKERS, STOP, STOP_SIGNALS, log_line, started
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 async def test_a_signal_ends_it_with_status_0(number: signal.Signals) -> None:
     async with started() as process:
         await log_line(process, "serving")
@@ -25,17 +28,17 @@ async def test_while_draining_it_is_alive_but_not_ready() -> None:
     async with started(DRAIN_SECONDS=60) as process, httpx.AsyncClient() as client:
         url = f"http://127.0.0.1:{(await log_line(process, 'serving'))['http_port']}"
         assert (await client.get(f"{url}/readyz")).status_code == 200
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(STOP)
         await log_line(process, "draining")
         refusal = await client.get(f"{url}/readyz")
         assert refusal.status_code == 503
         assert refusal.headers["connection"] == "close"
         assert (await client.get(f"{url}/healthz")).status_code == 200
-        process.send_signal(signal.SIGTERM)  # ends the wait
+        process.send_signal(STOP)  # ends the wait
         assert await process.wait() == 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", ONE_AND_TWO_WORKERS)
 @pytest.mark.parametrize("listener", ["HTTP", "GRPC", "ADMIN"])
 async def test_a_taken_port_ends_it_with_one_line_and_status_1(listener: str, workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -53,3 +56,30 @@ async def test_a_wrong_setting_ends_it_with_one_line_and_status_2() -> None:
     assert process.returncode == 2
     assert errors.decode().count("\n") == 1
     assert f"{PREFIX}HTTP_PORT" in errors.decode()
+
+
+async def test_signals_are_heard_where_the_event_loop_takes_none_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def not_on_windows(*_: object) -> None:
+        raise NotImplementedError
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", not_on_windows)
+    try:
+        signals = on_signals(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert await signals.get() is signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_it_runs_where_uvloop_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    run(main())
+    assert type(loops[0]).__module__.startswith("asyncio.")

@@ -136,6 +136,37 @@ async def test_an_id_that_does_not_fit_a_log_is_replaced(
     assert returned_id(outcome, protocol) != unfit
 
 
+async def test_an_id_may_be_made_of_any_signs(call: Call, protocol: str, lines: Lines) -> None:
+    signs = '"quoted"\\\\{}\'<&'
+    outcome = await call("SayHello", pb.SayHelloRequest(), x_request_id=signs)
+    assert returned_id(outcome, protocol) == signs
+    assert [line["request_id"] for line in lines()] == [signs]
+
+
+async def test_lines_keep_their_order(call: Call, lines: Lines) -> None:
+    for name in ("Ada", "Grace"):
+        await call("SayHello", pb.SayHelloRequest(name=name), x_request_id="7")
+        logging.getLogger(__name__).warning("between", extra={"request_id": "7"})
+    assert [line.get("code", line["event"]) for line in lines()] == [
+        "OK",
+        "between",
+        "OK",
+        "between",
+    ]
+
+
+async def test_other_handlers_get_records_of_calls(
+    call: Call, lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    logging.getLogger().addHandler(caplog.handler)
+    await call("SayHello", pb.SayHelloRequest(), x_request_id="7")
+    (record,) = (record for record in caplog.records if record.getMessage() == "call")
+    assert (record.__dict__["method"], record.__dict__["request_id"]) == ("SayHello", "7")
+    logging.getLogger().removeHandler(caplog.handler)
+    assert [line["method"] for line in lines()] == ["SayHello"]
+
+
 async def test_a_call_that_fails_returns_its_id(call: Call, protocol: str) -> None:
     outcome = await call("SayHello", pb.SayHelloRequest(name="error"), x_request_id="7")
     assert returned_id(outcome, protocol) == "7"

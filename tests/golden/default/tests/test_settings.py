@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ from .certificates import Certificates
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(PREFIX + name, value)
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
+        Settings.from_environment()
+    assert "\n" not in str(error.value)
+
+
+def test_workers_are_refused_where_processes_cannot_share_ports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(socket, "SO_REUSEPORT", raising=False)
+    monkeypatch.setenv(f"{PREFIX}WORKERS", "1")
+    assert Settings.from_environment().workers == 1
+    monkeypatch.setenv(f"{PREFIX}WORKERS", "2")
+    with pytest.raises(SettingsError, match=f"{PREFIX}WORKERS: .*this platform") as error:
         Settings.from_environment()
     assert "\n" not in str(error.value)
 

@@ -29,7 +29,7 @@ async def answer(port: int, sent: bytes) -> bytes:
     try:
         writer.write(sent)
         return await reader.read()
-    except ConnectionResetError:
+    except ConnectionError:
         return b""
     finally:
         writer.close()

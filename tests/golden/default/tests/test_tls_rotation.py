@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from .certificates import Certificates
 
 
 class Mounted:
-    """A folder whose content is swapped as Kubernetes does it, by a link."""
+    """A folder whose content is swapped as that of mounted secrets is, by a link."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,6 +39,9 @@ class Mounted:
         version.mkdir()
         for path in (certificates.ca, certificates.server, certificates.server_key):
             shutil.copy(path, version)
+        if os.name == "nt":  # No link takes the place of another there, so files do.
+            shutil.copytree(version, self.link, dirs_exist_ok=True)
+            return
         link = self._folder / "new"
         link.symlink_to(version)
         link.replace(self.link)

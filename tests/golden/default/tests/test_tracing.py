@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,7 +17,7 @@ from greeter_service.settings import SettingsError
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 
-from .processes import log_line, started
+from .processes import STOP, log_line, started
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
@@ -68,7 +67,7 @@ async def test_each_call_is_one_span_of_its_callers_trace(collector: Collector) 
         async with httpx.AsyncClient() as client:
             url = f"http://127.0.0.1:{ports['http_port']}/grpc/greeterservice/sayhello"
             await client.post(url, json={"name": "error"}, headers={"traceparent": TRACEPARENT})
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(STOP)
         await process.wait()
     spans = sorted(collector.spans, key=lambda span: span.start_time_unix_nano)
     assert [span.name for span in spans] == ["greeter_service.v1.Greeter/SayHello"] * 2

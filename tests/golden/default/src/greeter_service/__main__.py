@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 
-from .process import exit_statuses, log_start, on_signals, run
+from .grpc_options import choose_engine
+from .process import STOP_SIGNALS, exit_statuses, log_start, on_signals, run
 from .settings import PREFIX, Settings
 
 logger = logging.getLogger(__package__)
@@ -40,6 +40,7 @@ def main() -> None:
                 raise SystemExit(2)
 
         settings = Settings.from_environment()
+        choose_engine()
 
         from .logs import configure_logging
 
@@ -62,7 +63,7 @@ async def serve(settings: Settings) -> None:
     """
     from .service import Service
 
-    signals = on_signals(signal.SIGINT, signal.SIGTERM)
+    signals = on_signals(*STOP_SIGNALS)
     service = Service(settings)
     await service.start()
     log_start(settings, service.http_port, service.grpc_port, service.admin_port)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from esmerald import Esmerald, Gateway, JSONResponse, Response, get
-from esmerald.exceptions import ServiceUnavailable
-
+from .gateway.framework import (
+    Application,
+    Gateway,
+    JSONResponse,
+    Response,
+    ServiceUnavailable,
+    UnchangedLogging,
+    get,
+)
 from .health import HealthService
 from .interceptors.metrics import CONTENT_TYPE_LATEST, exposition
-from .logs import UnchangedLogging
 
 
 def admin_routes(health: HealthService) -> list[Gateway]:
@@ -36,8 +41,8 @@ def admin_routes(health: HealthService) -> list[Gateway]:
     ]
 
 
-def admin_app(health: HealthService) -> Esmerald:
+def admin_app(health: HealthService) -> Application:
     """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
-    return Esmerald(
+    return Application(
         routes=admin_routes(health), logging_config=UnchangedLogging(), enable_openapi=False
     )

@@ -5,29 +5,30 @@ from __future__ import annotations
 from importlib.metadata import metadata
 from importlib.resources import files
 
-from esmerald import Esmerald
-from esmerald.contrib.grpc.register import register_grpc_http_routes
-from esmerald.openapi.models import Contact
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
-from .admin import admin_app, admin_routes
+from .admin import admin_routes
 from .docs import docs_config, docs_routes
-from .gateway import ServiceGateway
+from .gateway import ServiceGateway, service_names
+from .gateway.framework import (
+    Application,
+    Contact,
+    UnchangedLogging,
+    register_grpc_http_routes,
+)
 from .grpc_options import channel_arguments
 from .health import HealthService
 from .interceptors import documentation_middleware, interceptors
 from .lifespan import Lifespan
-from .logs import UnchangedLogging
 from .reflection import ReflectionService
-from .servicers.greeter import GreeterService
+from .servicers import SERVICERS
 from .settings import Settings
 from .tls import Tls
-from .v1 import greeter_pb2 as pb
 
-SERVICES = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
+SERVICES = service_names(SERVICERS)
 
 
-def create_app(settings: Settings | None = None) -> Esmerald:
+def create_app(settings: Settings | None = None) -> Application:
     """Makes the application. Its lifespan starts and stops the gRPC server.
 
     Args:
@@ -41,7 +42,8 @@ def create_app(settings: Settings | None = None) -> Esmerald:
     health = HealthService(SERVICES)
     gateway = ServiceGateway(
         path="/grpc",
-        services=[GreeterService()],
+        # One instance of each. What a servicer depends on, it is given here.
+        services=[servicer() for servicer in SERVICERS],
         http_methods=["POST"],
         is_secure=tls is not None,
         server_credentials=None if tls is None else tls.credentials,
@@ -59,7 +61,7 @@ def create_app(settings: Settings | None = None) -> Esmerald:
     )
     lifespan = Lifespan(gateway, health, tls, settings.shutdown_grace_seconds)
     about = metadata("greeter-service")
-    app = Esmerald(
+    app = Application(
         title=about["Name"],
         version=about["Version"],
         summary=about["Summary"],
@@ -72,7 +74,6 @@ def create_app(settings: Settings | None = None) -> Esmerald:
         enable_openapi=True,
         openapi_config=docs_config(),
     )
-    app.state.admin = admin_app(health)
     app.state.health = health
     app.state.lifespan = lifespan
     app.state.tls = tls

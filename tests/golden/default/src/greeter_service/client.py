@@ -40,8 +40,8 @@ def channel(
             only safely so if they may run twice. 1: calls that no server has begun are sent
             anew, others are not.
         retry_on: The status codes that are worth another attempt.
-        round_robin: Spreads the calls over all addresses that the name has (such as a headless
-            Kubernetes service's); False: one connection takes them all.
+        round_robin: Spreads the calls over all addresses that the name has, such as one for each
+            replica; False: one connection takes them all.
         keepalive: Seconds of silence, while calls are waiting, after which the server is pinged;
             None: never.
         max_message_bytes: The limit for each message that is received.

@@ -1,8 +1,8 @@
 """The documentation page, `/docs/swagger`, whose every part this process serves itself.
 
-The page is Esmerald's, the Swagger UI in it comes out of the distribution `flask-swagger-ui`, of
-which only the files are used: nothing here imports Flask. Esmerald's other pages (ReDoc, Stoplight
-Elements, RapiDoc) would load their scripts from a CDN, so `docs_config` leaves them out.
+The page is the framework's, the Swagger UI in it comes out of the distribution `flask-swagger-ui`, of
+which only the files are used: nothing here imports Flask. The framework's other pages (ReDoc,
+Stoplight Elements, RapiDoc) would load their scripts from a CDN, so `docs_config` leaves them out.
 """
 
 from __future__ import annotations
@@ -17,9 +17,15 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-from esmerald import Gateway, OpenAPIConfig, Request, Response, get
-from esmerald.exceptions import NotFound
-from esmerald.openapi.docs import get_swagger_ui_html
+from .gateway.framework import (
+    Gateway,
+    NotFound,
+    OpenAPIConfig,
+    Request,
+    Response,
+    get,
+    get_swagger_ui_html,
+)
 
 PAGE = "/docs/swagger"
 
@@ -40,7 +46,7 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def docs_config() -> OpenAPIConfig:
-    """Return the configuration with which Esmerald makes `/openapi.json` and no pages."""
+    """Return the configuration with which the framework makes `/openapi.json` and no pages."""
     return OpenAPIConfig()
 
 

@@ -1,6 +1,6 @@
 """The `healthcheck` subcommand: asks the running service of this environment whether it serves.
 
-It is for containers (`HEALTHCHECK` in a Dockerfile), whose images hold no curl.
+It is for places that have no curl.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> None:
     """Says in one line what is wrong, if anything is.
 
     Raises:
-        SystemExit: 1, the service does not serve. Docker reserves all other statuses.
+        SystemExit: 1, the service does not serve. Who asks may reserve all other statuses.
     """
     try:
         check(Settings.from_environment())

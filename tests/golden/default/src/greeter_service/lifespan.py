@@ -16,7 +16,7 @@ class Lifespan:
     """The application's lifespan: it holds the gRPC server, within which HTTP is served.
 
     `Service` calls the steps one by one. Any other ASGI server, such as
-    `uvicorn --factory`, takes them as the one context manager that Esmerald is given.
+    `uvicorn --factory`, takes them as the one context manager that the framework is given.
 
     Args:
         gateway: Whose gRPC server it starts and stops.
@@ -67,7 +67,7 @@ class Lifespan:
 
     @asynccontextmanager
     async def __call__(self, _app: Any) -> AsyncIterator[None]:
-        """The ASGI lifespan, as Esmerald takes it."""
+        """The ASGI lifespan, as the framework takes it."""
         await self.start()
         try:
             yield

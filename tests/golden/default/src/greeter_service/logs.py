@@ -1,7 +1,7 @@
 """One pipe for all log lines, ours and the libraries': JSON for machines, text for people.
 
 Modules log with the standard library; what they pass as `extra` becomes fields of the line, and
-so does what `structlog.contextvars` holds, such as the request id of a call.
+so do the request id of a call and what `structlog.contextvars` holds.
 """
 
 from __future__ import annotations
@@ -10,30 +10,23 @@ import asyncio
 import logging
 import os
 import sys
-import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
-from esmerald.core.config.logging import LoggingConfig
 from structlog.typing import EventDict
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the call that the running task serves: all that is logged meanwhile has it."""
 
 _DELAY = 0.02
 """Seconds that the line of a call may wait for others."""
-
-
-class UnchangedLogging(LoggingConfig):
-    """Makes Esmerald log through whatever the process has configured."""
-
-    def __init__(self) -> None:
-        super().__init__(skip_setup_configure=True)
-
-    def get_logger(self) -> logging.Logger:
-        """Follows Esmerald's `LoggingConfig`."""
-        return logging.getLogger("esmerald")
 
 
 class EventRecord(logging.LogRecord):
@@ -46,13 +39,19 @@ class EventRecord(logging.LogRecord):
         logger: Through which it will go.
         level: One of `logging`'s.
         event: What happened.
+        created: When, in seconds since the epoch.
         fields: What else the line says.
     """
 
     __slots__ = ("fields",)
 
     def __init__(
-        self, logger: logging.Logger, level: int, event: str, fields: Mapping[str, Any]
+        self,
+        logger: logging.Logger,
+        level: int,
+        event: str,
+        created: float,
+        fields: Mapping[str, Any],
     ) -> None:
         self.__dict__ = {
             **_STANDARD_ATTRIBUTES,
@@ -61,7 +60,7 @@ class EventRecord(logging.LogRecord):
             "levelno": level,
             "levelname": logging.getLevelName(level),
             "msg": event,
-            "created": time.time(),
+            "created": created,
         }
         self.fields = fields
 
@@ -82,14 +81,16 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
         log_format = "console" if sys.stderr.isatty() else "json"
     handler: logging.Handler
     if log_format == "json":
-        handler = _JsonHandler(sys.stderr.buffer)
+        handler = JsonPipe(sys.stderr.buffer)
         renderers: list[Any] = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(_dumps),
         ]
     else:
         handler = logging.StreamHandler()
-        renderers = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # On Windows, structlog has colors only with a package that is not here.
+        colors = sys.stderr.isatty() and sys.platform != "win32"
+        renderers = [structlog.dev.ConsoleRenderer(colors=colors)]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -97,6 +98,7 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.add_logger_name,
                 structlog.contextvars.merge_contextvars,
+                _with_request_id,
                 structlog.stdlib.ExtraAdder(),
                 _without_colors,
             ],
@@ -107,7 +109,7 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
     logging.captureWarnings(True)
 
 
-class _JsonHandler(logging.Handler):
+class JsonPipe(logging.Handler):
     """Writes a line for each record, in their order.
 
     The lines of calls wait for each other a little, so that one write takes many: writing lets go
@@ -118,44 +120,83 @@ class _JsonHandler(logging.Handler):
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
         self._stream = stream
-        self._pending: list[EventRecord] = []
+        # One that any thread may append to while another one takes from it.
+        self._pending: deque[tuple[Callable[[Any], bytes], Any]] = deque()
         self._flushed_by: asyncio.AbstractEventLoop | None = None
+
+    def write_later(self, render: Callable[[Any], bytes], values: Any) -> None:
+        """Writes the line that `render` makes of `values`, when others are to be written too."""
+        self._pending.append((render, values))
+        try:
+            loop = asyncio.get_running_loop()
+            if loop is not self._flushed_by:
+                self._flushed_by = loop
+                loop.call_later(_DELAY, self.flush)
+        except RuntimeError:  # no event loop runs in this thread
+            self.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             if isinstance(record, EventRecord):
-                self._pending.append(record)
-                loop = asyncio.get_running_loop()
-                if loop is not self._flushed_by:
-                    self._flushed_by = loop
-                    loop.call_later(_DELAY, self.flush)
+                self.write_later(_line, record)
             else:
                 line = self.format(record).encode() + b"\n"
                 self.flush()
                 self._stream.write(line)
                 self._stream.flush()
-        except RuntimeError:  # no event loop runs in this thread
-            self.flush()
         except Exception:  # as logging's own handlers: a line that fails must not fail the call
             self.handleError(record)
 
     def flush(self) -> None:
         with self.lock or nullcontext():
             self._flushed_by = None
-            records, self._pending = self._pending, []
-            if records:
-                self._stream.write(b"".join(map(_line, records)))
+            lines = []
+            while self._pending:
+                render, values = self._pending.popleft()
+                lines.append(render(values))
+            if lines:
+                self._stream.write(b"".join(lines))
                 self._stream.flush()
 
 
+def pipe_of(logger: logging.Logger) -> JsonPipe | None:
+    """Tells where the lines of `logger` go, if it is nowhere but to the pipe that writes JSON."""
+    while logger.parent is not None:
+        if logger.handlers or logger.filters or not logger.propagate:
+            return None
+        logger = logger.parent
+    if len(logger.handlers) == 1 and isinstance(logger.handlers[0], JsonPipe):
+        return logger.handlers[0]
+    return None
+
+
+def opening(created: float, level: int, event: str) -> str:
+    """Begins a line of JSON, up to the event; the arguments are those of `EventRecord`."""
+    second = int(created)
+    microseconds = int((created - second) * 1e6)
+    timestamp = f"{_until_second(second)}.{microseconds:06}Z"
+    # The brace apart: twice in a row, as f-strings want it, it is an opening one of templates.
+    return "{" + f'"timestamp":"{timestamp}","level":"{_level_name(level)}","event":"{event}"'
+
+
+def text(value: Any) -> str:
+    """Writes JSON."""
+    return orjson.dumps(value).decode()
+
+
+@lru_cache(maxsize=1)
+def _until_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@cache
+def _level_name(level: int) -> str:
+    return logging.getLevelName(level).lower()
+
+
 def _line(record: EventRecord) -> bytes:
-    line = {
-        "timestamp": datetime.fromtimestamp(record.created, UTC),
-        "level": record.levelname.lower(),
-        "event": record.msg,
-        **record.fields,
-    }
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
+    start = opening(record.created, record.levelno, record.msg)
+    return (start + "," + text(record.fields)[1:] + "\n").encode()
 
 
 def _dumps(event: EventDict, default: Any) -> str:
@@ -165,6 +206,11 @@ def _dumps(event: EventDict, default: Any) -> str:
 def _with_timestamp(_logger: Any, _name: str, event: EventDict) -> EventDict:
     created = datetime.fromtimestamp(event["_record"].created, UTC)
     return {"timestamp": created.isoformat(timespec="microseconds").replace("+00:00", "Z"), **event}
+
+
+def _with_request_id(_logger: Any, _name: str, event: EventDict) -> EventDict:
+    request_id = REQUEST_ID.get()
+    return {**event, "request_id": request_id} if request_id else event
 
 
 def _without_colors(_logger: Any, _name: str, event: EventDict) -> EventDict:

@@ -14,6 +14,11 @@ from .settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
+STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""What asks a process to stop. On Windows, SIGBREAK is the one that other programs can send."""
+
 
 @contextmanager
 def exit_statuses() -> Iterator[None]:
@@ -21,9 +26,9 @@ def exit_statuses() -> Iterator[None]:
 
     Raises:
         SystemExit: 2, a setting is wrong; 1, a port is taken; 0, a signal came too early for the
-            event loop. The first process of a container would ignore that one by default.
+            event loop. A process whose id is 1 would ignore that one by default.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))
     try:
         yield

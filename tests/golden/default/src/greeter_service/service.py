@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from socket import socket
 from typing import Any, Self
 
+from .admin import admin_app
 from .app import create_app
 from .deafness import overlook_new_connections
 from .health import HealthService
@@ -55,7 +56,9 @@ class Service:
         self.health: HealthService = app.state.health
         self._lifespan: Lifespan = app.state.lifespan
         self._http = HttpServer(app, settings, app.state.tls and app.state.tls.context)
-        self._admin = HttpServer(app.state.admin, settings)
+        self._admin = (
+            None if settings.admin_port is None else HttpServer(admin_app(self.health), settings)
+        )
 
     async def start(self) -> None:
         """Starts gRPC, then reports health, then accepts HTTP.
@@ -78,7 +81,7 @@ class Service:
         self.http_port = http.getsockname()[1]
         self.grpc_port = self._lifespan.grpc_port
         await self._http.start(http)
-        if admin is not None:
+        if self._admin is not None and admin is not None:
             self.admin_port = admin.getsockname()[1]
             await self._admin.start(admin)
 
@@ -102,9 +105,9 @@ class Service:
         if retire:
             overlook_new_connections(self.grpc_port)
             await asyncio.sleep(_SECONDS_TO_ACCEPT)
+        listeners = [self._http] if self._admin is None else [self._http, self._admin]
         await asyncio.gather(
-            self._http.stop(grace, shared=retire),
-            self._admin.stop(grace, shared=retire),
+            *(listener.stop(grace, shared=retire) for listener in listeners),
             self._lifespan.stop(grace),
         )
 

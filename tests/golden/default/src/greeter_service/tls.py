@@ -86,7 +86,7 @@ class Tls:
         return configuration
 
     def _signature(self) -> list[object]:
-        # stat follows the links that Kubernetes swaps.
+        # stat follows links: where files are mounted, those may be what is swapped.
         signature: list[object] = []
         for path in self._files:
             with suppress(OSError):

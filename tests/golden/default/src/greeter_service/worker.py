@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 
+from .grpc_options import choose_engine
 from .process import exit_statuses, on_signals, run
 from .settings import Settings
 
@@ -30,6 +31,7 @@ def main() -> None:
     """Runs a worker; its arguments are the file descriptors of its sockets."""
     with exit_statuses():
         settings = Settings.from_environment()
+        choose_engine()
 
         from .logs import configure_logging
 

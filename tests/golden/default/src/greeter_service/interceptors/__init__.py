@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
-from lilya.middleware import DefineMiddleware
 
+from ..gateway.framework import DefineMiddleware
 from ..settings import Settings
 from .auth import DocumentationGuard, Tokens
 from .concerns import Concerns

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import grpc
 
+from ..gateway.behaviours import Behaviour, Context
 from ..gateway.response import send_failure
 from ..gateway.status import CallFailed
 
@@ -86,7 +87,26 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-async def refuse(_request: object, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+def admit(tokens: Tokens, metadata: Metadata) -> bool:
+    """Tells whether the sender of this invocation metadata may call, and makes it the caller."""
+    identity = tokens.caller_of(metadata)
+    if identity is None:
+        return False
+    set_caller(identity)
+    return True
+
+
+def guarded(tokens: Tokens, run: Behaviour) -> Behaviour:
+    """Makes the calls of `run` those of known callers only."""
+
+    async def run_for_caller(request: Any, context: Context) -> Any:
+        admitted = admit(tokens, context.invocation_metadata() or ())
+        return await (run if admitted else refuse)(request, context)
+
+    return run_for_caller
+
+
+async def refuse(_request: object, context: Context) -> NoReturn:
     """Answers an RPC of a stranger, of whatever kind it is."""
     await context.send_initial_metadata((("www-authenticate", CHALLENGE),))
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, DETAIL)

@@ -7,41 +7,55 @@ operation of gRPC's core, a fifth of what a small call costs.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
-from contextvars import ContextVar
-from os import urandom
 from typing import Any, NoReturn
 
 import grpc
-from structlog.contextvars import bind_contextvars
+
+from ..gateway.behaviours import Context
+from ..logs import REQUEST_ID
 
 KEY = "x-request-id"
 
 _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
+_BYTES = 16
+_MADE_AT_ONCE = 256
 
-_current: ContextVar[str] = ContextVar("request_id", default="")
+_made: list[str] = []
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
 def request_id() -> str:
     """The id of the call that the running task serves; empty outside of calls."""
-    return _current.get()
+    return REQUEST_ID.get()
 
 
-def adopt(metadata: Metadata) -> None:
+def adopt(metadata: Metadata) -> str:
     """Takes the id from a call's invocation metadata, or makes one, for the rest of its task."""
     for key, value in metadata:
         if key == KEY and isinstance(value, str) and _ACCEPTED.fullmatch(value):
             break
     else:
-        value = urandom(16).hex()
-    _current.set(value)
-    bind_contextvars(request_id=value)
+        try:
+            value = _made.pop()
+        except IndexError:
+            value = _make()
+    REQUEST_ID.set(value)
+    return value
 
 
-class IdInTrailers:
+def in_headers(context: Context, request_id: str) -> Context:
+    """Has the id returned to a caller over HTTP; gives the context that the handler is to have."""
+    # Only the gateway's own context knows how.
+    http_context: Any = context
+    http_context.add_initial_metadata(KEY, request_id)
+    return context
+
+
+class InTrailers:
     """The context of a native call, whose trailing metadata get the request id.
 
     Args:
@@ -51,13 +65,17 @@ class IdInTrailers:
 
     __slots__ = ("_context", "_entry")
 
-    def __init__(self, context: grpc.aio.ServicerContext[Any, Any], request_id: str) -> None:
+    def __init__(self, context: Context, request_id: str) -> None:
         self._context = context
         self._entry = (KEY, request_id)
         context.set_trailing_metadata((self._entry,))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+    def code(self) -> Any:
+        # Asked for in every call: without this it would go by way of `__getattr__`.
+        return self._context.code()
 
     def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
         self._context.set_trailing_metadata((*trailing_metadata, self._entry))
@@ -74,47 +92,15 @@ class IdInTrailers:
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
-    async def complete(self) -> None:
-        """Makes sure that the id is returned; it already is."""
+
+def _make() -> str:
+    # Nobody can guess them, as they are the system's random numbers; but it is asked for many at
+    # a time, as that costs hardly more than one.
+    digits = os.urandom(_BYTES * _MADE_AT_ONCE).hex()
+    length = 2 * _BYTES
+    _made.extend(digits[at : at + length] for at in range(0, len(digits), length))
+    return _made.pop()
 
 
-class IdInHeaders:
-    """The context of a call over HTTP, whose initial metadata get the request id.
-
-    Args:
-        context: The context as it comes from the gateway.
-        request_id: The id.
-    """
-
-    __slots__ = ("_context", "_entry", "_returned")
-
-    def __init__(self, context: grpc.aio.ServicerContext[Any, Any], request_id: str) -> None:
-        self._context = context
-        self._entry = (KEY, request_id)
-        self._returned = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-    async def send_initial_metadata(self, initial_metadata: Metadata) -> None:
-        await self._context.send_initial_metadata((*initial_metadata, self._entry))
-        self._returned = True
-
-    async def write(self, message: Any) -> None:
-        if not self._returned:
-            await self.complete()
-        await self._context.write(message)
-
-    async def abort(
-        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
-    ) -> NoReturn:
-        await self.complete()
-        await self._context.abort(code, details, tuple(trailing_metadata))
-
-    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        await self.abort(status.code, status.details, status.trailing_metadata or ())
-
-    async def complete(self) -> None:
-        """Makes sure that the id is returned, where the servicer sent no metadata with it."""
-        if not self._returned and not self._context.done():
-            await self.send_initial_metadata(())
+if hasattr(os, "register_at_fork"):  # not on Windows, where no process can have the same ones
+    os.register_at_fork(after_in_child=_made.clear)

@@ -1,0 +1,1 @@
+"""Brings a proto into the project: `nox -s add_service -- PROTO`."""

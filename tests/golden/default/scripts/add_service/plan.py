@@ -1,0 +1,182 @@
+"""What is missing for a service, as new texts of files."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .edits import find_list, into_class, into_imports, into_list, parse, tidy
+from .messages import Messages
+from .project import Names, Project, Written
+from .services import Service
+from .sources import RefusedError, Sources
+from .texts import import_line, method, modules_in_rows, row, servicer, tests
+
+BUF_OBJECTS = 100  # its exit status
+STYLE = re.compile(r"^lint:\n(?:(?![^ \n]).*\n)*?  ignore:\n(?:    - .*\n)+", re.MULTILINE)
+
+
+@dataclass
+class Plan:
+    """New contents of files, and a line about each."""
+
+    project: Project
+    protos: Path
+    contents: dict[Path, bytes] = field(default_factory=dict)
+    lines: dict[Path, str] = field(default_factory=dict)
+
+    def place(self, sources: Sources) -> None:
+        """The protos themselves."""
+        for name, content in sources.files.items():
+            self._add(self.project.root / "protos" / name, content, "new")
+
+    def add(self, service: Service, messages: Messages) -> None:
+        """What a service lacks: its class, its place among the servicers, methods, rows.
+
+        Raises:
+            RefusedError: It cannot be added without touching what is there.
+        """
+        self.project.check_package(service)
+        found = self.project.servicer_of(service)
+        if found:
+            file, node = found
+            class_name, module = node.name, file.path.stem
+            self._add_methods(service, file, node)
+        else:
+            names = self.project.names_for(service)
+            class_name, module = names.class_name, names.module
+            rpcs = ", ".join(rpc.name for rpc in service.rpcs)
+            text = servicer(service, class_name, self.project.package)
+            self._write(self.project.module_file(names), text, f"new: {class_name} with {rpcs}")
+        self._register(class_name, module)
+        table = self.project.table_of(service)
+        if table:
+            self._add_rows(service, *table, messages)
+        else:
+            text = tests(service, class_name, self.project.package, messages)
+            file_of_tests = self.project.test_file(Names(class_name, module))
+            if file_of_tests.exists():
+                raise RefusedError(
+                    f"{file_of_tests.relative_to(self.project.root)} has no SERVICE and CALLS of "
+                    f"{service.full_name}: put them back, or move the file away."
+                )
+            self._write(file_of_tests, text, "new: a row for each RPC")
+
+    def leave_style_alone(self, descriptors: Path, sources: Sources) -> None:
+        """Other people's protos keep their names: where buf objects, it is told to look away.
+
+        Raises:
+            RefusedError: It cannot lint this proto at all.
+        """
+        buf = shutil.which("buf", path=str(Path(sys.executable).parent))
+        path = self.project.root / "buf.yaml"
+        if not buf or not sources.files or not path.is_file():
+            return
+        # S603: this project's own tool on a file that was just compiled; no shell sees it.
+        done = subprocess.run(  # noqa: S603
+            [buf, "lint", str(descriptors), "--error-format=json"],
+            cwd=self.project.root,
+            capture_output=True,
+            encoding="utf-8",
+        )
+        if done.returncode not in {0, BUF_OBJECTS}:
+            raise RefusedError(f"buf, which lints protos/, fails: {done.stderr.strip()}")
+        objections = {json.loads(line).get("path") for line in done.stdout.splitlines()}
+        names = sorted(objections & set(sources.files))
+        before = path.read_text(encoding="utf-8")
+        listed = STYLE.search(before)
+        if names and listed:
+            lines = "".join(f"    - {name}\n" for name in names)
+            text = before[: listed.end()] + lines + before[listed.end() :]
+            self._add(path, text.encode(), f"its style is left alone: {', '.join(names)}")
+
+    def _add_methods(self, service: Service, file: Written, node: ast.ClassDef) -> None:
+        there = {name for item in node.body for name in names_bound_by(item)}
+        missing = [rpc for rpc in service.rpcs if rpc.name not in there]
+        if not missing:
+            return
+        where = file.path.relative_to(self.project.root)
+        names = ", ".join(rpc.name for rpc in missing)
+        bound = {name for item in file.tree.body for name in names_bound_by(item)}
+        if len(node.bases) > 1 or not {"grpc", "Context"} <= bound:
+            raise RefusedError(
+                f"{where}: {node.name} has no {names}; write it yourself, for the class has other "
+                "bases, or the module no `grpc` or `Context`."
+            )
+        used = {message.module for rpc in missing for message in (rpc.request, rpc.response)}
+        imports, aliases = self._imports(used, file.names, self.project.package)
+        if "AsyncIterator" not in bound and any(r.takes_stream or r.gives_stream for r in missing):
+            imports.append("from collections.abc import AsyncIterator")
+        indent = " " * node.body[0].col_offset
+        methods = "\n".join(method(rpc, aliases, indent) for rpc in missing)
+        text = into_class(where, file.text, node.name, methods)
+        text = into_imports(where, text, imports) if imports else text
+        self._write(file.path, text, f"{node.name} gets {names}")
+
+    def _register(self, class_name: str, module: str) -> None:
+        path = self.project.servicers / "__init__.py"
+        where = path.relative_to(self.project.root)
+        text = self.project.read(path)
+        listed = find_list(parse(where, text), "SERVICERS")
+        if listed is None or class_name not in map(ast.unparse, listed.elts):
+            text = into_list(where, text, "SERVICERS", [f"{class_name},"])
+            text = into_imports(where, text, [f"from .{module} import {class_name}"])
+            self._write(path, text, f"SERVICERS gets {class_name}")
+
+    def _add_rows(
+        self, service: Service, file: Written, calls: ast.List, messages: Messages
+    ) -> None:
+        rows_there = [one.elts for one in calls.elts if isinstance(one, ast.Tuple) and one.elts]
+        there = {ast.unparse(one[0]) for one in rows_there}
+        missing = [rpc for rpc in service.rpcs if repr(rpc.name) not in there]
+        if not missing:
+            return
+        imports, aliases = self._imports(modules_in_rows(missing, messages), file.names)
+        with_status = all(len(one) > 2 for one in rows_there)  # the example's have no status
+        rows = [row(rpc, messages, aliases, with_status=with_status) for rpc in missing]
+        where = file.path.relative_to(self.project.root)
+        text = into_list(where, file.text, "CALLS", rows)
+        text = into_imports(where, text, imports) if imports else text
+        names = ", ".join(rpc.name for rpc in missing)
+        self._write(file.path, text, f"CALLS gets {names}")
+
+    def _imports(
+        self, modules: set[str], names: dict[str, str], package: str = ""
+    ) -> tuple[list[str], dict[str, str]]:
+        """The import lines that a file lacks, and what it calls each module with them."""
+        # A name of its own for each: a line that imports from the same place stays as it is.
+        new = {module: module.replace(".", "_") for module in modules if module not in names}
+        lines = [import_line(module, alias, package) for module, alias in sorted(new.items())]
+        return lines, {**names, **new}
+
+    def _write(self, path: Path, text: str, line: str) -> None:
+        root = self.project.root
+        before = path.read_bytes().decode() if path.exists() else ""
+        tidied = tidy(path.relative_to(root), text, before, root, self.protos)
+        self.project.planned[path] = tidied
+        content = tidied.replace("\n", "\r\n") if "\r\n" in before else tidied
+        self._add(path, content.encode(), line)
+
+    def _add(self, path: Path, content: bytes, line: str) -> None:
+        self.contents[path] = content
+        self.lines[path] = "; ".join([*([self.lines[path]] if path in self.lines else []), line])
+
+
+def names_bound_by(node: ast.stmt) -> list[str]:
+    """The names that a statement of a module or a class gives to something."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return [alias.asname or alias.name for alias in names]
+        case ast.Assign(targets=targets):
+            return [ast.unparse(target) for target in targets]
+        case ast.AnnAssign(target=target):
+            return [ast.unparse(target)]
+    return []

@@ -1,0 +1,169 @@
+"""The services of a compiled proto; refuses names that Python cannot have."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import keyword
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.api import annotations_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorProto
+
+from .messages import Messages, MessageType, module_of
+from .sources import RefusedError, is_installed
+
+SERVICES, METHODS = 6, 2  # field numbers in FileDescriptorProto and ServiceDescriptorProto
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """One RPC, with the comment before it."""
+
+    name: str
+    comment: str
+    takes_stream: bool
+    gives_stream: bool
+    request: MessageType
+    response: MessageType
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service, with the comment before it and the `_pb2` module of its proto."""
+
+    name: str
+    package: str
+    module: str
+    comment: str
+    rpcs: list[Rpc]
+
+    @property
+    def full_name(self) -> str:
+        """The name that callers use."""
+        return f"{self.package}.{self.name}" if self.package else self.name
+
+    @property
+    def grpc_module(self) -> str:
+        """The module of the service's own stubs."""
+        return f"{self.module}_grpc"
+
+
+def services_of(
+    main: str, described: FileDescriptorSet, messages: Messages, package: str
+) -> list[Service]:
+    """List the services of the proto `main`, but for those without an RPC.
+
+    Args:
+        main: Its path below protos/.
+        described: It and what it imports.
+        messages: The messages of these.
+        package: The project's own.
+
+    Raises:
+        RefusedError: There is none, or it has a name that its stubs cannot have.
+    """
+    files = {file.name: file for file in described.file}
+
+    def with_imports(name: str) -> set[str]:
+        return {name}.union(*(with_imports(other) for other in files[name].dependency))
+
+    for name in sorted(with_imports(main)):
+        if not is_installed(name):
+            check_module(name, package)
+        elif importlib.util.find_spec(module_of(name)) is None:
+            raise RefusedError(f"{main} needs {name}, of which no package has the Python stubs.")
+    comments = {
+        tuple(location.path): inspect.cleandoc(location.leading_comments)
+        for location in files[main].source_code_info.location
+    }
+
+    def rpc_of(rpc: MethodDescriptorProto, path: tuple[int, ...]) -> Rpc:
+        check_paths(rpc)
+        return Rpc(
+            rpc.name,
+            comments.get(path, ""),
+            rpc.client_streaming,
+            rpc.server_streaming,
+            messages[rpc.input_type],
+            messages[rpc.output_type],
+        )
+
+    services = []
+    for index, service in enumerate(files[main].service):
+        path = (SERVICES, index)
+        rpcs = [rpc_of(rpc, (*path, METHODS, at)) for at, rpc in enumerate(service.method)]
+        package, comment = files[main].package, comments.get(path, "")
+        if rpcs:
+            services.append(Service(service.name, package, module_of(main), comment, rpcs))
+    if not services:
+        raise RefusedError(f"{main} has no service with an RPC.")
+    for one in services:
+        check_names(one)
+    return services
+
+
+def check_module(proto: str, package: str) -> None:
+    """Refuse a proto whose stubs could not be imported under its path."""
+    parts = module_of(proto).split(".")
+    for part in parts:
+        if keyword.iskeyword(part) or not part.isidentifier():
+            raise RefusedError(f"{proto}: {part!r} can be no part of a Python module's name.")
+    if parts[0] == package:
+        return
+    if parts[0] in sys.stdlib_module_names:
+        raise RefusedError(f"{proto} would hide Python's own module {parts[0]!r}.")
+    for number in range(1, len(parts)):
+        name = ".".join(parts[:number])
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            return
+        if spec.origin:
+            raise RefusedError(f"{proto} would hide, or be hidden by, the package {name!r}.")
+
+
+def check_names(service: Service) -> None:
+    """Refuse names for which grpc's own compiler writes stubs that are no Python."""
+    for what, name in names_in_stubs(service):
+        if any(keyword.iskeyword(part) for part in name.split(".")):
+            raise RefusedError(
+                f"{service.full_name}: the {what} {name} is named like a Python keyword, for which "
+                "grpcio-tools writes no valid stubs: rename it."
+            )
+    lower = [rpc.name.lower() for rpc in service.rpcs]
+    for name in lower:
+        if lower.count(name) > 1:
+            raise RefusedError(
+                f"{service.full_name}: two RPCs are {name!r} in lower case, as their HTTP path is: "
+                "rename one."
+            )
+
+
+def check_paths(rpc: MethodDescriptorProto) -> None:
+    """Refuse REST paths that the gateway would refuse when the service starts."""
+    rule = rpc.options.Extensions[annotations_pb2.http]
+    for binding in (rule, *rule.additional_bindings):
+        pattern = binding.WhichOneof("pattern")
+        path = binding.custom.path if pattern == "custom" else getattr(binding, pattern or "get")
+        if re.search(r"\*\*}?/", path):
+            raise RefusedError(
+                f'{rpc.name}: the google.api.http path {path} goes on after "**", the last '
+                "segment by google/api/http.proto: change it, or take it out."
+            )
+        if pattern and rpc.client_streaming and (binding.body != "*" or "{" in path):
+            raise RefusedError(
+                f"{rpc.name} takes a stream: its google.api.http path {path} can have no "
+                'variables, and needs body: "*": change it, or take it out.'
+            )
+
+
+def names_in_stubs(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield the names that `_pb2_grpc` spells out."""
+    yield "service", service.name
+    for rpc in service.rpcs:
+        yield "RPC", rpc.name
+        yield "message", rpc.request.name
+        yield "message", rpc.response.name

@@ -1,0 +1,170 @@
+"""The Python that is written: servicers, their methods, tests and the tests' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .messages import Messages
+from .services import Rpc, Service
+
+TEST = '''"""Every RPC of {full_name}, over both protocols. A new RPC is one line in `CALLS`."""
+
+from __future__ import annotations
+
+import grpc
+import httpx
+import pytest
+from google.protobuf.message import Message
+
+from {package}.service import Service
+{imports}
+
+from .protocols import over_grpc, over_http
+
+SERVICE = pb.DESCRIPTOR.services_by_name["{name}"]
+PATH = "/grpc/{path}"
+# An RPC, its requests, and how it ends: over gRPC, and over HTTP.
+CALLS: list[tuple[str, list[Message], str, int]] = [
+    {rows}
+]
+
+
+@pytest.mark.parametrize(("rpc", "requests", "status", "http_status"), CALLS)
+async def test_the_same_over_both_protocols(
+    service: Service,
+    http: httpx.AsyncClient,
+    rpc: str,
+    requests: list[Message],
+    status: str,
+    http_status: int,
+) -> None:
+    method = SERVICE.methods_by_name[rpc]
+    path = f"{{PATH}}/{{rpc.lower()}}"
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{{service.grpc_port}}") as channel:
+        native = await over_grpc(channel, method, requests, {{}})
+    other = await over_http(http, path, method, requests, {{}})
+    assert (native.status, other.http_status) == (status, http_status)
+    assert (other.messages, other.status, other.details) == (
+        native.messages,
+        native.status,
+        native.details,
+    )
+
+
+def test_every_rpc_has_a_call() -> None:
+    assert {{rpc for rpc, *_ in CALLS}} == set(SERVICE.methods_by_name)
+
+
+async def test_openapi_describes_every_rpc(http: httpx.AsyncClient) -> None:
+    paths = (await http.get("/openapi.json")).json()["paths"]
+    assert {{f"{{PATH}}/{{rpc.lower()}}" for rpc in SERVICE.methods_by_name}} <= set(paths)
+'''
+
+
+def aliases_for(service: Service, modules: Iterable[str]) -> dict[str, str]:
+    """Name modules in a new file: `pb` for the service's own, else as they are called."""
+    aliases = {service.module: "pb", service.grpc_module: "pb_grpc"}
+    for module in sorted(set(modules) - {service.module}):
+        base = module.rpartition(".")[2]
+        aliases[module] = module.replace(".", "_") if base in aliases.values() else base
+    return aliases
+
+
+def modules_in(service: Service) -> set[str]:
+    """Return the modules that the signatures of a servicer speak of."""
+    return {message.module for rpc in service.rpcs for message in (rpc.request, rpc.response)}
+
+
+def import_line(module: str, alias: str, package: str = "") -> str:
+    """Import a stub; relative to `servicers/` if it is in `package`."""
+    parent, _, base = module.rpartition(".")
+    renamed = "" if alias == base else f" as {alias}"
+    if not parent:
+        return f"import {base}{renamed}"
+    if package and f"{parent}.".startswith(f"{package}."):
+        parent = f"..{parent[len(package) + 1 :]}"
+    return f"from {parent} import {base}{renamed}"
+
+
+def docstring(comment: str, indent: str) -> str:
+    """Return a comment of a proto as the line or lines of a docstring, or nothing."""
+    if not comment:
+        return ""
+    escaped = comment.expandtabs(4).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    lines = [f"{indent}{line}".rstrip() for line in escaped.splitlines()]
+    text = "\n".join(lines).lstrip()
+    end = f"\n{indent}" if len(lines) > 1 or text.endswith('"') else ""
+    return f'{indent}"""{text}{end}"""\n'
+
+
+def method(rpc: Rpc, aliases: Mapping[str, str], indent: str = "    ") -> str:
+    """Return the method of an RPC that nobody has written yet."""
+    request = f"{aliases[rpc.request.module]}.{rpc.request.name}"
+    response = f"{aliases[rpc.response.module]}.{rpc.response.name}"
+    argument = f"request: {request}"
+    if rpc.takes_stream:
+        argument = f"request_iterator: AsyncIterator[{request}]"
+    answer = f"AsyncIterator[{response}]" if rpc.gives_stream else response
+    inner = indent + "    "
+    words = f'grpc.StatusCode.UNIMPLEMENTED, "{rpc.name} is not written yet"'
+    lines = [
+        f"{indent}async def {rpc.name}(self, {argument}, context: Context) -> {answer}:\n",
+        docstring(rpc.comment, inner),
+        f"{inner}await context.abort({words})\n",
+        f"{inner}yield {response}()  # makes it a stream\n" if rpc.gives_stream else "",
+    ]
+    return "".join(lines)
+
+
+def servicer(service: Service, class_name: str, package: str) -> str:
+    """Return a module with the class that answers a service."""
+    modules = modules_in(service)
+    aliases = aliases_for(service, modules)
+    streams = any(rpc.takes_stream or rpc.gives_stream for rpc in service.rpcs)
+    imports = [import_line(name, aliases[name], package) for name in sorted(modules)]
+    return "\n".join(
+        [
+            f'"""The service {service.full_name}."""\n',
+            "from __future__ import annotations\n",
+            *(["from collections.abc import AsyncIterator"] if streams else []),
+            "from typing import Any, Self\n",
+            "import grpc\n",
+            *imports,
+            f"{import_line(service.grpc_module, 'pb_grpc', package)}\n",
+            "Context = grpc.aio.ServicerContext[Any, Any]\n\n",
+            f"class {class_name}(pb_grpc.{service.name}Servicer):",
+            docstring(service.comment, "    "),
+            "    @classmethod",
+            "    def __add_to_server__(cls, instance: Self, server: grpc.aio.Server) -> None:",
+            f"        pb_grpc.add_{service.name}Servicer_to_server(instance, server)\n",
+            "\n".join(method(rpc, aliases) for rpc in service.rpcs),
+        ]
+    )
+
+
+def row(rpc: Rpc, messages: Messages, aliases: Mapping[str, str], *, with_status: bool) -> str:
+    """Return a row of a table of calls. A stream that is refused at once is best left empty."""
+    request = "" if rpc.takes_stream else messages.new(rpc.request, aliases)
+    status = ', "UNIMPLEMENTED", 501' if with_status else ""
+    return f'("{rpc.name}", [{request}]{status}),'
+
+
+def tests(service: Service, class_name: str, package: str, messages: Messages) -> str:
+    """Return a test module with a row for each RPC."""
+    modules = modules_in_rows(service.rpcs, messages) | {service.module}
+    aliases = aliases_for(service, modules)
+    rows = [row(rpc, messages, aliases, with_status=True) for rpc in service.rpcs]
+    return TEST.format(
+        full_name=service.full_name,
+        name=service.name,
+        package=package,
+        path=class_name.lower(),
+        imports="\n".join(import_line(name, aliases[name]) for name in sorted(modules)),
+        rows="\n    ".join(rows),
+    )
+
+
+def modules_in_rows(rpcs: Iterable[Rpc], messages: Messages) -> set[str]:
+    """Return the modules that rows for these RPCs need."""
+    needed = (messages.modules_of(rpc.request) for rpc in rpcs if not rpc.takes_stream)
+    return set[str]().union(*needed)
