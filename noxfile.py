@@ -73,12 +73,13 @@ def ravyn(session: nox.Session) -> None:
     typecheck_gateway(session, "ravyn")
 
 
+@nox.session
 def golden(session: nox.Session) -> None:
     """Write tests/golden/ anew: what the template renders, for `git diff` to show."""
     install_group(session, "test")
     session.run(
         *("pytest", "tests/test_golden.py", "-q"),
-        env={"GOLDEN": "refresh", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**ENVIRONMENT, "GOLDEN": "refresh"},
     )
 
 

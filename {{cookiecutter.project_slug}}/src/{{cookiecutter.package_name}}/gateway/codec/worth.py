@@ -25,7 +25,7 @@ class Costs:
         message: For each message.
         field: For each field that is none of the following.
         presence: On top, for a field that has it.
-        container: For each repeated field and each map.
+        collection: For each repeated field and each map.
         leaf: For each field that is a time or a wrapper.
     """
 
@@ -33,12 +33,12 @@ class Costs:
     message: int
     field: int
     presence: int
-    container: int
+    collection: int
     leaf: int
 
 
-READING = Costs(call=-40, message=15, field=-13, presence=0, container=18, leaf=65)
-WRITING = Costs(call=-40, message=-12, field=2, presence=6, container=28, leaf=60)
+READING = Costs(call=-40, message=15, field=-13, presence=0, collection=18, leaf=65)
+WRITING = Costs(call=-40, message=-12, field=2, presence=6, collection=28, leaf=60)
 
 
 def is_worth_it(descriptor: Descriptor, costs: Costs) -> bool:
@@ -69,7 +69,7 @@ def _cost(message: Descriptor, costs: Costs) -> int:
     total = costs.message
     for field in message.fields:
         if field.is_repeated:
-            total += costs.container
+            total += costs.collection
             continue
         total += costs.presence if field.has_presence else 0
         total += costs.field if field.message_type is None else _cost(field.message_type, costs)
