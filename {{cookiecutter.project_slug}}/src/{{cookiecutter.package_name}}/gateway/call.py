@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import grpc
@@ -11,10 +12,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from .behaviours import Behaviour, Context, behaviour
+from .codec import JsonError
 from .context import HttpServicerContext, Reader, Writer
 from .lifetime import Receive
-from .request import BodyMessage, Decoder, RequestMessages
-from .response import Encoder, Response, Send, UnaryResponse
+from .request import BodyMessage, Decoder, RequestMessages, malformed
+from .response import Encoder, StreamResponse
 from .status import CallFailed
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -24,31 +26,42 @@ class Call(HttpServicerContext):
     """The context of a call, together with where its messages come from and go.
 
     Attributes:
-        messages: Where they come from.
-        response: Where they go.
+        is_plain: Its request is one message, and the whole body, as is usual.
+        receive: Gives the events of the request.
+        decode: Reads a message of it.
+        max_message_bytes: How long that may be.
+        received: The plain request has been read.
+        encode: Writes the messages of the response.
+        body: The one that is the whole response, once there is one.
+        stream: Where they go if they can be many.
     """
 
-    messages: RequestMessages
-    response: Response
-
-
-class UnaryExchange(BodyMessage, UnaryResponse):
-    """The message that is the body and the message that answers it: the usual, in one object."""
+    is_plain = False
+    received = False
+    body: bytes | None = None
+    stream: StreamResponse | None = None
 
     def __init__(
         self,
+        scope: Mapping[str, Any],
         receive: Receive,
-        send: Send,
         decode: Decoder,
         encode: Encoder,
         max_message_bytes: int,
     ) -> None:
-        # As both classes do it, in one step.
-        self._receive = receive
-        self._decode = decode
-        self._max_message_bytes = max_message_bytes
-        self._send = send
-        self._encode = encode
+        # As the context does it, in one step.
+        self._scope = scope
+        self.receive = receive
+        self.decode = decode
+        self.encode = encode
+        self.max_message_bytes = max_message_bytes
+
+    @cached_property
+    def messages(self) -> RequestMessages:
+        """Where messages come from. Plain calls that wait for nothing need not have it."""
+        message = BodyMessage(self.receive, self.decode, self.max_message_bytes)
+        message.received = self.received
+        return message
 
 
 def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
@@ -89,11 +102,31 @@ def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
                     request = take(request)
         result = await run(request, context)
         if not response_streaming and (call.code_set is None or _succeeds(call)):
-            sent = call.response.message(result if give is None else give(result), call)
-            if sent is not None:
-                await sent
+            call.body = call.encode(result if give is None else give(result))
 
-    return serve
+    async def serve_body(call: Any, context: Context) -> None:
+        if not call.is_plain:
+            await serve(call, context)
+            return
+        # As above, in as few steps as there can be: they are what a call costs.
+        event = await call.receive()
+        body = event.get("body", b"")
+        if (
+            event.get("more_body", False)
+            or len(body) > call.max_message_bytes
+            or event["type"] == "http.disconnect"
+        ):
+            body = await call.messages.whole(event)
+        call.received = True
+        try:
+            request = call.decode(body)
+        except JsonError as error:
+            raise malformed(error) from None
+        result = await run(request, context)
+        if call.code_set is None or _succeeds(call):
+            call.body = call.encode(result)
+
+    return serve if request_streaming or response_streaming or take or give else serve_body
 
 
 def _taking(handler: Handler, method: MethodDescriptor) -> Callable[[Message], Any] | None:
@@ -135,9 +168,11 @@ def _reader(call: Call, take: Callable[[Message], Any] | None) -> Reader:
 
 def _writer(call: Call, give: Callable[[Any], Message] | None) -> Writer:
     async def write(message: Any) -> None:
-        sent = call.response.message(message if give is None else give(message), call)
-        if sent is not None:
-            await sent
+        given = message if give is None else give(message)
+        if call.stream is not None:
+            await call.stream.message(given, call)
+        else:  # An interceptor has put a handler of another kind in the place of the RPC's.
+            call.body = call.encode(given)
 
     return write
 

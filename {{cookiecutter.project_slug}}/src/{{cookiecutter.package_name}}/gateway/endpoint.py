@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import grpc
 
 from .behaviours import Behaviour, Context, with_behaviour
-from .call import Call, Handler, UnaryExchange, serving
+from .call import Call, Handler, serving
 from .failures import STOPPING, failure_of
 from .layers import all_layers, layered
 from .lifetime import Lifetime, Receive, resumed
@@ -28,7 +28,15 @@ from .request import (
     frames_for,
 )
 from .request_head import RequestHead, is_plain
-from .response import Encoder, Response, Send, StreamResponse, UnaryResponse, send_failure
+from .response import (
+    Encoder,
+    Event,
+    Send,
+    StreamResponse,
+    failure_events,
+    send_failure,
+    unary_events,
+)
 from .response_framing import FRAMINGS, negotiate
 from .status import CallFailed
 
@@ -105,11 +113,9 @@ class Endpoint:
             receive: Its `receive`.
             send: Its `send`.
         """
-        call = Call(scope)
+        call = Call(scope, receive, decode, encode, self._max_message_bytes)
         if self._is_unary and not from_query and is_plain(scope["headers"], self._allowed_digits):
-            call.messages = call.response = UnaryExchange(
-                receive, send, decode, encode, self._max_message_bytes
-            )
+            call.is_plain = True
             timeout = self._default_timeout
         else:
             try:
@@ -117,7 +123,7 @@ class Endpoint:
             except CallFailed as failure:
                 await send_failure(send, failure)
                 return
-            self._connect(call, head, decode, encode, receive, send, from_query=from_query)
+            self._connect(call, head, send, from_query=from_query)
             timeout = self._default_timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
@@ -126,18 +132,19 @@ class Endpoint:
                 coroutine = self._run(call, call)
                 awaited = coroutine.send(None)
             except StopIteration:
-                is_ok = call.code_set is None and call.deadline is None
-                outcome = call.messages.refusal if is_ok else _status(call)
+                is_ok = call.is_plain and call.code_set is None and call.deadline is None
+                outcome = None if is_ok else _status(call)
             except (asyncio.CancelledError, Exception) as error:
                 outcome = self._failure(call, error)
             else:
                 outcome = await self._supervised(call, resumed(coroutine, awaited))
-            if call.disconnected or call.messages.disconnected:
-                return
-            if outcome is None:
-                await call.response.finish(call)
-            else:
-                await call.response.fail(outcome, call)
+            if outcome is None and call.body is not None and call.stream is None:
+                start, body = unary_events(call.body, call)
+                await send(start)
+                await send(body)
+            elif not (call.disconnected or call.messages.disconnected):
+                for event in _events(call, outcome):
+                    await send(event)
         finally:
             call.finished = True
             if call.callbacks:
@@ -147,23 +154,22 @@ class Endpoint:
         self,
         call: Call,
         head: RequestHead,
-        decode: Decoder,
-        encode: Encoder,
-        receive: Receive,
         send: Send,
         *,
         from_query: bool,
     ) -> None:
         try:
-            call.response = self._response(head, send, encode)
+            call.stream = self._stream(head, send, call.encode)
             call.messages = (
-                QueryMessage(receive, decode) if from_query else self._body(head, receive, decode)
+                QueryMessage(call.receive, call.decode)
+                if from_query
+                else self._body(head, call.receive, call.decode)
             )
         except CallFailed as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
-            call.response, call.messages = UnaryResponse(send, encode), RefusedRequest(failure)
+            call.stream, call.messages = None, RefusedRequest(failure)
 
-    def _response(self, head: RequestHead, send: Send, encode: Encoder) -> Response:
+    def _stream(self, head: RequestHead, send: Send, encode: Encoder) -> StreamResponse | None:
         streaming = self.rpc.handler.response_streaming
         media_type = negotiate(head.accept, streaming=streaming)
         if media_type is None:
@@ -173,9 +179,7 @@ class Endpoint:
                 f"accept must allow one of: {offered}",
                 http_status=406,
             )
-        if streaming:
-            return StreamResponse(send, encode, FRAMINGS[media_type]())
-        return UnaryResponse(send, encode)
+        return StreamResponse(send, encode, FRAMINGS[media_type]()) if streaming else None
 
     def _body(self, head: RequestHead, receive: Receive, decode: Decoder) -> RequestMessages:
         limit = self._max_message_bytes
@@ -241,8 +245,17 @@ def _status(call: Call) -> CallFailed | None:
     if call.deadline is not None and (call.expired or call.time_remaining() == 0):
         return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     if call.code_set is None or call.status() is grpc.StatusCode.OK:
-        return call.messages.refusal
+        return None if call.is_plain else call.messages.refusal
     return CallFailed(call.status(), call.details())
+
+
+def _events(call: Call, outcome: CallFailed | None) -> Sequence[Event]:
+    """What is left to be sent."""
+    if call.stream is not None:
+        stream = call.stream
+        return stream.finish(call) if outcome is None else stream.fail(outcome, call)
+    nothing = CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message")
+    return failure_events(outcome or nothing, call)
 
 
 def _coroutine_function(run: Behaviour) -> CoroutineFunction:

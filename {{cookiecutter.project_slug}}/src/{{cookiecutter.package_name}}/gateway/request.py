@@ -88,7 +88,7 @@ class QueryMessage:
         try:
             return decode(b"")
         except JsonError as error:
-            raise _malformed(error) from None
+            raise malformed(error) from None
 
     def supervise(self, lifetime: Lifetime) -> None:
         lifetime.watch(self._receive)
@@ -98,60 +98,72 @@ class QueryMessage:
 
 
 class BodyMessage:
-    """One message that is the whole body."""
+    """One message that is the whole body.
+
+    Attributes:
+        receive: Gives the events that it comes in.
+        decode: Reads it.
+        max_message_bytes: How long it may be.
+        received: It has been read.
+    """
 
     refusal: CallFailed | None = None
     disconnected = False
     _lifetime: Lifetime | None = None
-    _received = False
+    received = False
 
     def __init__(self, receive: Receive, decode: Decoder, max_message_bytes: int) -> None:
-        self._receive = receive
-        self._decode: Decoder | None = decode
-        self._max_message_bytes = max_message_bytes
+        self.receive = receive
+        self.decode = decode
+        self.max_message_bytes = max_message_bytes
 
     async def next(self) -> Message | None:
-        decode = self._decode
-        if decode is None:
+        if self.received:
             return None
-        self._decode = None
-        event = await self._receive()
-        body = event.get("body", b"")
-        if event.get("more_body", False) or event["type"] == "http.disconnect":
-            body = await self._read_on(event)
-        elif len(body) > self._max_message_bytes:
-            raise too_large(self._max_message_bytes)
-        self._received = True
+        return self.read(await self.whole(await self.receive()))
+
+    def read(self, body: bytes) -> Message:
+        """Reads the message.
+
+        Raises:
+            CallFailed: INVALID_ARGUMENT, it is none.
+        """
+        self.received = True
         if self._lifetime is not None:
-            self._lifetime.watch(self._receive)
+            self._lifetime.watch(self.receive)
         try:
-            return decode(body)
+            return self.decode(body)
         except JsonError as error:
-            raise _malformed(error) from None
+            raise malformed(error) from None
 
-    def supervise(self, lifetime: Lifetime) -> None:
-        if self._received:
-            lifetime.watch(self._receive)
-        else:
-            self._lifetime = lifetime
+    async def whole(self, event: Any) -> bytes:
+        """Waits for the whole body, of which `event` is the first there is.
 
-    def close(self) -> None:
-        """Nothing is being received: the body is read at once."""
-
-    async def _read_on(self, event: Any) -> bytes:
+        Raises:
+            CallFailed: It is too large (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
+        """
         chunks = []
         size = 0
         while event["type"] != "http.disconnect":
             chunk = event.get("body", b"")
             size += len(chunk)
-            if size > self._max_message_bytes:
-                raise too_large(self._max_message_bytes)
+            if size > self.max_message_bytes:
+                raise too_large(self.max_message_bytes)
             chunks.append(chunk)
             if not event.get("more_body", False):
                 return b"".join(chunks)
-            event = await self._receive()
+            event = await self.receive()
         self.disconnected = True
         raise CallFailed(grpc.StatusCode.CANCELLED, "The client disconnected")
+
+    def supervise(self, lifetime: Lifetime) -> None:
+        if self.received:
+            lifetime.watch(self.receive)
+        else:
+            self._lifetime = lifetime
+
+    def close(self) -> None:
+        """Nothing is being received: the body is read at once."""
 
 
 class BodyMessages:
@@ -191,7 +203,7 @@ class BodyMessages:
         try:
             return self._decode(text)
         except JsonError as error:
-            raise _malformed(error) from None
+            raise malformed(error) from None
 
     def supervise(self, lifetime: Lifetime) -> None:
         self._receiver = lifetime.loop.create_task(self._receive_all(lifetime))
@@ -211,7 +223,7 @@ class BodyMessages:
             raise too_large(self._max_message_bytes) from None
         except JsonError as error:
             self._ended = True
-            raise _malformed(error) from None
+            raise malformed(error) from None
 
     def _split(self, chunk: bytes | None) -> Iterator[bytes]:
         yield from self._frames.close() if chunk is None else self._frames.feed(chunk)
@@ -283,5 +295,5 @@ def _unsupported(detail: str) -> CallFailed:
     return CallFailed(grpc.StatusCode.INVALID_ARGUMENT, detail, http_status=415)
 
 
-def _malformed(error: JsonError) -> CallFailed:
+def malformed(error: JsonError) -> CallFailed:
     return CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 import grpc
@@ -70,13 +69,14 @@ def is_plain(headers: Headers, max_length_digits: int) -> bool:
         max_length_digits: How many digits `content-length` may have.
     """
     for name, value in headers:
-        if name == b"content-length":
+        usual = _USUAL.get(name)
+        if usual is None:
+            if name.endswith(b"-bin"):
+                return False
+        elif usual is _LENGTH:
             if len(value) > max_length_digits:
                 return False
-        elif (is_usual := _USUAL.get(name)) is not None:
-            if not is_usual(value):
-                return False
-        elif name[-4:] == b"-bin":
+        elif usual is not _ANY and value not in usual and not _is_plain(name, value):
             return False
     return True
 
@@ -111,24 +111,22 @@ def _media_type(content_type: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_json(content_type: bytes) -> bool:
-    return _media_type(content_type) in ("", JSON)
+def _is_plain(name: bytes, value: bytes) -> bool:
+    if name == b"content-type":
+        return _media_type(value) in ("", JSON)
+    return name == b"accept" and negotiate(value.decode("latin-1"), streaming=False) is not None
 
 
-@lru_cache(maxsize=256)
-def _accepts_json(accept: bytes) -> bool:
-    return negotiate(accept.decode("latin-1"), streaming=False) is not None
-
-
-def _never(_value: bytes) -> bool:
-    return False
-
-
-_USUAL: dict[bytes, Callable[[bytes], bool]] = {
-    b"content-type": _is_json,
-    b"accept": _accepts_json,
-    b"content-encoding": _never,
-    b"grpc-timeout": _never,
+_LENGTH: frozenset[bytes] = frozenset((b"length",))
+_ANY: frozenset[bytes] = frozenset((b"any",))
+# What most requests have, so that nothing more is asked of it: a look-up for each header.
+_USUAL = {
+    b"content-length": _LENGTH,
+    b"content-type": frozenset((b"application/json",)),
+    b"accept": frozenset((b"*/*", b"application/json")),
+    b"content-encoding": frozenset[bytes](),
+    b"grpc-timeout": frozenset[bytes](),
+    **dict.fromkeys((b"host", b"user-agent", b"accept-encoding", b"connection"), _ANY),
 }
 
 

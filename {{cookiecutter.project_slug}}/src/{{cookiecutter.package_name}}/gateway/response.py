@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
-
-import grpc
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
 
 from .context import HttpServicerContext
 from .metadata import Metadata, response_headers
 from .response_framing import Framing
 from .status import CallFailed, error_body
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Event = MutableMapping[str, Any]
+Send = Callable[[Event], Awaitable[None]]
 Encoder = Callable[[Any], bytes]
 """A message to JSON text."""
 
@@ -24,45 +23,16 @@ _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _MESSAGES_BEFORE_OTHERS = 32
 
 
-class Response(Protocol):
-    """Sends what a call answers."""
-
-    def message(self, message: Any, context: HttpServicerContext, /) -> Awaitable[None] | None:
-        """Takes one response message; None: there is nothing to wait for."""
-
-    def finish(self, context: HttpServicerContext) -> Awaitable[None]:
-        """Completes the response of a call whose status is OK."""
-
-    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Awaitable[None]:
-        """Completes the response of a call that failed, as far as that is still possible."""
-
-
-class UnaryResponse:
-    """A response of one message, sent when the call has ended and its status is known."""
-
-    _body: bytes | None = None
-
-    def __init__(self, send: Send, encode: Encoder) -> None:
-        self._send = send
-        self._encode = encode
-
-    def message(self, message: Any, _context: HttpServicerContext, /) -> None:
-        self._body = self._encode(message)
-
-    async def finish(self, context: HttpServicerContext) -> None:
-        body = self._body
-        if body is None:
-            nothing = CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message")
-            await self.fail(nothing, context)
-            return
-        context.headers_sent = True
-        headers = [_JSON, _NO_SNIFFING, (_CONTENT_LENGTH, b"%d" % len(body))]
+def unary_events(body: bytes, context: HttpServicerContext) -> Sequence[Event]:
+    """Makes the response of a call that has succeeded, with its one message as JSON text."""
+    context.headers_sent = True
+    headers = [_JSON, _NO_SNIFFING, (_CONTENT_LENGTH, b"%d" % len(body))]
+    if context.initial_metadata or context.trailing:
         _add_metadata(headers, context)
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
-
-    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Awaitable[None]:
-        return send_failure(self._send, failure, context)
+    return (
+        {"type": "http.response.start", "status": 200, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )
 
 
 class StreamResponse:
@@ -75,34 +45,35 @@ class StreamResponse:
         self._started = False
         self._sent = 0
 
-    async def message(self, message: Any, context: HttpServicerContext, /) -> None:
+    async def message(self, message: Any, context: HttpServicerContext) -> None:
+        """Sends one message."""
         chunk = self._framing.message(self._encode(message))
-        await self._start(context)
-        await self._body(chunk, more_body=True)
+        for event in self._start(context):
+            await self._send(event)
+        await self._send(_chunk(chunk, more_body=True))
         self._sent += 1
         if self._sent % _MESSAGES_BEFORE_OTHERS == 0:
             # While the socket takes all that it is given, `send` never waits, and without this
             # a long stream to a fast reader would keep every other call from running.
             await asyncio.sleep(0)
 
-    async def finish(self, context: HttpServicerContext) -> None:
-        await self._start(context)
-        await self._body(self._framing.end(), more_body=False)
+    def finish(self, context: HttpServicerContext) -> Sequence[Event]:
+        """What is left to be sent for a call whose status is OK."""
+        return *self._start(context), _chunk(self._framing.end(), more_body=False)
 
-    async def fail(self, failure: CallFailed, context: HttpServicerContext) -> None:
+    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Sequence[Event]:
+        """What is left to be sent for a call that failed, as far as that is still possible."""
         if not self._started:
-            await send_failure(self._send, failure, context)
-            return
+            return failure_events(failure, context)
         body = error_body(failure.code, failure.detail, context.trailing)
         last = self._framing.error(body)
-        if last is not None:
-            await self._body(last, more_body=False)
-        # Else the framing has no room for an error. Returning with the response incomplete makes
-        # the server cut the connection, so that no client takes what it has for the whole.
+        # Some framings have no room for an error. Returning with the response incomplete makes the
+        # server cut the connection, so that no client takes what it has for the whole.
+        return () if last is None else (_chunk(last, more_body=False),)
 
-    async def _start(self, context: HttpServicerContext) -> None:
+    def _start(self, context: HttpServicerContext) -> Sequence[Event]:
         if self._started:
-            return
+            return ()
         self._started = True
         context.headers_sent = True
         headers = [
@@ -111,16 +82,19 @@ class StreamResponse:
             _NO_SNIFFING,
             *response_headers(context.initial_metadata),
         ]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-
-    async def _body(self, body: bytes, *, more_body: bool) -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": more_body})
+        return ({"type": "http.response.start", "status": 200, "headers": headers},)
 
 
-async def send_failure(
-    send: Send, failure: CallFailed, context: HttpServicerContext | None = None
-) -> None:
-    """Sends an error response; `context` adds the metadata of a call that had begun."""
+async def send_failure(send: Send, failure: CallFailed) -> None:
+    """Sends the error response of a request that becomes no call."""
+    for event in failure_events(failure):
+        await send(event)
+
+
+def failure_events(
+    failure: CallFailed, context: HttpServicerContext | None = None
+) -> Sequence[Event]:
+    """Makes an error response; `context` adds the metadata of a call that had begun."""
     headers = [_JSON, _NO_SNIFFING, *failure.headers]
     trailing: Metadata = ()
     if context is not None:
@@ -129,8 +103,14 @@ async def send_failure(
         trailing = context.trailing
     body = error_body(failure.code, failure.detail, trailing)
     headers.append((_CONTENT_LENGTH, b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": failure.http_status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return (
+        {"type": "http.response.start", "status": failure.http_status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )
+
+
+def _chunk(body: bytes, *, more_body: bool) -> Event:
+    return {"type": "http.response.body", "body": body, "more_body": more_body}
 
 
 def _add_metadata(headers: list[tuple[bytes, bytes]], context: HttpServicerContext) -> None:
