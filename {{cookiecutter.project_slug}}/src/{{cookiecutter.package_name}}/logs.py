@@ -174,7 +174,7 @@ def opening(created: float, level: int, event: str) -> str:
     """Begins a line of JSON, up to the event; the arguments are those of `EventRecord`."""
     second = int(created)
     microseconds = int((created - second) * 1e6)
-    timestamp = f"{_until_second(second)}.{microseconds:06}Z"
+    timestamp = f"{until_second(second)}.{microseconds:06}Z"
     # The brace apart: twice in a row, as f-strings want it, it is an opening one of templates.
     return "{" + f'"timestamp":"{timestamp}","level":"{_level_name(level)}","event":"{event}"'
 
@@ -185,7 +185,8 @@ def text(value: Any) -> str:
 
 
 @lru_cache(maxsize=1)
-def _until_second(second: int) -> str:
+def until_second(second: int) -> str:
+    """The timestamp of a line, given in seconds since the epoch, without fractions and zone."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

@@ -80,6 +80,18 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         """Sends one entry more, printable ASCII, before what the servicer sends, if it does."""
         self.initial_metadata = (metadatum((key, value)), *self.initial_metadata)
 
+    def header(self, name: bytes) -> bytes | None:
+        """Gives the value of a request header, without reading all of the metadata.
+
+        Args:
+            name: In lower case; of a header that repeats, the first one counts.
+        """
+        for other, value in self._scope["headers"]:
+            if other == name:
+                found: bytes = value
+                return found
+        return None
+
     # grpc.aio.ServicerContext.
 
     async def read(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -10,9 +11,11 @@ from urllib.parse import quote
 def peer_address(scope: Mapping[str, Any]) -> str:
     """The client's address in gRPC's URI form, such as `ipv4:127.0.0.1:54321`."""
     client = scope.get("client")
-    if client is None:
-        return "unix:"
-    host, port = client
+    return "unix:" if client is None else _address(*client)
+
+
+@lru_cache(maxsize=1024)
+def _address(host: str, port: int) -> str:
     if ":" in host:
         return f"ipv6:{quote(f'[{host}]', safe='')}:{port}"
     return f"ipv4:{host}:{port}"

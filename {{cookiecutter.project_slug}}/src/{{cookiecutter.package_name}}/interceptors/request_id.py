@@ -19,7 +19,9 @@ from ..logs import REQUEST_ID
 
 KEY = "x-request-id"
 
+_HEADER = KEY.encode("ascii")
 _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
+_ACCEPTED_BYTES = re.compile(rb"[\x21-\x7e]{1,128}")
 _BYTES = 16
 _MADE_AT_ONCE = 256
 
@@ -45,6 +47,16 @@ def adopt(metadata: Metadata) -> str:
             value = _make()
     REQUEST_ID.set(value)
     return value
+
+
+def adopt_header(context: Any) -> str:
+    """Does what `adopt` does for a call over HTTP, whose context is the gateway's own."""
+    value = context.header(_HEADER)
+    if value is None or _ACCEPTED_BYTES.fullmatch(value) is None:
+        return adopt(())
+    identity: str = value.decode("ascii")
+    REQUEST_ID.set(identity)
+    return identity
 
 
 def in_headers(context: Context, request_id: str) -> Context:

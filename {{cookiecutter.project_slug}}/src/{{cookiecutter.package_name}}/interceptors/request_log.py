@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from time import time
 from typing import Any
 
 import grpc
 
 from ..gateway.behaviours import Context
-from ..logs import EventRecord, opening, pipe_of, text
+from ..logs import EventRecord, pipe_of, text, until_second
 from .rpc import Rpc
 
 logger = logging.getLogger(__name__)
@@ -19,9 +18,6 @@ _OUR_FAULT = frozenset(
     (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
 )
 _EVENT = "call"
-_PLAIN = re.compile(r"[!#-\[\]-~]*")
-"""What stands in JSON as it is: printable ASCII but for quotation marks and backslashes."""
-
 _Call = tuple[float, grpc.StatusCode, float, float | None, str, str]
 """When it ended, status, duration and deadline in seconds, peer, request id."""
 
@@ -36,7 +32,7 @@ class RequestLog:
     def __init__(self, rpc: Rpc) -> None:
         self._level = logging.DEBUG if rpc.is_health else logging.INFO
         self._names = {"protocol": rpc.protocol, "service": rpc.service, "method": rpc.method}
-        self._same: dict[grpc.StatusCode, str] = {}
+        self._forms: dict[grpc.StatusCode, str] = {}
 
     def write(
         self,
@@ -69,17 +65,27 @@ class RequestLog:
     def _line(self, call: _Call) -> bytes:
         """The line that an `EventRecord` of these fields has, put together by hand."""
         created, code, seconds, deadline, peer, request_id = call
-        same = self._same.get(code)
-        if same is None:
-            same = self._same[code] = text({**self._names, "code": code.name})[1:-1]
-        if _PLAIN.fullmatch(peer) and _PLAIN.fullmatch(request_id):
-            ids = f'"peer":"{peer}","request_id":"{request_id}"'
-        else:
-            ids = text({"peer": peer, "request_id": request_id})[1:-1]
-        end = "" if deadline is None else f',"deadline_ms":{deadline * 1e3:.3f}'
-        start = opening(created, self._level, _EVENT)
-        line = f'{start},{same},"duration_ms":{seconds * 1e3:.3f},{ids}{end}'
-        return (line + "}\n").encode()
+        second = int(created)
+        line = (self._forms.get(code) or self._form(code)) % (
+            until_second(second),
+            (created - second) * 1e6,
+            seconds * 1e3,
+            _in_quotes(peer),
+            _in_quotes(request_id),
+            "" if deadline is None else f',"deadline_ms":{deadline * 1e3:.3f}',
+        )
+        return line.encode()
+
+    def _form(self, code: grpc.StatusCode) -> str:
+        """All of a line that is the same for every call with this status."""
+        level = logging.getLevelName(self._level).lower()
+        head = text({"level": level, "event": _EVENT, **self._names, "code": code.name})[1:-1]
+        form = (
+            f'"timestamp":"%s.%06dZ",{head.replace("%", "%%")},"duration_ms":%.3f,'
+            '"peer":"%s","request_id":"%s"%s'
+        )
+        self._forms[code] = "{" + form + "}\n"
+        return self._forms[code]
 
     def _fields(self, call: _Call) -> dict[str, Any]:
         _, code, seconds, deadline, peer, request_id = call
@@ -93,3 +99,8 @@ class RequestLog:
         if deadline is not None:
             fields["deadline_ms"] = round(deadline * 1e3, 3)
         return fields
+
+
+def _in_quotes(value: str) -> str:
+    """What stands for `value`, which has no control characters, between quotation marks in JSON."""
+    return text(value)[1:-1] if '"' in value or "\\" in value else value
