@@ -124,6 +124,11 @@ class JsonPipe(logging.Handler):
         self._pending: deque[tuple[Callable[[Any], bytes], Any]] = deque()
         self._flushed_by: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are lines that have not been written."""
+        return bool(self._pending)
+
     def write_later(self, render: Callable[[Any], bytes], values: Any) -> None:
         """Writes the line that `render` makes of `values`, when others are to be written too."""
         self._pending.append((render, values))

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from .metadata import Metadata, checked, metadatum
+from .metadata import Metadata, checked
 from .peer import peer_address, tls_properties
 from .request_head import invocation_metadata
 from .status import status_code
@@ -28,7 +28,8 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             clock of a uvloop stands still while the loop is busy.)
         expired: The deadline has passed and the handler was cancelled.
         disconnected: The client has gone away and the handler was cancelled.
-        initial_metadata: What the servicer sent, and what was added to that.
+        headers: Those of the response that are no metadata.
+        initial_metadata: What the servicer sent.
         trailing: The trailing metadata as they stand.
         code_set: The status code as the servicer set it, or None.
         aborted: The exception that ended the call early, once there is one.
@@ -41,6 +42,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     deadline: float | None = None
     expired = False
     disconnected = False
+    headers: Sequence[tuple[bytes, bytes]] = ()
     initial_metadata: Metadata = ()
     aborted: Exception | None = None
     headers_sent = False
@@ -76,9 +78,9 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             except Exception:  # one must not keep the others from running
                 logger.exception("A done callback failed")
 
-    def add_initial_metadata(self, key: str, value: str) -> None:
-        """Sends one entry more, printable ASCII, before what the servicer sends, if it does."""
-        self.initial_metadata = (metadatum((key, value)), *self.initial_metadata)
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """Has one more header sent with the response, whatever becomes of the call."""
+        self.headers = (*self.headers, (name, value))
 
     def header(self, name: bytes) -> bytes | None:
         """Gives the value of a request header, without reading all of the metadata.
@@ -112,7 +114,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self._raise_if_terminated()
         if self._initial_metadata_sent or self.headers_sent:
             raise grpc.aio.UsageError("Send initial metadata failed: already sent")
-        self.initial_metadata += checked(initial_metadata)
+        self.initial_metadata = checked(initial_metadata)
         self._initial_metadata_sent = True
 
     async def abort(

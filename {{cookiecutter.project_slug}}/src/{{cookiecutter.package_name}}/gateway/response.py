@@ -26,7 +26,7 @@ _MESSAGES_BEFORE_OTHERS = 32
 def unary_events(body: bytes, context: HttpServicerContext) -> Sequence[Event]:
     """Makes the response of a call that has succeeded, with its one message as JSON text."""
     context.headers_sent = True
-    headers = [_JSON, _NO_SNIFFING, (_CONTENT_LENGTH, b"%d" % len(body))]
+    headers = [_JSON, _NO_SNIFFING, (_CONTENT_LENGTH, b"%d" % len(body)), *context.headers]
     if context.initial_metadata or context.trailing:
         _add_metadata(headers, context)
     return (
@@ -80,6 +80,7 @@ class StreamResponse:
             (_CONTENT_TYPE, self._framing.media_type),
             (b"cache-control", b"no-cache"),
             _NO_SNIFFING,
+            *context.headers,
             *response_headers(context.initial_metadata),
         ]
         return ({"type": "http.response.start", "status": 200, "headers": headers},)
@@ -99,6 +100,7 @@ def failure_events(
     trailing: Metadata = ()
     if context is not None:
         context.headers_sent = True
+        headers += context.headers
         _add_metadata(headers, context)
         trailing = context.trailing
     body = error_body(failure.code, failure.detail, trailing)

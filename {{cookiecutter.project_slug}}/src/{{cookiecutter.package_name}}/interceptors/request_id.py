@@ -63,7 +63,7 @@ def in_headers(context: Context, request_id: str) -> Context:
     """Has the id returned to a caller over HTTP; gives the context that the handler is to have."""
     # Only the gateway's own context knows how.
     http_context: Any = context
-    http_context.add_initial_metadata(KEY, request_id)
+    http_context.add_header(_HEADER, request_id.encode("ascii"))
     return context
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from ..gateway.behaviours import Context
-from ..logs import EventRecord, pipe_of, text, until_second
+from ..logs import EventRecord, JsonPipe, pipe_of, text, until_second
 from .rpc import Rpc
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,7 @@ _OUR_FAULT = frozenset(
     (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
 )
 _EVENT = "call"
+_OK = grpc.StatusCode.OK
 _Call = tuple[float, grpc.StatusCode, float, float | None, str, str]
 """When it ended, status, duration and deadline in seconds, peer, request id."""
 
@@ -32,7 +33,8 @@ class RequestLog:
     def __init__(self, rpc: Rpc) -> None:
         self._level = logging.DEBUG if rpc.is_health else logging.INFO
         self._names = {"protocol": rpc.protocol, "service": rpc.service, "method": rpc.method}
-        self._forms: dict[grpc.StatusCode, str] = {}
+        self._form_of_success = self._form(_OK)
+        self._pipe: JsonPipe | None = None
 
     def write(
         self,
@@ -51,22 +53,28 @@ class RequestLog:
             context: The context of the call.
             request_id: Its id.
         """
-        level = logging.ERROR if code in _OUR_FAULT else self._level
-        if not logger.isEnabledFor(level):
-            return
-        call = (time(), code, seconds, deadline, context.peer(), request_id)
-        # Whoever listens for errors besides the log, such as Sentry, gets a record of those.
-        pipe = pipe_of(logger) if level < logging.ERROR else None
-        if pipe is None:
-            logger.handle(EventRecord(logger, level, _EVENT, call[0], self._fields(call)))
+        if code is not _OK and code in _OUR_FAULT:
+            # Whoever listens for errors besides the log, such as Sentry, gets a record.
+            pipe, level = None, logging.ERROR
         else:
+            pipe, level = self._pipe, self._level
+            if pipe is None or not pipe.is_waiting:
+                # Where lines go is asked for the first of those that are written together.
+                if not logger.isEnabledFor(level):
+                    return
+                pipe = self._pipe = pipe_of(logger)
+        call = (time(), code, seconds, deadline, context.peer(), request_id)
+        if pipe is not None:
             pipe.write_later(self._line, call)
+        elif logger.isEnabledFor(level):
+            logger.handle(EventRecord(logger, level, _EVENT, call[0], self._fields(call)))
 
     def _line(self, call: _Call) -> bytes:
         """The line that an `EventRecord` of these fields has, put together by hand."""
         created, code, seconds, deadline, peer, request_id = call
         second = int(created)
-        line = (self._forms.get(code) or self._form(code)) % (
+        form = self._form_of_success if code is _OK else self._form(code)
+        line = form % (
             until_second(second),
             (created - second) * 1e6,
             seconds * 1e3,
@@ -84,8 +92,7 @@ class RequestLog:
             f'"timestamp":"%s.%06dZ",{head.replace("%", "%%")},"duration_ms":%.3f,'
             '"peer":"%s","request_id":"%s"%s'
         )
-        self._forms[code] = "{" + form + "}\n"
-        return self._forms[code]
+        return "{" + form + "}\n"
 
     def _fields(self, call: _Call) -> dict[str, Any]:
         _, code, seconds, deadline, peer, request_id = call
