@@ -192,6 +192,18 @@ async def test_middleware_is_run(make: Callable[[], Any]) -> None:
     assert (await post_to(make())).headers["x-marked"] == "yes"
 
 
+async def test_middleware_that_leaves_rpcs_alone_is_passed_by(scopes: Scopes) -> None:
+    class ForOthers(Marking):
+        leaves_rpcs_alone = True
+
+    app = registered(application(middleware=[ForOthers]))
+    response = await post_to(app)
+    assert (response.status_code, "x-marked" in response.headers) == (200, False)
+    assert scopes.short
+    async with client_of(app) as client:
+        assert (await client.get("/nowhere")).headers["x-marked"] == "yes"
+
+
 async def test_middleware_is_run_that_comes_after_the_first_request(scopes: Scopes) -> None:
     app = registered(application())
     await call(app)

@@ -5,7 +5,8 @@ an RPC's, and the general way would do nothing for it but find it, its endpoint 
 Everything else takes the general way, and so do all calls where the framework has something to run
 around them: middleware, permissions, interceptors, `before_request` or `after_request` of the
 application, its router or the route, other settings, a root path, a parent, an earlier route that
-matches too. Routes and middleware that come later are noticed.
+matches too. Routes and middleware that come later are noticed. Middleware whose attribute
+`leaves_rpcs_alone` is true is for other paths: it need not be passed, and has the next as `app`.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
 too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
@@ -110,7 +111,7 @@ def _has_own_steps(app: Any) -> bool:
     """Whether the application runs anything of its user's before it looks for a route."""
     router = app.router
     layer = app.middleware_stack
-    while type(layer) in OWN_MIDDLEWARE:
+    while type(layer) in OWN_MIDDLEWARE or getattr(layer, "leaves_rpcs_alone", False):
         if isinstance(layer, TrustedHostMiddleware) and not layer.allow_any:
             return True
         layer = layer.app
