@@ -34,10 +34,13 @@ class Context:
     def invocation_metadata(self) -> Any:
         return (("user-agent", "test"),)
 
+    def header(self, _name: bytes) -> None:
+        return None
+
     def set_trailing_metadata(self, _metadata: Any) -> None:
         """What native calls return the request id by."""
 
-    def add_initial_metadata(self, _key: str, _value: str) -> None:
+    def add_header(self, _name: bytes, _value: bytes) -> None:
         """What calls over HTTP return it by."""
 
     def time_remaining(self) -> None:

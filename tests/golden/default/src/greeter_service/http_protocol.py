@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import logging
 import ssl
@@ -83,10 +82,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(config, state, {}, loop)
         self._shared = state
         self._limits = state.limits
+        self._keep_alive = self.timeout_keep_alive
         self._tls: dict[object, object] | None = None
-        self._made = self._idle_since = self._waiting_since = 0.0
+        self._made = self._waiting_since = 0.0
         self._in_headers = False
-        self._header_bytes = self._body_bytes = 0
+        self._header_bytes = self._arrived = self._received = self._received_before = 0
         self._refusal = MALFORMED
         self._refused = False
         self._patrol: asyncio.TimerHandle | None = None
@@ -94,8 +94,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
+        # What uvicorn sends goes this way; it asks for no more of a transport than there is.
+        self.transport = cast(asyncio.Transport, JoinedWrites(transport, self.loop))
         self._shared.unmade.discard(self)
-        self._made = self._idle_since = self._waiting_since = self.loop.time()
+        self._made = self._waiting_since = self.loop.time()
         self._patrol = self.loop.call_later(self._limits.read_timeout, self._check)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if tls is not None:
@@ -117,6 +119,9 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         message = self.scope
+        size = len(data)
+        self._arrived += size
+        self._received += size
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -124,38 +129,35 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal)
             return
-        if self._in_headers and self.scope is message:
+        if not self._in_headers:
+            self._arrived = 0
+        elif self.scope is message:
             # Unfinished headers are not seen by `on_headers_complete`, perhaps never.
-            self._header_bytes += len(data)
+            self._header_bytes += size
             if self._header_bytes > self._limits.max_header_bytes:
                 self._refuse(TOO_LARGE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
-        self._header_bytes = self._body_bytes = 0
+        self._header_bytes = 0
         self._waiting_since = self.loop.time()
         if self._tls is not None:
             self.scope["extensions"] = {"tls": self._tls}
 
     def on_headers_complete(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > self._limits.max_header_bytes:
-            self._refusal = TOO_LARGE
-            raise ValueError(TOO_LARGE.detail)
+        # Counted only where what has arrived, bodies and all, is more than there may be.
+        if self._arrived > self._limits.max_header_bytes:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > self._limits.max_header_bytes:
+                self._refusal = TOO_LARGE
+                raise ValueError(TOO_LARGE.detail)
         self._in_headers = False
         super().on_headers_complete()
+        self._received_before = self._received
         now = self._waiting_since = self.loop.time()
         if self._shared.draining or now - self._made > self._limits.max_age:
             self.cycle.keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        super().on_body(body)
-
-    def on_response_complete(self) -> None:
-        self._idle_since = self.loop.time()
-        super().on_response_complete()
 
     def finish(self) -> None:
         """Closes the connection as soon as it has had nothing to do for a moment.
@@ -163,25 +165,24 @@ class HttpProtocol(HttpToolsProtocol):
         What has been asked is answered. The answers that begin from now on tell the client that
         the connection ends; after one that could not, the next request is awaited for a moment.
         """
+        if self.timeout_keep_alive == LINGER_SECONDS:  # It is being finished already.
+            return
         self.timeout_keep_alive = cast(int, LINGER_SECONDS)  # call_later takes any number.
         if self.cycle is not None and not self.cycle.response_complete:
             if not self.cycle.response_started:
                 self.cycle.keep_alive = False
         elif not self._in_headers:
-            idle = self.loop.time() - self._idle_since
+            idle = self.loop.time() - self._idle_since()
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
                 max(LINGER_SECONDS - idle, 0.0), self.timeout_keep_alive_handler
             )
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, functools.partial(_answer_when_cancelled, cycle, app))
-
     def _check(self) -> None:
         now = self.loop.time()
         overdue = now - self._waiting_since - self._limits.read_timeout
         if self._waits_for_body():
-            overdue -= self._body_bytes / SLOWEST_BYTES_PER_SECOND
+            overdue -= (self._received - self._received_before) / SLOWEST_BYTES_PER_SECOND
         elif not self._in_headers and self.cycle is not None:
             overdue = -self._limits.read_timeout
         if overdue < 0:
@@ -190,6 +191,11 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(TOO_SLOW)
         else:  # Not a byte so far.
             self.transport.close()
+
+    def _idle_since(self) -> float:
+        # uvicorn sets this timer when a response is complete.
+        timer = self.timeout_keep_alive_task
+        return self._made if timer is None else timer.when() - self._keep_alive
 
     def _waits_for_body(self) -> bool:
         """Whether a body of declared length is due; one without is a stream, and may pause."""
@@ -227,21 +233,70 @@ class HttpProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-async def _answer_when_cancelled(
-    cycle: RequestResponseCycle, app: Any, scope: Any, receive: Any, send: Any
-) -> None:
-    try:
-        await app(scope, receive, send)
-    except asyncio.CancelledError:  # The time to stop is over.
-        if cycle.response_started:
-            cycle.disconnected = True
-            cycle.transport.close()
-            return
-        body = STOPPING.body()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": STOPPING.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+class JoinedWrites:
+    """A transport that sends what is written in one go with one system call: head and body, say.
+
+    Args:
+        transport: It does everything else.
+        loop: On its next turn, what waits for more is sent as it is.
+    """
+
+    __slots__ = ("_loop", "_transport", "_waiting")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._waiting: bytes | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Sends `data`, together with what waits, or has it wait for what follows."""
+        waiting = self._waiting
+        if waiting is None:
+            self._waiting = data
+            self._loop.call_soon(self._send)
+        else:
+            self._waiting = None
+            self._transport.writelines((waiting, data))
+
+    def write_eof(self) -> None:
+        """Ends the stream, after what waits."""
+        self._send()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        """Closes the connection, once what waits has been sent."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not self._transport.is_closing():
+            self._transport.write(waiting)
+
+
+def answering_when_cancelled(app: Any) -> Any:
+    """Wraps an ASGI application served by uvicorn: calls cancelled by a stop get an answer too."""
+
+    async def answering(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:  # The time to stop is over.
+            cycle: RequestResponseCycle = send.__self__
+            if cycle.response_started:
+                cycle.disconnected = True
+                cycle.transport.close()
+                return
+            body = STOPPING.body()
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                (b"connection", b"close"),
+            ]
+            start = {"type": "http.response.start", "status": STOPPING.status, "headers": headers}
+            await send(start)
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    return answering

@@ -12,7 +12,14 @@ from typing import Any, cast
 
 import uvicorn
 
-from .http_protocol import LINGER_SECONDS, STOPPING, Connections, HttpProtocol, Limits
+from .http_protocol import (
+    LINGER_SECONDS,
+    STOPPING,
+    Connections,
+    HttpProtocol,
+    Limits,
+    answering_when_cancelled,
+)
 from .listeners import ACCEPT_QUEUE
 from .settings import Settings
 
@@ -32,7 +39,7 @@ class HttpServer:
 
     def __init__(self, app: Any, settings: Settings, context: ssl.SSLContext | None = None) -> None:
         self._config = uvicorn.Config(
-            app,
+            answering_when_cancelled(app),
             http=HttpProtocol,
             ws="none",
             lifespan="off",

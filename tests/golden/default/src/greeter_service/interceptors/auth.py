@@ -118,10 +118,16 @@ class DocumentationGuard:
     Args:
         app: The application.
         tokens: Who may.
+
+    Attributes:
+        app: The application.
+        leaves_rpcs_alone: They ask for tokens themselves, and need not come this way.
     """
 
+    leaves_rpcs_alone = True
+
     def __init__(self, app: Callable[..., Awaitable[None]], tokens: Tokens) -> None:
-        self._app = app
+        self.app = app
         self._tokens = tokens
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -137,7 +143,7 @@ class DocumentationGuard:
                     ),
                 )
                 return
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
 
 
 def _is_guarded(path: str) -> bool:

@@ -20,7 +20,7 @@ from ..gateway.native import RECEIVED
 from . import auth
 from .limits import ConcurrencyLimit
 from .metrics import metrics_of
-from .request_id import InTrailers, adopt, in_headers, request_id
+from .request_id import InTrailers, adopt, adopt_header, in_headers, request_id
 from .request_log import RequestLog
 from .rpc import HEALTH, rpc_of
 from .tracing import Traced
@@ -50,7 +50,7 @@ class Concerns(Layer):
 
     def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
         """Follows `Layer.around`."""
-        identify = _adopt_from_core if protocol == "grpc" else _adopt
+        identify = _adopt_from_core if protocol == "grpc" else adopt_header
         return self._observation.observed(rpc, protocol, run, identify, self._tokens_for(rpc))
 
     async def intercept_service(
@@ -136,10 +136,6 @@ class _Observation(Layer):
 
 def _adopt_from_core(context: Context) -> str:
     return adopt(RECEIVED.get() or context.invocation_metadata() or ())
-
-
-def _adopt(context: Context) -> str:
-    return adopt(context.invocation_metadata() or ())
 
 
 def _adopted(_: Context) -> str:

@@ -48,6 +48,7 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _RPC = ("grpc_type", "grpc_service", "grpc_method", "protocol")
 _CODE = "grpc_code"
 _PROTOCOLS = ("grpc", "http")
+_OK = grpc.StatusCode.OK
 _STARTED = ("grpc_server_started_total", "RPCs that were started.")
 _HANDLED = ("grpc_server_handled_total", "RPCs that have ended, by status.")
 _HANDLING = ("grpc_server_handling_seconds", "How long RPCs took to handle.")
@@ -85,7 +86,8 @@ class _InMemory:
 
     def __init__(self) -> None:
         self.in_flight = 0
-        self.ended: dict[grpc.StatusCode, int] = {}
+        self.succeeded = 0
+        self.failed: dict[grpc.StatusCode, int] = {}
         self.seconds = 0.0
         self.buckets = [0] * (len(_SECONDS) + 1)
 
@@ -94,7 +96,10 @@ class _InMemory:
 
     def end(self, code: grpc.StatusCode, seconds: float) -> None:
         self.in_flight -= 1
-        self.ended[code] = self.ended.get(code, 0) + 1
+        if code is _OK:  # An enumeration's members take longer to look up than all of this.
+            self.succeeded += 1
+        else:
+            self.failed[code] = self.failed.get(code, 0) + 1
         self.seconds += seconds
         self.buckets[bisect_left(_SECONDS, seconds)] += 1
 
@@ -114,7 +119,9 @@ class _Memory(Collector):
         handling = HistogramMetricFamily(*_HANDLING, labels=_RPC)
         in_flight = dict.fromkeys(_PROTOCOLS, 0)
         for labels, metrics in list(self._metrics.items()):
-            ended_by_code = list(metrics.ended.items())
+            ended_by_code = list(metrics.failed.items())
+            if metrics.succeeded:
+                ended_by_code.append((_OK, metrics.succeeded))
             count = sum(ended for _, ended in ended_by_code)
             started.add_metric(labels, count + metrics.in_flight)
             for code, ended in ended_by_code:

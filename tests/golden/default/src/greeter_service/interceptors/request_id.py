@@ -19,7 +19,9 @@ from ..logs import REQUEST_ID
 
 KEY = "x-request-id"
 
+_HEADER = KEY.encode("ascii")
 _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
+_ACCEPTED_BYTES = re.compile(rb"[\x21-\x7e]{1,128}")
 _BYTES = 16
 _MADE_AT_ONCE = 256
 
@@ -47,11 +49,21 @@ def adopt(metadata: Metadata) -> str:
     return value
 
 
+def adopt_header(context: Any) -> str:
+    """Does what `adopt` does for a call over HTTP, whose context is the gateway's own."""
+    value = context.header(_HEADER)
+    if value is None or _ACCEPTED_BYTES.fullmatch(value) is None:
+        return adopt(())
+    identity: str = value.decode("ascii")
+    REQUEST_ID.set(identity)
+    return identity
+
+
 def in_headers(context: Context, request_id: str) -> Context:
     """Has the id returned to a caller over HTTP; gives the context that the handler is to have."""
     # Only the gateway's own context knows how.
     http_context: Any = context
-    http_context.add_initial_metadata(KEY, request_id)
+    http_context.add_header(_HEADER, request_id.encode("ascii"))
     return context
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from time import time
 from typing import Any
 
 import grpc
 
 from ..gateway.behaviours import Context
-from ..logs import EventRecord, opening, pipe_of, text
+from ..logs import EventRecord, JsonPipe, pipe_of, text, until_second
 from .rpc import Rpc
 
 logger = logging.getLogger(__name__)
@@ -19,9 +18,7 @@ _OUR_FAULT = frozenset(
     (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
 )
 _EVENT = "call"
-_PLAIN = re.compile(r"[!#-\[\]-~]*")
-"""What stands in JSON as it is: printable ASCII but for quotation marks and backslashes."""
-
+_OK = grpc.StatusCode.OK
 _Call = tuple[float, grpc.StatusCode, float, float | None, str, str]
 """When it ended, status, duration and deadline in seconds, peer, request id."""
 
@@ -36,7 +33,8 @@ class RequestLog:
     def __init__(self, rpc: Rpc) -> None:
         self._level = logging.DEBUG if rpc.is_health else logging.INFO
         self._names = {"protocol": rpc.protocol, "service": rpc.service, "method": rpc.method}
-        self._same: dict[grpc.StatusCode, str] = {}
+        self._form_of_success = self._form(_OK)
+        self._pipe: JsonPipe | None = None
 
     def write(
         self,
@@ -55,31 +53,46 @@ class RequestLog:
             context: The context of the call.
             request_id: Its id.
         """
-        level = logging.ERROR if code in _OUR_FAULT else self._level
-        if not logger.isEnabledFor(level):
-            return
-        call = (time(), code, seconds, deadline, context.peer(), request_id)
-        # Whoever listens for errors besides the log, such as Sentry, gets a record of those.
-        pipe = pipe_of(logger) if level < logging.ERROR else None
-        if pipe is None:
-            logger.handle(EventRecord(logger, level, _EVENT, call[0], self._fields(call)))
+        if code is not _OK and code in _OUR_FAULT:
+            # Whoever listens for errors besides the log, such as Sentry, gets a record.
+            pipe, level = None, logging.ERROR
         else:
+            pipe, level = self._pipe, self._level
+            if pipe is None or not pipe.is_waiting:
+                # Where lines go is asked for the first of those that are written together.
+                if not logger.isEnabledFor(level):
+                    return
+                pipe = self._pipe = pipe_of(logger)
+        call = (time(), code, seconds, deadline, context.peer(), request_id)
+        if pipe is not None:
             pipe.write_later(self._line, call)
+        elif logger.isEnabledFor(level):
+            logger.handle(EventRecord(logger, level, _EVENT, call[0], self._fields(call)))
 
     def _line(self, call: _Call) -> bytes:
         """The line that an `EventRecord` of these fields has, put together by hand."""
         created, code, seconds, deadline, peer, request_id = call
-        same = self._same.get(code)
-        if same is None:
-            same = self._same[code] = text({**self._names, "code": code.name})[1:-1]
-        if _PLAIN.fullmatch(peer) and _PLAIN.fullmatch(request_id):
-            ids = f'"peer":"{peer}","request_id":"{request_id}"'
-        else:
-            ids = text({"peer": peer, "request_id": request_id})[1:-1]
-        end = "" if deadline is None else f',"deadline_ms":{deadline * 1e3:.3f}'
-        start = opening(created, self._level, _EVENT)
-        line = f'{start},{same},"duration_ms":{seconds * 1e3:.3f},{ids}{end}'
-        return (line + "}\n").encode()
+        second = int(created)
+        form = self._form_of_success if code is _OK else self._form(code)
+        line = form % (
+            until_second(second),
+            (created - second) * 1e6,
+            seconds * 1e3,
+            _in_quotes(peer),
+            _in_quotes(request_id),
+            "" if deadline is None else f',"deadline_ms":{deadline * 1e3:.3f}',
+        )
+        return line.encode()
+
+    def _form(self, code: grpc.StatusCode) -> str:
+        """All of a line that is the same for every call with this status."""
+        level = logging.getLevelName(self._level).lower()
+        head = text({"level": level, "event": _EVENT, **self._names, "code": code.name})[1:-1]
+        form = (
+            f'"timestamp":"%s.%06dZ",{head.replace("%", "%%")},"duration_ms":%.3f,'
+            '"peer":"%s","request_id":"%s"%s'
+        )
+        return "{" + form + "}\n"
 
     def _fields(self, call: _Call) -> dict[str, Any]:
         _, code, seconds, deadline, peer, request_id = call
@@ -93,3 +106,8 @@ class RequestLog:
         if deadline is not None:
             fields["deadline_ms"] = round(deadline * 1e3, 3)
         return fields
+
+
+def _in_quotes(value: str) -> str:
+    """What stands for `value`, which has no control characters, between quotation marks in JSON."""
+    return text(value)[1:-1] if '"' in value or "\\" in value else value
