@@ -15,7 +15,7 @@ from .departure import Departure
 from .failures import STOPPING, failure_of
 from .layers import Layer, answering, handler_like, layered, not_found, with_messages
 from .methods import RpcMethod
-from .status import CallFailed, status_code
+from .status import UNEXPECTED, CallFailed, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -150,7 +150,12 @@ def guarded(
             failure = failure_of(error, rpc, status_code(context.code() or 0))
         finally:
             in_flight.discard(task)
-        return await context.abort(failure.code, failure.detail)
+        try:
+            return await context.abort(failure.code, failure.detail)
+        except grpc.aio.UsageError:
+            # An abort has failed before, such as for its metadata: gRPC allows one only, but sends
+            # what is raised if nothing has been sent.
+            raise CallFailed(failure.code, UNEXPECTED) from None
 
     return guarded_run
 
@@ -159,15 +164,19 @@ def _within(seconds: float, run: Behaviour) -> Behaviour:
     async def run_within(request: Any, context: Context) -> Any:
         if context.time_remaining() is not None:
             return await run(request, context)
-        timed = cast(Context, _TimedContext(context, monotonic() + seconds))
+        deadline = monotonic() + seconds
+        timed = cast(Context, _TimedContext(context, deadline))
         try:
             async with asyncio.timeout(seconds) as limit:
-                return await run(request, timed)
+                response = await run(request, timed)
         except Exception:
             # Whatever the handler makes of its cancellation, the reason is the deadline.
             if not limit.expired():
                 raise
-            raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+        else:
+            if monotonic() < deadline:
+                return response
+        raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
     return run_within
 
