@@ -233,6 +233,35 @@ async def test_shutdown_cancels_calls_when_the_grace_is_over() -> None:
         await cancelled.wait()
 
 
+async def test_handlers_without_a_descriptor_are_served_natively() -> None:
+    class Legacy(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            if handler_call_details.method == "/legacy.Echo/Fail":
+                raise KeyError("secret")
+            known = handler_call_details.method == "/legacy.Echo/Unary"
+            return grpc.unary_unary_rpc_method_handler(self.echo) if known else None
+
+        async def echo(self, request: bytes, context: Any) -> bytes:
+            return request
+
+    class WithLegacy(EchoService):
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            pb_grpc.add_EchoServicer_to_server(instance, server)
+            server.add_generic_rpc_handlers((Legacy(),))
+
+    async with serving(gateway_of(WithLegacy)) as served:
+        assert await served.channel.unary_unary("/legacy.Echo/Unary")(b"old") == b"old"
+        assert (await served.stub.Unary(pb.EchoRequest(text="new"))).text == "new"
+        for method, code in (
+            ("Fail", grpc.StatusCode.UNKNOWN),
+            ("Nope", grpc.StatusCode.UNIMPLEMENTED),
+        ):
+            call = served.channel.unary_unary(f"/legacy.Echo/{method}")(b"")
+            assert await call.code() is code
+            assert "secret" not in await call.details()
+
+
 class _Ordinary(grpc.aio.ServerInterceptor):
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         return await continuation(handler_call_details)

@@ -27,7 +27,7 @@ from .framework import (
 )
 from .handler import Answer, RpcHandler
 from .layers import all_layers
-from .methods import method_table
+from .methods import generic_handlers, method_table
 from .native import NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.document import install
@@ -193,12 +193,14 @@ class ServiceGateway(GrpcGateway):
         rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
         options = list(self._options.items())
         layers = all_layers(self.interceptors)
+        servicers = {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values()
         if layers is not None:
-            handlers = NativeHandlers(rpcs, layers, timeouts, departure)
+            others = generic_handlers(servicers)
+            handlers = NativeHandlers(rpcs, layers, timeouts, departure, others)
             return grpc.aio.server(handlers=[handlers], options=options)
         guard = NativeGuard(rpcs, timeouts, departure)
         server = grpc.aio.server(interceptors=[guard, *self.interceptors], options=options)
-        for servicer in {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values():
+        for servicer in servicers:
             servicer.__add_to_server__(servicer, server)
         return server
 

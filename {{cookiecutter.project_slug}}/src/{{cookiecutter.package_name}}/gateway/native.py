@@ -38,6 +38,7 @@ class NativeHandlers(grpc.GenericRpcHandler):
         layers: Put around each of them, outermost first.
         default_timeouts: Seconds for calls that come without a deadline, by full name of the RPC.
         departure: Through which all calls pass.
+        generic_handlers: Asked, in this order, for the handlers of all other RPCs.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class NativeHandlers(grpc.GenericRpcHandler):
         layers: Sequence[Layer],
         default_timeouts: Mapping[str, float | None],
         departure: Departure,
+        generic_handlers: Sequence[grpc.GenericRpcHandler] = (),
     ) -> None:
         self._layers = layers
+        self._generic_handlers = generic_handlers
         self._departure = departure
         self._handlers = {
             method.full_name: self._handler(
@@ -61,7 +64,19 @@ class NativeHandlers(grpc.GenericRpcHandler):
         rpc = handler_call_details.method
         received: Any = handler_call_details.invocation_metadata
         RECEIVED.set(received)
-        return self._handlers.get(rpc) or self._handler(_NOT_FOUND, rpc, None)
+        return self._handlers.get(rpc) or self._handler(
+            self._generic_handler(handler_call_details), rpc, None
+        )
+
+    def _generic_handler(self, details: grpc.HandlerCallDetails) -> Handler:
+        try:
+            for generic in self._generic_handlers:
+                handler = generic.service(details)
+                if handler is not None:
+                    return handler
+        except Exception as error:  # whatever they raise ends the call that they were asked about
+            return _failing(failure_of(error, details.method, grpc.StatusCode.OK))
+        return _NOT_FOUND
 
     def _handler(self, handler: Handler, rpc: str, default_timeout: float | None) -> Handler:
         run = layered(self._layers, rpc, "grpc", with_messages(handler))
