@@ -250,6 +250,7 @@ def test_plain_texts_are_read_without_the_thorough_way(
         (PlainKinds, '{"time":"2026-01-01T24:00:00Z"}'),
         (PlainKinds, '{"span":"315576000000.5s"}'),
         (PlainKinds, '{"bytesField":"-_8"}'),
+        (PlainKinds, '{"bytesField":"AAAA="}'),
         (PlainKinds, "[]"),
         (PlainKinds, ""),
         (PlainKinds, '{"text":"\\ud800"}'),

@@ -233,6 +233,106 @@ async def test_shutdown_cancels_calls_when_the_grace_is_over() -> None:
         await cancelled.wait()
 
 
+async def test_handlers_without_a_descriptor_are_served_natively() -> None:
+    class Legacy(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            if handler_call_details.method == "/legacy.Echo/Fail":
+                raise KeyError("secret")
+            known = handler_call_details.method == "/legacy.Echo/Unary"
+            return grpc.unary_unary_rpc_method_handler(self.echo) if known else None
+
+        async def echo(self, request: bytes, context: Any) -> bytes:
+            return request
+
+    class WithLegacy(EchoService):
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            pb_grpc.add_EchoServicer_to_server(instance, server)
+            server.add_generic_rpc_handlers((Legacy(),))
+
+    async with serving(gateway_of(WithLegacy)) as served:
+        assert await served.channel.unary_unary("/legacy.Echo/Unary")(b"old") == b"old"
+        assert (await served.stub.Unary(pb.EchoRequest(text="new"))).text == "new"
+        for method, code in (
+            ("Fail", grpc.StatusCode.UNKNOWN),
+            ("Nope", grpc.StatusCode.UNIMPLEMENTED),
+        ):
+            call = served.channel.unary_unary(f"/legacy.Echo/{method}")(b"")
+            assert await call.code() is code
+            assert "secret" not in await call.details()
+
+
+class _Ordinary(grpc.aio.ServerInterceptor):
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        return await continuation(handler_call_details)
+
+
+@pytest.mark.parametrize("interceptors", [(), (_Ordinary(),)])
+@pytest.mark.parametrize("so_reuseport", [0, 1])
+async def test_a_method_name_that_is_not_utf_8_breaks_its_own_call_only(
+    interceptors: Any, so_reuseport: int
+) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    class Slow(EchoService):
+        async def ServerStream(self, request: Any, context: Any) -> Any:
+            entered.set()
+            await leave.wait()
+            yield pb.EchoResponse(text="finished")
+
+    options = [("grpc.so_reuseport", so_reuseport)]
+    gateway = gateway_of(Slow, interceptors=interceptors, options=options)
+    async with serving(gateway) as served:
+        port = gateway.bound_port
+        in_flight = served.stub.ServerStream(pb.EchoRequest())
+        reading = asyncio.ensure_future(in_flight.read())
+        await entered.wait()
+        for _ in range(3):
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await channel.unary_unary(b"/a/\xff")(b"")
+            request = pb.EchoRequest(text="again")
+            answer = await served.stub.Unary(request, wait_for_ready=True, timeout=20)
+            assert answer.text == "again"
+        assert gateway.bound_port == port
+        leave.set()
+        assert (await reading).text == "finished"
+
+
+async def test_what_has_broken_down_is_stopped_with_the_rest() -> None:
+    entered, cancelled = asyncio.Event(), asyncio.Event()
+
+    class Endless(EchoService):
+        async def ServerStream(self, request: Any, context: Any) -> Any:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+                yield pb.EchoResponse()
+            finally:
+                cancelled.set()
+
+    gateway = gateway_of(Endless)
+    async with serving(gateway) as served:
+        reading = asyncio.ensure_future(served.stub.ServerStream(pb.EchoRequest()).read())
+        await entered.wait()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await served.channel.unary_unary(b"/a/\xff")(b"")
+        await served.stub.Unary(pb.EchoRequest(), wait_for_ready=True, timeout=20)
+        await gateway.shutdown(grace=0)
+        await cancelled.wait()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await reading
+
+
+async def test_a_gateway_stops_while_its_server_breaks_down() -> None:
+    gateway = gateway_of(EchoService)
+    async with serving(gateway) as served:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await served.channel.unary_unary(b"/a/\xff")(b"")
+        await gateway.shutdown()
+        assert gateway.grpc_server is None
+
+
 async def test_is_secure_needs_credentials() -> None:
     with pytest.raises(ImproperlyConfigured, match="server_credentials"):
         gateway_of(EchoService, is_secure=True)
@@ -250,6 +350,10 @@ async def test_a_secure_gateway_speaks_tls() -> None:
         async with grpc.aio.secure_channel(f"localhost:{gateway.bound_port}", trust) as channel:
             stub: Any = pb_grpc.EchoStub(channel)
             assert (await stub.Unary(pb.EchoRequest(text="secret"))).text == "secret"
+            with pytest.raises(grpc.aio.AioRpcError):
+                await channel.unary_unary(b"/a/\xff")(b"")
+            answer = await stub.Unary(pb.EchoRequest(text="x"), wait_for_ready=True, timeout=20)
+            assert answer.text == "x"
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,34 @@ async def test_a_call_whose_message_cannot_be_read_is_observed(among: Any) -> No
     assert "returned" not in {end for _, _, end in layer.calls}
 
 
+@pytest.mark.parametrize("rpc", ["unary", "serverstream", "clientstream", "bidi"])
+@pytest.mark.parametrize("header", ["grpc-timeout", "x-some-bin"])
+async def test_a_call_with_a_malformed_header_is_observed(rpc: str, header: str) -> None:
+    layer = Recording()
+    async with serving(gateway_of(EchoService, interceptors=[layer])) as served:
+        path = f"/grpc/echoservice/{rpc}"
+        response = await served.http.post(path, json={}, headers={header: "%"})
+        assert (response.status_code, response.json()["status"]) == (400, "INVALID_ARGUMENT")
+        assert header in response.json()["detail"]
+        assert [(protocol, ended) for _, protocol, ended in layer.calls] == [("http", "CallFailed")]
+
+
+async def test_the_other_metadata_of_a_malformed_header_are_known() -> None:
+    class Asking(Layer):
+        def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+            async def ask(request: Any, context: Any) -> Any:
+                metadata = dict(context.invocation_metadata())
+                context.set_trailing_metadata((("x-known", metadata["x-sent"]),))
+                return await run(request, context)
+
+            return ask
+
+    async with serving(gateway_of(EchoService, interceptors=[Asking()])) as served:
+        headers = {"x-sent": "1", "x-some-bin": "%"}
+        response = await served.http.post("/grpc/echoservice/unary", json={}, headers=headers)
+        assert (response.status_code, response.headers["trailer-x-known"]) == (400, "1")
+
+
 async def test_a_layer_is_around_rpcs_that_there_are_not(among: Any) -> None:
     layer = Recording()
     async with serving(gateway_of(EchoService, interceptors=among(layer))) as served:

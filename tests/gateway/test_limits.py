@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -95,6 +96,28 @@ async def test_the_default_timeout_holds_for_both_protocols() -> None:
             await served.stub.Unary(pb.EchoRequest())
         assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert error.value.details() == response.json()["detail"]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_an_answer_after_the_default_timeout_is_none_by_either_protocol(
+    blocking: bool,
+) -> None:
+    class Late(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            if blocking:
+                while context.time_remaining() > 0:
+                    pass
+            else:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            return pb.EchoResponse()
+
+    async with serving(gateway_of(Late, default_timeout=0.02)) as served:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await served.stub.Unary(pb.EchoRequest())
+        assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        response = await served.http.post("/grpc/late/unary", json={})
+        assert response.status_code == 504
 
 
 async def test_an_answer_that_comes_too_late_is_504_even_if_nothing_was_waited_for() -> None:

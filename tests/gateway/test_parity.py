@@ -238,6 +238,76 @@ async def test_the_error_of_a_call_that_the_servicer_made_keeps_its_status(call:
     assert (outcome.code, outcome.details) == (grpc.StatusCode.ABORTED, "upstream says no")
 
 
+class WithoutDetails(grpc.RpcError):
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.ABORTED
+
+
+class WithBytes(WithoutDetails):
+    def details(self) -> bytes:
+        return b"upstream"
+
+
+class WithFailingCode(grpc.RpcError):
+    def code(self) -> grpc.StatusCode:
+        raise KeyError("secret")
+
+
+@PROTOCOLS
+@pytest.mark.parametrize(
+    ("error", "code", "details"),
+    [
+        (WithoutDetails(), grpc.StatusCode.ABORTED, ""),
+        (WithBytes(), grpc.StatusCode.ABORTED, "upstream"),
+        (WithFailingCode(), grpc.StatusCode.UNKNOWN, "Unexpected error"),
+        (grpc.RpcError("secret"), grpc.StatusCode.UNKNOWN, "Unexpected error"),
+    ],
+)
+async def test_an_odd_error_of_a_call_tells_what_it_can(
+    error: grpc.RpcError, code: grpc.StatusCode, details: str, call: Caller
+) -> None:
+    class Relaying(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            raise error
+
+    outcome = await outcome_of(Relaying, call)
+    assert (outcome.code, outcome.details) == (code, details)
+
+
+@PROTOCOLS
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("set_trailing_metadata", [(("x-secret", 5),)]),
+        ("set_trailing_metadata", [((b"x-secret", "text"),)]),
+        ("send_initial_metadata", [(("x-secret", 5),)]),
+        ("abort", [grpc.StatusCode.NOT_FOUND, "", (("x-secret", 5),)]),
+        ("abort", [grpc.StatusCode.NOT_FOUND, "", (("x-secret", None),)]),
+        ("abort", [grpc.StatusCode.NOT_FOUND, b"x-secret"]),
+    ],
+)
+async def test_what_is_of_a_wrong_type_is_refused(
+    method: str, arguments: list[Any], call: Caller
+) -> None:
+    raised: list[BaseException] = []
+
+    class Wrong(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            try:
+                result = getattr(context, method)(*arguments)
+                if result is not None:
+                    await result
+            except BaseException as error:
+                raised.append(error)
+                raise
+
+    outcome = await outcome_of(Wrong, call)
+    assert [type(error) for error in raised] == [TypeError]
+    assert outcome.code is grpc.StatusCode.UNKNOWN
+    assert "Unexpected error" in outcome.details
+    assert "secret" not in outcome.details
+
+
 @PROTOCOLS
 async def test_a_response_of_the_wrong_type_is_unexpected(call: Caller) -> None:
     class Wrong(EchoService):
@@ -395,7 +465,7 @@ async def test_rich_error_details_are_json() -> None:
 async def test_metadata_cannot_inject_headers(metadata: Any) -> None:
     class Evil(EchoService):
         async def Unary(self, request: Any, context: Any) -> Any:
-            with pytest.raises(ValueError, match="metadata was invalid"):
+            with pytest.raises((ValueError, TypeError), match="metadata was invalid"):
                 await context.send_initial_metadata(metadata)
             context.set_trailing_metadata(metadata)
 

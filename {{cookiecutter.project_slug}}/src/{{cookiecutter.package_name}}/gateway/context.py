@@ -125,6 +125,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     ) -> NoReturn:
         if self.aborted is not None:
             raise grpc.aio.UsageError("Abort already called!")
+        _check_details(details)
         trailing = checked(trailing_metadata)
         self.aborted = grpc.aio.AbortError("Locally aborted.")
         self.trailing = trailing or self.trailing
@@ -153,8 +154,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         return self.code_set
 
     def set_details(self, details: str) -> None:
-        if not isinstance(details, str):
-            raise TypeError(f"details must be a str, not {type(details).__name__}")
+        _check_details(details)
         self._details = details
 
     def details(self) -> str:
@@ -206,3 +206,8 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             raise self.aborted
         if self.finished:
             raise grpc.aio.UsageError("RPC already finished.")
+
+
+def _check_details(details: object) -> None:
+    if not isinstance(details, str):
+        raise TypeError(f"details must be a str, not {type(details).__name__}")

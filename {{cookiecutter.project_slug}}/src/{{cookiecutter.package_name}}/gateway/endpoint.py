@@ -34,7 +34,6 @@ from .response import (
     Send,
     StreamResponse,
     failure_events,
-    send_failure,
     unary_events,
 )
 from .response_framing import FRAMINGS, negotiate
@@ -121,10 +120,10 @@ class Endpoint:
             try:
                 head = RequestHead(scope["headers"])
             except CallFailed as failure:
-                await send_failure(send, failure)
-                return
-            self._connect(call, head, send, from_query=from_query)
-            timeout = self._default_timeout if head.timeout is None else head.timeout
+                call.messages, timeout = RefusedRequest(failure), self._default_timeout
+            else:
+                self._connect(call, head, send, from_query=from_query)
+                timeout = self._default_timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
         try:

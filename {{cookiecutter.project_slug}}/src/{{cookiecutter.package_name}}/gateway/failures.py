@@ -63,11 +63,23 @@ def final_code(
 def _rpc_failure(error: BaseException) -> CallFailed | None:
     if isinstance(error, CallFailed):
         return error
-    if isinstance(error, grpc.RpcError) and callable(getattr(error, "code", None)):
-        upstream = status_code(error.code())
-        if upstream is not grpc.StatusCode.OK:
-            return CallFailed(upstream, error.details() or "")
-    return None
+    if not isinstance(error, grpc.RpcError):
+        return None
+    code, details = _told(error, "code"), _told(error, "details")
+    upstream = grpc.StatusCode.OK if code is None else status_code(code)
+    if upstream is grpc.StatusCode.OK:
+        return None
+    if isinstance(details, bytes):
+        details = details.decode(errors="replace")
+    return CallFailed(upstream, details if isinstance(details, str) else "")
+
+
+def _told(error: grpc.RpcError, name: str) -> Any:
+    """What a method of `error` returns; None: anybody's errors are such, and it has none."""
+    try:
+        return getattr(error, name)()
+    except Exception:  # what fails here must not take the place of what has failed before
+        return None
 
 
 def _unexpected(code: grpc.StatusCode) -> grpc.StatusCode:

@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from .breakdown import Successions
 from .codec import JsonCodec
 from .departure import Departure
 from .endpoint import Endpoint
@@ -26,7 +27,7 @@ from .framework import (
 )
 from .handler import Answer, RpcHandler
 from .layers import all_layers
-from .methods import method_table
+from .methods import generic_handlers, method_table
 from .native import NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.document import install
@@ -122,6 +123,7 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = Departure()
+        self._successions = Successions(self._start_again)
         self._methods = method_table(services)
         self._native_methods = [*self._methods, *method_table(native_services)]
         # Health watches and reflection sessions last as long as their clients like.
@@ -160,10 +162,7 @@ class ServiceGateway(GrpcGateway):
         """
         if self.grpc_server is not None:
             raise RuntimeError("the gateway is running already")
-        server = self._server()
-        self.bound_port = self._bind(server)
-        await server.start()
-        self.grpc_server = server
+        await self._start(self.server_options["port"])
 
     async def shutdown(self, grace: float | None = None) -> None:
         """Stops the gRPC server: new calls are refused, those in flight may finish.
@@ -176,24 +175,37 @@ class ServiceGateway(GrpcGateway):
         server = self.grpc_server
         if server is not None:
             # A second call while the first one waits may shorten its grace.
+            self._successions.end()
             await self._departure.stop(server, grace)
+            await self._successions.stop_predecessors()
             self.grpc_server = self.bound_port = None
+
+    async def _start(self, port: int) -> None:
+        server = self._server()
+        self.bound_port = self._bind(server, port)
+        self.grpc_server = server
+        await self._successions.start(server)
+
+    async def _start_again(self) -> None:
+        await self._start(self.bound_port or 0)
 
     def _server(self) -> grpc.aio.Server:
         rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
         options = list(self._options.items())
         layers = all_layers(self.interceptors)
+        servicers = {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values()
         if layers is not None:
-            handlers = NativeHandlers(rpcs, layers, timeouts, departure)
+            others = generic_handlers(servicers)
+            handlers = NativeHandlers(rpcs, layers, timeouts, departure, others)
             return grpc.aio.server(handlers=[handlers], options=options)
         guard = NativeGuard(rpcs, timeouts, departure)
         server = grpc.aio.server(interceptors=[guard, *self.interceptors], options=options)
-        for servicer in {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values():
+        for servicer in servicers:
             servicer.__add_to_server__(servicer, server)
         return server
 
-    def _bind(self, server: grpc.aio.Server) -> int:
-        host, port = self.server_options["host"], self.server_options["port"]
+    def _bind(self, server: grpc.aio.Server, port: int) -> int:
+        host = self.server_options["host"]
         # gRPC says neither why it cannot bind nor fails quietly, so the socket is tried first.
         if not self._options["grpc.so_reuseport"]:
             _try_bind(host, port)

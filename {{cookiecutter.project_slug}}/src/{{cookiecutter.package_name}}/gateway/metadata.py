@@ -48,18 +48,23 @@ def checked(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     """Copies a servicer's metadata.
 
     Raises:
-        ValueError: A key or value is none that gRPC could send, which also means that no header
-            can be injected through it.
+        TypeError: A key or value is not of the type that gRPC sends.
+        ValueError: It is of that type, but none that gRPC could send, which also means that no
+            header can be injected through it.
     """
     entries = []
     for key, value in metadata or ():
-        if not isinstance(key, str) or not _is_key(key):
+        if not isinstance(key, str):
+            raise TypeError(f"metadata was invalid: the key {key!r} must be a str")
+        if not _is_key(key):
             raise ValueError(f"metadata was invalid: the key {key!r}")
         if key.endswith("-bin"):
             if not isinstance(value, bytes):
-                raise ValueError(f"metadata was invalid: the value of {key} must be bytes")
+                raise TypeError(f"metadata was invalid: the value of {key} must be bytes")
         elif isinstance(value, bytes):
             value = value.decode("latin-1")
+        elif not isinstance(value, str):
+            raise TypeError(f"metadata was invalid: the value of {key} must be a str or bytes")
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):
             raise ValueError(f"metadata was invalid: the value of {key} is not printable ASCII")
         entries.append(metadatum((key, value)))

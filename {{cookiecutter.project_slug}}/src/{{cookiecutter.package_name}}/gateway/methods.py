@@ -64,13 +64,22 @@ def service_names(servicers: Iterable[type[Any]]) -> list[str]:
     names: list[str] = []
     for servicer in servicers:
         # Only attributes are asked for: the class itself has them.
-        names += _handlers_of(servicer, servicer)
+        names += _registered(servicer, servicer).handlers
     return names
+
+
+def generic_handlers(servicers: Iterable[Any]) -> list[grpc.GenericRpcHandler]:
+    """The handlers that instances register without telling what they answer."""
+    return [
+        generic
+        for servicer in servicers
+        for generic in _registered(type(servicer), servicer).generic
+    ]
 
 
 def _methods_of(servicer: Any) -> list[RpcMethod]:
     name = type(servicer).__name__
-    registered = _handlers_of(type(servicer), servicer)
+    registered = _registered(type(servicer), servicer).handlers
     if not registered:
         raise ValueError(f"{name}.__add_to_server__ registered no RPC")
     methods = []
@@ -89,9 +98,7 @@ def _methods_of(servicer: Any) -> list[RpcMethod]:
     return methods
 
 
-def _handlers_of(
-    servicer_class: type[Any], servicer: Any
-) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
+def _registered(servicer_class: type[Any], servicer: Any) -> _HandlerRecorder:
     name = servicer_class.__name__
     add_to_server = getattr(servicer_class, "__add_to_server__", None)
     if not callable(add_to_server):
@@ -101,7 +108,7 @@ def _handlers_of(
         )
     recorder = _HandlerRecorder()
     add_to_server(servicer, recorder)
-    return recorder.handlers
+    return recorder
 
 
 def _refuse_repeated(names: Iterable[str], kind: str) -> None:
@@ -113,15 +120,23 @@ def _refuse_repeated(names: Iterable[str], kind: str) -> None:
 
 
 class _HandlerRecorder:
-    """Stands in for a `grpc.aio.Server` while a service registers itself."""
+    """Stands in for a `grpc.aio.Server` while a service registers itself.
+
+    Attributes:
+        handlers: By the names of services and methods.
+        generic: Those that are asked for a handler. Generated code registers the same by name too.
+    """
 
     def __init__(self) -> None:
         self.handlers: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+        self.generic: list[grpc.GenericRpcHandler] = []
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]
     ) -> None:
         self.handlers.setdefault(service_name, {}).update(method_handlers)
 
-    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[Any]) -> None:
-        """Generated code registers the same handlers by name too, which is all that is needed."""
+    def add_generic_rpc_handlers(
+        self, generic_rpc_handlers: Sequence[grpc.GenericRpcHandler]
+    ) -> None:
+        self.generic += generic_rpc_handlers

@@ -15,7 +15,7 @@ from .departure import Departure
 from .failures import STOPPING, failure_of
 from .layers import Layer, answering, handler_like, layered, not_found, with_messages
 from .methods import RpcMethod
-from .status import CallFailed, status_code
+from .status import UNEXPECTED, CallFailed, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -38,6 +38,7 @@ class NativeHandlers(grpc.GenericRpcHandler):
         layers: Put around each of them, outermost first.
         default_timeouts: Seconds for calls that come without a deadline, by full name of the RPC.
         departure: Through which all calls pass.
+        generic_handlers: Asked, in this order, for the handlers of all other RPCs.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class NativeHandlers(grpc.GenericRpcHandler):
         layers: Sequence[Layer],
         default_timeouts: Mapping[str, float | None],
         departure: Departure,
+        generic_handlers: Sequence[grpc.GenericRpcHandler] = (),
     ) -> None:
         self._layers = layers
+        self._generic_handlers = generic_handlers
         self._departure = departure
         self._handlers = {
             method.full_name: self._handler(
@@ -61,7 +64,19 @@ class NativeHandlers(grpc.GenericRpcHandler):
         rpc = handler_call_details.method
         received: Any = handler_call_details.invocation_metadata
         RECEIVED.set(received)
-        return self._handlers.get(rpc) or self._handler(_NOT_FOUND, rpc, None)
+        return self._handlers.get(rpc) or self._handler(
+            self._generic_handler(handler_call_details), rpc, None
+        )
+
+    def _generic_handler(self, details: grpc.HandlerCallDetails) -> Handler:
+        try:
+            for generic in self._generic_handlers:
+                handler = generic.service(details)
+                if handler is not None:
+                    return handler
+        except Exception as error:  # whatever they raise ends the call that they were asked about
+            return _failing(failure_of(error, details.method, grpc.StatusCode.OK))
+        return _NOT_FOUND
 
     def _handler(self, handler: Handler, rpc: str, default_timeout: float | None) -> Handler:
         run = layered(self._layers, rpc, "grpc", with_messages(handler))
@@ -150,7 +165,12 @@ def guarded(
             failure = failure_of(error, rpc, status_code(context.code() or 0))
         finally:
             in_flight.discard(task)
-        return await context.abort(failure.code, failure.detail)
+        try:
+            return await context.abort(failure.code, failure.detail)
+        except grpc.aio.UsageError:
+            # An abort has failed before, such as for its metadata: gRPC allows one only, but sends
+            # what is raised if nothing has been sent.
+            raise CallFailed(failure.code, UNEXPECTED) from None
 
     return guarded_run
 
@@ -159,15 +179,19 @@ def _within(seconds: float, run: Behaviour) -> Behaviour:
     async def run_within(request: Any, context: Context) -> Any:
         if context.time_remaining() is not None:
             return await run(request, context)
-        timed = cast(Context, _TimedContext(context, monotonic() + seconds))
+        deadline = monotonic() + seconds
+        timed = cast(Context, _TimedContext(context, deadline))
         try:
             async with asyncio.timeout(seconds) as limit:
-                return await run(request, timed)
+                response = await run(request, timed)
         except Exception:
             # Whatever the handler makes of its cancellation, the reason is the deadline.
             if not limit.expired():
                 raise
-            raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+        else:
+            if monotonic() < deadline:
+                return response
+        raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
     return run_within
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 import grpc
@@ -84,8 +85,7 @@ def is_plain(headers: Headers, max_length_digits: int) -> bool:
 def invocation_metadata(headers: Headers) -> Metadata:
     """Reads all other headers but hop-by-hop ones, as gRPC's invocation metadata.
 
-    Raises:
-        CallFailed: As `RequestHead` does, for the same headers.
+    Malformed binary ones, for which `RequestHead` refuses the request, are left out.
     """
     metadata: list[Metadatum] = []
     for name, value in headers:
@@ -93,7 +93,8 @@ def invocation_metadata(headers: Headers) -> Metadata:
         if key is None:
             continue
         if key[-4:] == "-bin":
-            metadata += _binary(name, value)
+            with suppress(CallFailed):
+                metadata += _binary(name, value)
         else:
             metadata.append(metadatum((key, _text(value))))
     return tuple(metadata)
