@@ -397,11 +397,15 @@ async def test_rest_routes_of_other_gateways_do_not_stand_in_the_way(scopes: Sco
     assert scopes.short
 
 
-async def test_a_lifespan_is_run() -> None:
+async def test_a_lifespan_is_run_and_may_add_callbacks() -> None:
     ran: list[str] = []
+
+    async def callback(scope: Any, *_: Any) -> None:
+        ran.append(scope["path"])
 
     async def start() -> None:
         ran.append("start")
+        app.router.before_request.append(callback)
 
     app = registered(application(on_startup=[start]))
     events: list[Any] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
@@ -413,4 +417,5 @@ async def test_a_lifespan_is_run() -> None:
         """Nobody listens."""
 
     await app({"type": "lifespan"}, receive, send)
-    assert ran == ["start"]
+    await call(app)
+    assert ran == ["start", PATH]

@@ -5,7 +5,8 @@ an RPC's, and the general way would do nothing for it but find it, its endpoint 
 Everything else takes the general way, and so do all calls where the framework has something to run
 around them: middleware, permissions, interceptors, `before_request` or `after_request` of the
 application, its router or the route, other settings, a root path, a parent, an earlier route that
-matches too. Routes and middleware that come later are noticed. Middleware whose attribute
+matches too. After the first request, routes and middleware that come later are noticed, and nothing
+else: permissions, interceptors and callbacks are to be there by then. Middleware whose attribute
 `leaves_rpcs_alone` is true is for other paths: it need not be passed, and has the next as `app`.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
@@ -70,7 +71,7 @@ def shorten(app: Any) -> None:
             len(routes) != shortcuts.length
             or routes is not shortcuts.routes
             or self.middleware_stack is not shortcuts.middleware_stack
-        ):
+        ) and scope["type"] == "http":  # a lifespan may put up more before the first request
             shortcuts.decide()
         answer = shortcuts.answers.get((scope.get("method"), scope.get("path")))
         if answer is None or scope.get("root_path"):

@@ -62,7 +62,7 @@ class RequestLog:
                 # Where lines go is asked for the first of those that are written together.
                 if not logger.isEnabledFor(level):
                     return
-                pipe = self._pipe = pipe_of(logger)
+                pipe = self._pipe = pipe_of(logger, level)
         call = (time(), code, seconds, deadline, context.peer(), request_id)
         if pipe is not None:
             pipe.write_later(self._line, call)
