@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from contextlib import nullcontext
 from types import FrameType
 from typing import Any, Literal
 
@@ -82,6 +83,52 @@ async def test_a_call_goes_through_few_functions(
     assert count <= MOST_FUNCTIONS
     pipe.flush()
     assert log.getvalue().count(b"SayHello") == 2
+
+
+class Late(Context):
+    """What a call is handed whose time is over."""
+
+    def time_remaining(self) -> Any:
+        return 0.0
+
+
+class Odd(Context):
+    """A context that fails when it is asked how the call ended."""
+
+    def code(self) -> Any:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("spoken", ["grpc", "http"])
+@pytest.mark.parametrize(
+    ("given", "raised", "code"),
+    [
+        (Context(), None, "OK"),
+        (Context(), ValueError, "UNKNOWN"),
+        (Late(), None, "DEADLINE_EXCEEDED"),
+        (Odd(), RuntimeError, "UNKNOWN"),
+    ],
+)
+async def test_what_is_logged_is_what_the_caller_gets(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    spoken: Literal["grpc", "http"],
+    given: Any,
+    raised: type[Exception] | None,
+    code: str,
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [caplog.handler])
+    caplog.set_level(logging.INFO)
+
+    async def respond(_request: Any, _context: Any) -> bytes:
+        if raised is not None:
+            raise raised
+        return b"response"
+
+    run = Concerns().around(SAY_HELLO, spoken, respond)
+    with nullcontext() if raised is None else pytest.raises(raised):
+        await run(b"request", given)
+    assert [record.__dict__["code"] for record in caplog.records] == [code]
 
 
 class Ordinary(grpc.aio.ServerInterceptor):

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from greeter_service.logs import configure_logging
+from greeter_service.logs import EventRecord, JsonPipe, configure_logging
 from greeter_service.service import Service
 from greeter_service.v1 import greeter_pb2 as pb
 
@@ -165,6 +165,51 @@ async def test_other_handlers_get_records_of_calls(
     assert (record.__dict__["method"], record.__dict__["request_id"]) == ("SayHello", "7")
     logging.getLogger().removeHandler(caplog.handler)
     assert [line["method"] for line in lines()] == ["SayHello"]
+
+
+async def test_the_pipes_own_filter_and_level_are_heeded(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.BytesIO()
+    pipe = JsonPipe(stream)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [pipe])
+    request = pb.SayHelloRequest()
+    await call("SayHello", request, x_request_id="written")
+    pipe.setLevel(logging.WARNING)
+    await call("SayHello", request, x_request_id="of-no-level")
+    pipe.setLevel(logging.NOTSET)
+    pipe.addFilter(lambda _: False)
+    await call("SayHello", request, x_request_id="filtered")
+    pipe.flush()
+    of_calls = [line for line in stream.getvalue().splitlines() if line.startswith(b"{")]
+    assert [json.loads(line)["request_id"] for line in of_calls] == ["written"]
+
+
+async def test_a_line_that_cannot_be_made_takes_no_others_with_it() -> None:
+    def fail(_values: Any) -> bytes:
+        raise ValueError("\ud800")
+
+    stream = io.BytesIO()
+    pipe = JsonPipe(stream)
+    for render in (bytes, fail, bytes):
+        pipe.write_later(render, b"{}\n")
+    pipe.flush()
+    first, failed, last = map(json.loads, stream.getvalue().splitlines())
+    assert (first, last) == ({}, {})
+    assert (failed["level"], failed["error"]) == ("error", "ValueError('\\ud800')")
+
+
+@pytest.mark.parametrize("fields", [{}, {"a": 1}])
+def test_an_event_cannot_forge_fields(fields: dict[str, Any]) -> None:
+    stream = io.BytesIO()
+    pipe = JsonPipe(stream)
+    logger = logging.getLogger(__name__)
+    event = 'x","level":"y\n'
+    pipe.emit(EventRecord(logger, logging.INFO, event, 0.0, fields))
+    pipe.flush()
+    line = json.loads(stream.getvalue())
+    assert line.pop("timestamp") == "1970-01-01T00:00:00.000000Z"
+    assert line == {"level": "info", "event": event, **fields}
 
 
 async def test_a_call_that_fails_returns_its_id(call: Call, protocol: str) -> None:

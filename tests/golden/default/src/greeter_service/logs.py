@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from time import time
 from typing import Any, BinaryIO, Literal
 
 import orjson
@@ -153,25 +154,37 @@ class JsonPipe(logging.Handler):
             lines = []
             while self._pending:
                 render, values = self._pending.popleft()
-                lines.append(render(values))
+                try:
+                    lines.append(render(values))
+                except Exception as error:  # the others are written all the same
+                    lines.append(_unwritten(error))
             if lines:
                 self._stream.write(b"".join(lines))
                 self._stream.flush()
 
 
-def pipe_of(logger: logging.Logger) -> JsonPipe | None:
-    """Tells where the lines of `logger` go, if it is nowhere but to the pipe that writes JSON."""
+def pipe_of(logger: logging.Logger, level: int) -> JsonPipe | None:
+    """Tells where lines of `level` go, if it is nowhere but to a pipe that writes all of them."""
     while logger.parent is not None:
         if logger.handlers or logger.filters or not logger.propagate:
             return None
         logger = logger.parent
-    if len(logger.handlers) == 1 and isinstance(logger.handlers[0], JsonPipe):
-        return logger.handlers[0]
-    return None
+    if len(logger.handlers) != 1:
+        return None
+    (handler,) = logger.handlers
+    if not isinstance(handler, JsonPipe) or handler.filters or level < handler.level:
+        return None
+    return handler
 
 
 def opening(created: float, level: int, event: str) -> str:
-    """Begins a line of JSON, up to the event; the arguments are those of `EventRecord`."""
+    """Begins a line of JSON, up to the event.
+
+    Args:
+        created: As in `EventRecord`.
+        level: As in `EventRecord`.
+        event: As it stands between the quotation marks: escaped where that is needed.
+    """
     second = int(created)
     microseconds = int((created - second) * 1e6)
     timestamp = f"{_until_second(second)}.{microseconds:06}Z"
@@ -195,8 +208,14 @@ def _level_name(level: int) -> str:
 
 
 def _line(record: EventRecord) -> bytes:
-    start = opening(record.created, record.levelno, record.msg)
-    return (start + "," + text(record.fields)[1:] + "\n").encode()
+    start = opening(record.created, record.levelno, text(record.msg)[1:-1])
+    return (start + ("," if record.fields else "") + text(record.fields)[1:] + "\n").encode()
+
+
+def _unwritten(error: Exception) -> bytes:
+    """What is written for a line that `error` keeps from being made."""
+    start = opening(time(), logging.ERROR, "a log line could not be written")
+    return (start + "," + text({"error": ascii(error)})[1:] + "\n").encode()
 
 
 def _dumps(event: EventDict, default: Any) -> str:

@@ -115,16 +115,18 @@ class _Observation(Layer):
             start = perf_counter()
             deadline = context.time_remaining()
             metrics.start()
-            code = grpc.StatusCode.OK
+            code = grpc.StatusCode.UNKNOWN
             try:
                 response = await run(request, with_id(context, identity))
-                if context.code():
-                    code = final_code(None, context)
+                code = final_code(None, context) if context.code() else grpc.StatusCode.OK
             except BaseException as error:
                 code = final_code(error, context)
                 raise
             finally:
                 seconds = perf_counter() - start
+                # Its caller has given up, or is told so, whatever the handler made of that.
+                if deadline is not None and seconds >= deadline and code is grpc.StatusCode.OK:
+                    code = grpc.StatusCode.DEADLINE_EXCEEDED
                 metrics.end(code, seconds)
                 log.write(code, seconds, deadline, context, identity)
             return response

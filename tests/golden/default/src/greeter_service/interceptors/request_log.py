@@ -60,7 +60,7 @@ class RequestLog:
             return
         call = (time(), code, seconds, deadline, context.peer(), request_id)
         # Whoever listens for errors besides the log, such as Sentry, gets a record of those.
-        pipe = pipe_of(logger) if level < logging.ERROR else None
+        pipe = pipe_of(logger, level) if level < logging.ERROR else None
         if pipe is None:
             logger.handle(EventRecord(logger, level, _EVENT, call[0], self._fields(call)))
         else:
