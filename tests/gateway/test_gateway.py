@@ -11,6 +11,7 @@ import grpc
 import pytest
 import trustme
 from gateway import ServiceGateway
+from gateway.departure import Departure
 from gateway.framework import Application, Gateway, GrpcGateway, ImproperlyConfigured, get
 from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
@@ -331,6 +332,26 @@ async def test_a_gateway_stops_while_its_server_breaks_down() -> None:
             await served.channel.unary_unary(b"/a/\xff")(b"")
         await gateway.shutdown()
         assert gateway.grpc_server is None
+
+
+async def test_a_server_that_breaks_down_as_it_stops_keeps_its_grace() -> None:
+    class Breaking:
+        def __init__(self) -> None:
+            self.stops = 0
+            self.last_call = asyncio.Event()
+
+        async def stop(self, grace: float | None) -> None:
+            self.stops += 1
+            if self.stops == 1:
+                b"/a/\xff".decode()
+            if grace is not None:
+                await self.last_call.wait()
+            assert self.last_call.is_set()
+
+    server: Any = Breaking()
+    stopping = asyncio.create_task(Departure().stop(server, None))
+    asyncio.get_running_loop().call_later(0.05, server.last_call.set)
+    await stopping
 
 
 async def test_is_secure_needs_credentials() -> None:
