@@ -15,6 +15,8 @@ import pytest
 from baking import bake, files, is_build_product, nox
 from checks import check_project
 
+pytestmark = pytest.mark.full
+
 PROTOS = Path(__file__).parent / "protos"
 ORDERS = PROTOS / "shop/orders/v1/orders.proto"
 SERVICERS = "src/greeter_service/servicers"
@@ -441,7 +443,6 @@ def test_a_class_that_inherits_rpcs_is_left_to_people(project: Path) -> None:
     check_refusal(project, project / GREETER, "GreeterService has no Wave; write it yourself")
 
 
-@pytest.mark.full
 def test_projects_with_added_services_pass_their_own_tests_and_checks(
     template: Path, tmp_path: Path
 ) -> None:

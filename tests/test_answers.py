@@ -71,6 +71,7 @@ def test_twelve_questions_are_asked_with_a_label_each() -> None:
         assert set(settings["__prompts__"][name]) == {"__prompt__", *choices}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_free_text_arrives_as_typed(text: str, template: Path, tmp_path: Path) -> None:
     done = answer_prompts(template, tmp_path, **hostile_answers(text), license="1")
@@ -101,6 +102,7 @@ def assert_verbatim(project: Path, text: str) -> None:
             check_syntax(name, content.decode("utf-8"))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_free_text_arrives_as_it_was_given_without_a_prompt(
     text: str, template: Path, tmp_path: Path

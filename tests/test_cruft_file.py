@@ -12,6 +12,8 @@ import pytest
 import updating
 from baking import CHOICES, TEMPLATE, files
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

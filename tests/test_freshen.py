@@ -17,6 +17,8 @@ from freshen import with_entry
 from packaging.version import Version
 from pins import Change, actions, files, floor, moved, requirements
 
+pytestmark = pytest.mark.full
+
 PROTOC = """
 import sys
 from pathlib import Path
