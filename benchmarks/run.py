@@ -34,6 +34,8 @@ from harness.rounds import (
 from harness.servers import cores
 from harness.startup import measure_generation, measure_starts
 
+README = BENCHMARKS.parent / "README.md"
+BEGIN, END = "<!-- results -->\n", "<!-- end of results -->"
 UNSTEADY = 3
 """The exit status of a run whose rounds differ too much to be compared."""
 
@@ -113,10 +115,15 @@ def about(plan: Plan, environments: Environments, tool: str) -> dict[str, Any]:
 
 
 def write_report(results: Results, output: Path) -> int:
-    """Writes the tables and the plot, and says what may not be compared."""
+    """Writes the tables, in the README too, and the plot; says what may not be compared."""
     (output / "results.md").write_text(full_report(results), encoding="utf-8")
     (output / "summary.md").write_text(summary(results), encoding="utf-8")
     (output / "results.svg").write_text(svg(results), encoding="utf-8")
+    if output == BENCHMARKS / "results":
+        before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        shown = f"{before}{BEGIN}\n{summary(results)}\n{END}{after}"
+        README.write_text(shown, encoding="utf-8")
     print(full_report(results))
     found = unsteady(results)
     if found:

@@ -95,3 +95,11 @@ def test_the_sessions_that_documents_name_are_there(document: str, generated: Pa
     }
     assert named
     assert named <= sessions
+
+
+def test_the_readme_shows_the_results_of_the_last_benchmarks() -> None:
+    results = ROOT / "benchmarks" / "results"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- results -->\n")[2].partition("<!-- end of results -->")[0]
+    assert shown.strip() == (results / "summary.md").read_text(encoding="utf-8").strip()
+    assert (results / "results.svg").stat().st_size > 1000
