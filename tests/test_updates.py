@@ -54,9 +54,15 @@ TEAM = [
     ("README.md", "# Greeter Service\n", "\nOwned by the welcome team.\n"),
     ("pyproject.toml", "dependencies = [\n", '    "idna>=3",\n'),
 ]
+PACKAGE = "{{cookiecutter.package_name}}"
 TEAMS_OWN = {
     "tests/test_titles.py": '"""The team\'s own."""\n\n\ndef test_one() -> None:\n    pass\n'
 }
+
+
+def of_the_example(name: str) -> str:
+    """The template's name of a file that only projects with the example have."""
+    return f"{{% if not cookiecutter.proto_file %}}{name}{{% endif %}}"
 
 
 def work_as_a_team(project: Path) -> None:
@@ -152,15 +158,15 @@ def test_a_project_of_plain_cookiecutter_takes_the_next_version(
     work_as_a_team(project)
     assert "SUCCESS" in updating.cruft(project, "check")
     teams = {
-        "src/{{cookiecutter.package_name}}/servicers/{{cookiecutter.__proto_name}}.py": (
+        f"src/{PACKAGE}/servicers/{of_the_example('{{cookiecutter.__proto_name}}.py')}": (
             "Greets people.",
             "Greets everyone.",
         ),
-        "protos/{{cookiecutter.package_name}}/v1/{{cookiecutter.__proto_name}}.proto": (
+        f"protos/{PACKAGE}/v1/{of_the_example('{{cookiecutter.__proto_name}}.proto')}": (
             "The person's name.",
             "Their name.",
         ),
-        "tests/test_servicer.py": ("What the RPCs do", "What each RPC does"),
+        f"tests/{of_the_example('test_servicer.py')}": ("What the RPCs do", "What each RPC does"),
     }
     templates = {"noxfile.py": ("Run the tests;", "Run all tests;")}
     change_the_template(newest, teams | templates)
