@@ -124,7 +124,7 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
 def run(command: list[str]) -> None:
     """Run protoc."""
     # S603: the command is built from this project's own files, and no shell sees it.
-    protoc = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603
+    protoc = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603 - our own command
     if protoc.returncode:
         raise CompileError(protoc.stderr.strip())
 

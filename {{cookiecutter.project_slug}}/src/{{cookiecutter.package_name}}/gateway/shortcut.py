@@ -65,7 +65,7 @@ def shorten(app: Any) -> None:
 
     # Python looks for `__call__` in the class alone, so the application gets a class of its own.
     # Servers ask whether it is a coroutine function.
-    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807
+    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807 - as Python names it
         routes = self.router.routes
         if (
             len(routes) != shortcuts.length

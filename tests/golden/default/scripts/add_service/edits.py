@@ -118,7 +118,7 @@ def tidy(path: Path, text: str, before: str, root: Path, protos: Path) -> str:
     for task in (["check", "--select=I", "--fix", "--exit-zero"], ["format"]):
         sources = ", ".join(f"'{folder}'" for folder in (root / "src", protos))
         # S603: a command of this project's own words; no shell sees it.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - our own command
             [
                 *(sys.executable, "-m", "ruff", *task, "--quiet", "--no-cache"),
                 *("--config", f"src = [{sources}]", "--stdin-filename", str(path), "-"),

@@ -79,7 +79,7 @@ class Plan:
         if not buf or not sources.files or not path.is_file():
             return
         # S603: this project's own tool on a file that was just compiled; no shell sees it.
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - our own command
             [buf, "lint", str(descriptors), "--error-format=json"],
             cwd=self.project.root,
             capture_output=True,

@@ -92,7 +92,7 @@ def describe(given: Path, protos: Path) -> tuple[Path, FileDescriptorSet]:
                 *(f"--descriptor_set_out={output}", given.relative_to(root).as_posix()),
             ]
             # S603: the arguments are files that the caller named, and no shell sees them.
-            done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603 - our own command
             if not done.returncode:
                 return root, FileDescriptorSet.FromString(output.read_bytes())
         if "shadowed" in done.stderr:
