@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -89,6 +90,10 @@ async def test_a_stream_is_one_line(call: Call, lines: Lines) -> None:
 
 async def test_what_the_caller_did_wrong_is_no_error_of_ours(call: Call, lines: Lines) -> None:
     await call("SayHello", pb.SayHelloRequest(name="error"))
+    # Over gRPC the caller learns of it first.
+    async with asyncio.timeout(10):
+        while not lines():  # noqa: ASYNC110 - a line tells nobody that it is there
+            await asyncio.sleep(0.001)
     assert [(line["level"], line["code"]) for line in lines()] == [("info", "INVALID_ARGUMENT")]
 
 
