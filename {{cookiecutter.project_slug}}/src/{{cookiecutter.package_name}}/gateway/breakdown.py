@@ -1,7 +1,8 @@
 """Another `grpc.aio` server in the place of one that has broken down.
 
 One call whose method name is not UTF-8 is enough: the loop in which `grpc.aio` accepts calls ends
-with that error, and the server closes its port while the process goes on.
+with that error, and the server closes its port while the process goes on. Calls that arrive until
+another server has the port are refused with CANCELLED or UNAVAILABLE; those in flight go on.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ _WITHOUT_LIMIT = 10 * 365 * 24 * 3600.0
 
 class Successions:
     """Starts servers, and has those that break down replaced.
-
-    Calls in flight on a server that has broken down go on to their end.
 
     Args:
         replace: Starts another server at the same port; OSError: the port is not free yet.
