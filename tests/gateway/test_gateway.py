@@ -65,15 +65,6 @@ def test_it_can_be_made_where_no_event_loop_runs() -> None:
     assert asyncio.run(call()) == "later"
 
 
-@pytest.mark.parametrize(
-    ("rpc", "body"), [("unary", b"{}"), ("serverstream", b"{}"), ("unary", b"{")]
-)
-async def test_browsers_take_no_answer_for_a_page(rpc: str, body: bytes) -> None:
-    async with serving(gateway_of(EchoService)) as served:
-        response = await served.http.post(f"/grpc/echoservice/{rpc}", content=body)
-        assert response.headers["x-content-type-options"] == "nosniff"
-
-
 async def test_several_services_in_one_gateway() -> None:
     async with serving(gateway_of(EchoService, LibraryService)) as served:
         echo = await served.http.post("/grpc/echoservice/unary", json={"text": "a"})

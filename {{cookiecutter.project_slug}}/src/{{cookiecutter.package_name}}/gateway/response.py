@@ -18,15 +18,13 @@ Encoder = Callable[[Any], bytes]
 
 _CONTENT_TYPE, _CONTENT_LENGTH = b"content-type", b"content-length"
 _JSON = (_CONTENT_TYPE, b"application/json")
-# What callers put into a message comes back in some; no browser shall take that for a page.
-_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _MESSAGES_BEFORE_OTHERS = 32
 
 
 def unary_events(body: bytes, context: HttpServicerContext) -> Sequence[Event]:
     """Makes the response of a call that has succeeded, with its one message as JSON text."""
     context.headers_sent = True
-    headers = [_JSON, _NO_SNIFFING, (_CONTENT_LENGTH, b"%d" % len(body)), *context.headers]
+    headers = [_JSON, (_CONTENT_LENGTH, b"%d" % len(body)), *context.headers]
     if context.initial_metadata or context.trailing:
         _add_metadata(headers, context)
     return (
@@ -79,7 +77,6 @@ class StreamResponse:
         headers = [
             (_CONTENT_TYPE, self._framing.media_type),
             (b"cache-control", b"no-cache"),
-            _NO_SNIFFING,
             *context.headers,
             *response_headers(context.initial_metadata),
         ]
@@ -96,7 +93,7 @@ def failure_events(
     failure: CallFailed, context: HttpServicerContext | None = None
 ) -> Sequence[Event]:
     """Makes an error response; `context` adds the metadata of a call that had begun."""
-    headers = [_JSON, _NO_SNIFFING, *failure.headers]
+    headers = [_JSON, *failure.headers]
     trailing: Metadata = ()
     if context is not None:
         context.headers_sent = True

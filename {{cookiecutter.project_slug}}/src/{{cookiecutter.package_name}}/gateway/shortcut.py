@@ -66,15 +66,18 @@ def shorten(app: Any) -> None:
     # Python looks for `__call__` in the class alone, so the application gets a class of its own.
     # Servers ask whether it is a coroutine function.
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807 - as Python names it
-        routes = self.router.routes
-        if (
-            len(routes) != shortcuts.length
-            or routes is not shortcuts.routes
-            or self.middleware_stack is not shortcuts.middleware_stack
-        ) and scope["type"] == "http":  # a lifespan may put up more before the first request
-            shortcuts.decide()
-        answer = shortcuts.answers.get((scope.get("method"), scope.get("path")))
-        if answer is None or scope.get("root_path"):
+        answer = None
+        if scope["type"] == "http" and not scope.get("root_path"):
+            # A lifespan may have put up more before the first request.
+            routes = self.router.routes
+            if (
+                len(routes) != shortcuts.length
+                or routes is not shortcuts.routes
+                or self.middleware_stack is not shortcuts.middleware_stack
+            ):
+                shortcuts.decide()
+            answer = shortcuts.answers.get((scope["method"], scope["path"]))
+        if answer is None:
             await ApplicationBase.__call__(self, scope, receive, send)
         else:
             await answer(scope, receive, send)

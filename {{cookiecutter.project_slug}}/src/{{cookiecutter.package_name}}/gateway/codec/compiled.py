@@ -22,23 +22,24 @@ class CompiledFunctions(ABC):
         self._function_names: dict[str, str] = {}
         self._numbers = count()
 
-    def function(self, descriptor: Descriptor) -> Callable[..., Any]:
-        """Answers the function of a message type."""
-        function: Callable[..., Any] = self._namespace[self._name(descriptor)]
-        return function
-
     @abstractmethod
     def _source(self, descriptor: Descriptor) -> Iterable[str]:
         """Yields the lines of a type's function, without its name: `(message):` and so on."""
+
+    def _compiled(self, type_name: str, lines: Iterable[str]) -> Callable[..., Any]:
+        """Compiles a function; the first line has its parameters alone: `(message):`."""
+        name = f"function_{next(self._numbers)}"
+        source = f"def {name}" + "\n".join(lines)
+        code = compile(source, f"<{type(self).__name__} of {type_name}>", "exec")
+        exec(code, self._namespace)  # noqa: S102 - made of numbers, repr() and proto identifiers
+        function: Callable[..., Any] = self._namespace[name]
+        return function
 
     def _name(self, descriptor: Descriptor) -> str:
         """Answers the name by which functions call that of a message type."""
         name = self._function_names.get(descriptor.full_name)
         if name is None:
-            name = f"function_{next(self._numbers)}"
-            source = f"def {name}" + "\n".join(self._source(descriptor))
-            code = compile(source, f"<{type(self).__name__} of {descriptor.full_name}>", "exec")
-            exec(code, self._namespace)  # noqa: S102 - made of numbers, repr() and proto identifiers
+            name = self._compiled(descriptor.full_name, self._source(descriptor)).__name__
             self._function_names[descriptor.full_name] = name
         return name
 

@@ -73,10 +73,14 @@ class JsonCodec:
         thorough = _made_late(lambda: self._thorough.decoder(descriptor))
         if not _is_compiled(descriptor, READING):
             return thorough
-        read = self._readers.of(GetMessageClass(descriptor))
+        message_class = GetMessageClass(descriptor)
+        read: Callable[[bytes], Message] | None = None
 
         def decode(text: bytes) -> bytes:
+            nonlocal read
             try:
+                if read is None:
+                    read = self._readers.of(message_class)
                 return read(text).SerializeToString()
             except Exception:
                 return thorough(text)
@@ -90,10 +94,13 @@ class JsonCodec:
         parse = message_class.FromString
         if not _is_compiled(descriptor, READING):
             return lambda text: parse(thorough(text))
-        read = self._readers.of(message_class)
+        read: Callable[[bytes], AnyMessage] | None = None
 
         def decode(text: bytes) -> AnyMessage:
+            nonlocal read
             try:
+                if read is None:
+                    read = self._readers.of(message_class)
                 return read(text)
             except Exception:
                 return parse(thorough(text))
@@ -110,10 +117,13 @@ class JsonCodec:
         if not _is_compiled(descriptor, WRITING):
             return thorough
         parse = GetMessageClass(descriptor).FromString
-        write = self._writers.of(descriptor)
+        write: Callable[[Message], bytes] | None = None
 
         def encode(wire: bytes) -> bytes:
+            nonlocal write
             try:
+                if write is None:
+                    write = self._writers.of(descriptor)
                 return write(parse(wire))
             except Exception:
                 return thorough(wire)
@@ -130,11 +140,14 @@ class JsonCodec:
         if not _is_compiled(descriptor, WRITING):
             return lambda message: encode_wire(serialize(message))
         thorough = _made_late(lambda: self._thorough.encoder(descriptor))
-        write = self._writers.of(descriptor)
+        write: Callable[[Message], bytes] | None = None
 
         def encode(message: AnyMessage) -> bytes:
+            nonlocal write
             if message.__class__ is message_class:
                 try:
+                    if write is None:
+                        write = self._writers.of(descriptor)
                     return write(message)
                 except Exception:
                     return thorough(serialize(message))

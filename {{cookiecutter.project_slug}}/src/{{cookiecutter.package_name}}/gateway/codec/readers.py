@@ -7,9 +7,11 @@ they are given. The function of a type makes the rest right in what orjson has p
 
 is
 
-    def function_1(tree, zeros):
+    def function_0(text):
+     tree = loads(text)
+     zeros = []
      keys = len(tree)
-     if 'price_cents' in tree: use_json_names(tree, constant_2)
+     if 'price_cents' in tree: use_json_names(tree, constant_1)
      value = tree.pop('priceCents', None)
      if value is not None:
       if value.__class__ is str: value = int(value) if value.isdigit() and … else integer(value)
@@ -17,17 +19,21 @@ is
      value = tree.get('parts')
      if value is not None:
       if value.__class__ is not list: raise UncoveredError
-      for each in value: keys += function_3(each, zeros)
-     return keys
+       for each in value:
+       keys += function_2(each, zeros)
+     if text.count(b':') != keys: refuse_repeated_keys(text, keys)
+     if zeros and MINUS_ZERO.search(text): raise UncoveredError
+     return message_class(**tree)
 
-It answers how many keys it has seen, and leaves in `zeros` what may have been a minus zero: both
-are then looked for in the text. For what it is not sure of it raises an exception of any kind.
+Messages that contain others have functions of their own; what is done for the rest is written where
+they are contained. `keys` counts the keys, and `zeros` has what may have been a minus zero: both
+are looked for in the text. For what a function is not sure of it raises an exception of any kind.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -65,13 +71,13 @@ The other types need nothing: constructors take enums by name and by number, and
 or a number of up to 32 bits all that is not one, `True` included.
 """
 _SHORTCUTS = {
-    FieldDescriptor.TYPE_BOOL: ("value is not True and value is not False", "boolean(value)"),
-    FieldDescriptor.TYPE_DOUBLE: ("value.__class__ is not float", "double(value, zeros)"),
+    FieldDescriptor.TYPE_BOOL: ("{0} is not True and {0} is not False", "boolean({0})"),
+    FieldDescriptor.TYPE_DOUBLE: ("{0}.__class__ is not float", "double({0}, zeros)"),
     **dict.fromkeys(
         _INTEGERS,
         (
-            "value.__class__ is str",
-            "int(value) if value.isdigit() and value.isascii() else integer(value)",
+            "{0}.__class__ is str",
+            "int({0}) if {0}.isdigit() and {0}.isascii() else integer({0})",
         ),
     ),
 }
@@ -87,7 +93,14 @@ class CompiledReaders(CompiledFunctions):
     """The functions from JSON text to messages."""
 
     def __init__(self) -> None:
-        super().__init__(vars(read_values))
+        super().__init__(
+            {
+                **vars(read_values),
+                "loads": loads,
+                "refuse_repeated_keys": _refuse_repeated_keys,
+                "MINUS_ZERO": _MINUS_ZERO,
+            }
+        )
 
     def of(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
         """Makes the function that turns JSON text into a message.
@@ -95,73 +108,88 @@ class CompiledReaders(CompiledFunctions):
         It raises an exception of any kind where it is not sure what a text means, wrong or not.
         """
         descriptor: Any = message_class.DESCRIPTOR
-        prepare: Callable[[Any, list[object]], int] | None = None
-
-        def read(text: bytes) -> AnyMessage:
-            nonlocal prepare
-            if prepare is None:
-                prepare = self.function(descriptor)
-            tree = loads(text)
-            zeros: list[object] = []
-            keys = prepare(tree, zeros)
+        lines = [
+            "(text):",
+            " tree = loads(text)",
+            " zeros = []",
+            " keys = len(tree)",
+            *_indented(self._fields(descriptor, "tree", "value")),
             # orjson lets the last of repeated keys win.
-            if text.count(b":") != keys:
-                _refuse_repeated_keys(text, keys)
-            if zeros and _MINUS_ZERO.search(text):
-                raise UncoveredError
-            return message_class(**tree)
-
-        return read
+            " if text.count(b':') != keys: refuse_repeated_keys(text, keys)",
+            " if zeros and MINUS_ZERO.search(text): raise UncoveredError",
+            f" return {self._constant(message_class)}(**tree)",
+        ]
+        return self._compiled(descriptor.full_name, lines)
 
     def _source(self, descriptor: Descriptor) -> Iterator[str]:
         yield "(tree, zeros):"
         yield " keys = len(tree)"
+        yield from _indented(self._fields(descriptor, "tree", "value"))
+        yield " return keys"
+
+    def _fields(self, descriptor: Descriptor, tree: str, value: str) -> Iterator[str]:
+        """Yields what makes the fields of `tree` right, each as `value`: both are variables."""
         names = {each.name: each.json_name for each in descriptor.fields}
         other_names = {name: key for name, key in names.items() if name != key}
         if other_names:
-            found = " or ".join(f"{name!r} in tree" for name in other_names)
-            yield f" if {found}: use_json_names(tree, {self._constant(other_names)})"
+            found = " or ".join(f"{name!r} in {tree}" for name in other_names)
+            yield f"if {found}: use_json_names({tree}, {self._constant(other_names)})"
         for oneof in real_oneofs(descriptor):
-            members = " + ".join(f"({each.json_name!r} in tree)" for each in oneof.fields)
-            yield f" if {members} > 1: raise UncoveredError"
+            members = " + ".join(f"({each.json_name!r} in {tree})" for each in oneof.fields)
+            yield f"if {members} > 1: raise UncoveredError"
         for field in descriptor.fields:
             key, name = field.json_name, field.name
-            lines = list(self._field(field))
+            put = f"{tree}[{name!r}] = "
+            lines = list(self._field(field, value, put if key == name else f"{value} = "))
             if key != name:
-                lines.append(f"tree[{name!r}] = value")
+                lines.append(f"{put}{value}")
             if lines:
                 get = f"get({key!r})" if key == name else f"pop({key!r}, None)"
-                yield f" value = tree.{get}"
-                yield " if value is not None:"
-                yield from (f"  {line}" for line in lines)
-        yield " return keys"
+                yield f"{value} = {tree}.{get}"
+                yield f"if {value} is not None:"
+                yield from _indented(lines)
 
-    def _field(self, field: FieldDescriptor) -> Iterator[str]:
-        """Yields what makes the `value` of a field right; `_source` puts it under a new key."""
-        put = "" if field.name != field.json_name else f"tree[{field.name!r}] = "
+    def _field(self, field: FieldDescriptor, value: str, put: str) -> Iterator[str]:
+        """Yields what makes the `value` of a field right; `put` begins the line that says so."""
         if entry := map_entry(field):
-            yield "if value.__class__ is not dict: raise UncoveredError"
-            yield "keys += len(value)"
+            yield f"if {value}.__class__ is not dict: raise UncoveredError"
+            yield f"keys += len({value})"
             if message := _message_type(entry.value):
-                yield f"for each in value.values(): keys += {self._name(message)}(each, zeros)"
+                yield from self._each(message, f"{value}.values()")
             key = _KEYS.get(entry.key.type, "integer_key(key)")
             each = _converted(entry.value, "each")
             if (key, each) != ("key", "each"):
-                yield f"{put}value = {{{key}: {each} for key, each in value.items()}}"
+                yield f"{put}{{{key}: {each} for key, each in {value}.items()}}"
         elif field.is_repeated:
-            yield "if value.__class__ is not list: raise UncoveredError"
+            yield f"if {value}.__class__ is not list: raise UncoveredError"
             if message := _message_type(field):
-                yield f"for each in value: keys += {self._name(message)}(each, zeros)"
+                yield from self._each(message, value)
             each = _converted(field, "each")
             if each != "each":
-                yield f"{put}value = [{each} for each in value]"
+                yield f"{put}[{each} for each in {value}]"
         elif message := _message_type(field):
-            yield f"keys += {self._name(message)}(value, zeros)"
+            yield from self._message(message, value, "part")
         elif field.type in _SHORTCUTS:
             condition, converted = _SHORTCUTS[field.type]
-            yield f"if {condition}: {put}value = {converted}"
-        elif (converted := _converted(field, "value")) != "value":
-            yield f"{put}value = {converted}"
+            yield f"if {condition.format(value)}: {put}{converted.format(value)}"
+        elif (converted := _converted(field, value)) != value:
+            yield f"{put}{converted}"
+
+    def _each(self, message: Descriptor, values: str) -> Iterator[str]:
+        yield f"for each in {values}:"
+        yield from _indented(self._message(message, "each", "part"))
+
+    def _message(self, message: Descriptor, tree: str, value: str) -> Iterator[str]:
+        """Yields what makes a message that is contained right, `tree`."""
+        if any(map(_message_type, message.fields)):
+            yield f"keys += {self._name(message)}({tree}, zeros)"
+        else:  # a call would cost as much as two fields
+            yield f"keys += len({tree})"
+            yield from self._fields(message, tree, value)
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f" {line}" for line in lines)
 
 
 def _message_type(field: FieldDescriptor) -> Descriptor | None:

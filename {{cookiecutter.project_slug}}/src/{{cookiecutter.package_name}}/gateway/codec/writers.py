@@ -8,24 +8,21 @@ That of
 is
 
     def function_0(message):
-     tree = {}
-     value = message.sku
-     tree['sku'] = value
-     value = message.price_cents
-     tree['priceCents'] = str(value)
+     tree = {'sku': message.sku, 'priceCents': str(message.price_cents)}
      if message.HasField('part'):
       value = message.part
       tree['part'] = function_1(value)
-     return tree
+     return dumps(tree)
 
-What has no JSON form raises an exception.
+Messages that contain others, or fields that need not be there, have functions of their own; the
+rest are written where they are contained. What has no JSON form raises an exception.
 """
 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -33,12 +30,11 @@ from orjson import dumps
 
 from . import write_values
 from .compiled import CompiledFunctions
-from .coverage import DURATION, TIMESTAMP
+from .coverage import DURATION, LEAVES, TIMESTAMP
 from .descriptors import WRAPPERS, map_entry
 
 _FORMS = {
     FieldDescriptor.TYPE_BYTES: "base64({})",
-    FieldDescriptor.TYPE_DOUBLE: "{0} if isfinite({0}) else double({0})",
     FieldDescriptor.TYPE_FLOAT: "single({})",
     **dict.fromkeys(
         (
@@ -70,7 +66,7 @@ class CompiledWriters(CompiledFunctions):
     def __init__(
         self, *, preserving_proto_field_name: bool, always_print_fields_with_no_presence: bool
     ) -> None:
-        super().__init__(vars(write_values))
+        super().__init__({**vars(write_values), "dumps": dumps})
         self._preserving_proto_field_name = preserving_proto_field_name
         self._always_print = always_print_fields_with_no_presence
 
@@ -79,63 +75,99 @@ class CompiledWriters(CompiledFunctions):
 
         It raises an exception of any kind for a message that it cannot print.
         """
-        tree_of: Callable[[Message], Any] | None = None
-
-        def write(message: Message) -> bytes:
-            nonlocal tree_of
-            if tree_of is None:
-                tree_of = self.function(descriptor)
-            return dumps(tree_of(message))
-
-        return write
+        lines = ["(message):", *self._statements(descriptor), " return dumps(tree)"]
+        return self._compiled(descriptor.full_name, lines)
 
     def _source(self, descriptor: Descriptor) -> Iterator[str]:
         yield "(message):"
-        yield " tree = {}"
-        for field in descriptor.fields:
-            yield from self._field(field)
+        yield from self._statements(descriptor)
         yield " return tree"
 
-    def _field(self, field: FieldDescriptor) -> Iterator[str]:
-        key = field.name if self._preserving_proto_field_name else field.json_name
-        value = f"message.{field.name}"
-        if keyword.iskeyword(field.name):
-            value = f"getattr(message, {field.name!r})"
-        if field.has_presence:
-            yield f" if message.HasField({field.name!r}):"
-            yield f"  value = {value}"
-            yield f"  tree[{key!r}] = {self._one(field, 'value')}"
-            return
-        yield f" value = {value}"
-        printed = self._all(field) if field.is_repeated else self._one(field, "value")
-        condition = "" if self._always_print else f"if {_is_set(field)}: "
-        yield f" {condition}tree[{key!r}] = {printed}"
+    def _statements(self, descriptor: Descriptor) -> Iterator[str]:
+        """Yields what makes the `tree` of a `message`."""
+        fields = list(descriptor.fields)
+        always = list(takewhile(self._is_always_there, fields))
+        yield f" tree = {self._literal(always, 'message')}"
+        for field in fields[len(always) :]:
+            put = f"tree[{self._key(field)!r}] ="
+            if field.has_presence:
+                yield f" if message.HasField({field.name!r}):"
+                yield f"  value = {_attribute(field, 'message')}"
+                yield f"  {put} {self._one(field, 'value')}"
+            elif self._always_print:
+                yield f" {put} {self._all(field, _attribute(field, 'message'))}"
+            else:
+                yield f" value = {_attribute(field, 'message')}"
+                yield f" if {_is_set(field)}: {put} {self._all(field, 'value')}"
 
-    def _all(self, field: FieldDescriptor) -> str:
-        """Answers the expression for what a repeated field or a map, `value`, holds."""
+    def _is_always_there(self, field: FieldDescriptor) -> bool:
+        return self._always_print and not field.has_presence
+
+    def _key(self, field: FieldDescriptor) -> str:
+        return field.name if self._preserving_proto_field_name else field.json_name
+
+    def _literal(self, fields: Iterable[FieldDescriptor], message: str) -> str:
+        """Answers the expression for a tree of fields that are always there."""
+        items = [
+            f"{self._key(field)!r}: {self._all(field, _attribute(field, message))}"
+            for field in fields
+        ]
+        return f"{{{', '.join(items)}}}"
+
+    def _all(self, field: FieldDescriptor, value: str) -> str:
+        """Answers the expression for all that a field without presence holds."""
+        if not field.is_repeated:
+            return self._one(field, value)
+        first, again = _twice(value, "values")
         if entry := map_entry(field):
             key = _KEYS.get(entry.key.type, "str(key)")
-            each = self._one(entry.value, "value[key]")
-            return f"{{{key}: {each} for key in value}} if value else {{}}"
+            each = self._one(entry.value, f"{again}[key]")
+            return f"{{{key}: {each} for key in {again}}} if {first} else {{}}"
         each = self._one(field, "each")
-        return "value[:]" if each == "each" else f"[{each} for each in value] if value else []"
+        if each == "each":
+            return f"{value}[:]"
+        return f"[{each} for each in {again}] if {first} else []"
 
     def _one(self, field: FieldDescriptor, value: str) -> str:
         """Answers the expression for one value of a field."""
         message = field.message_type
         if message is None:
-            if field.enum_type is not None:
-                names = field.enum_type.values_by_number.items()
-                constant = self._constant({number: each.name for number, each in names})
-                return f"{constant}.get({value}, {value})"
-            return _FORMS.get(field.type, "{}").format(value)
+            return self._scalar(field, value)
         if message.full_name == TIMESTAMP:
             return f"timestamp({value})"
         if message.full_name == DURATION:
             return f"duration({value})"
         if message.full_name in WRAPPERS:
             return self._one(message.fields_by_name["value"], f"{value}.value")
+        if value.isidentifier() and all(map(self._is_simple, message.fields)):
+            return self._literal(message.fields, value)
         return f"{self._name(message)}({value})"
+
+    def _scalar(self, field: FieldDescriptor, value: str) -> str:
+        if field.enum_type is not None:
+            names = field.enum_type.values_by_number.items()
+            constant = self._constant({number: each.name for number, each in names})
+            first, again = _twice(value, "number")
+            return f"{constant}.get({first}, {again})"
+        if field.type == FieldDescriptor.TYPE_DOUBLE:
+            first, again = _twice(value, "number")
+            return f"{again} if isfinite({first}) else double({again})"
+        return _FORMS.get(field.type, "{}").format(value)
+
+    def _is_simple(self, field: FieldDescriptor) -> bool:
+        message = field.message_type
+        return self._is_always_there(field) and (message is None or message.full_name in LEAVES)
+
+
+def _attribute(field: FieldDescriptor, message: str) -> str:
+    if keyword.iskeyword(field.name):
+        return f"getattr({message}, {field.name!r})"
+    return f"{message}.{field.name}"
+
+
+def _twice(value: str, name: str) -> tuple[str, str]:
+    """Answers expressions for the first and for any later use of `value`, which is got once."""
+    return (value, value) if value.isidentifier() else (f"({name} := {value})", name)
 
 
 def _is_set(field: FieldDescriptor) -> str:
