@@ -22,12 +22,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
 
 _END = object()
-_CONSTRUCTORS = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
 
 
 def behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Behaviour:
@@ -49,18 +43,6 @@ def behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Behaviour:
             return _write_all(function)
         return _in_thread(_write_all_blocking(function))
     return _in_thread(function)
-
-
-def with_behaviour(
-    handler: grpc.RpcMethodHandler[Any, Any], run: Behaviour
-) -> grpc.RpcMethodHandler[Any, Any]:
-    """Makes a handler of the same kind, and with the same serializers, that does `run`."""
-    # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
-    make: Any = _CONSTRUCTORS[handler.request_streaming, handler.response_streaming]
-    made: grpc.RpcMethodHandler[Any, Any] = make(
-        run, handler.request_deserializer, handler.response_serializer
-    )
-    return made
 
 
 def _write_all(function: Callable[[Any, Context], Any]) -> Behaviour:

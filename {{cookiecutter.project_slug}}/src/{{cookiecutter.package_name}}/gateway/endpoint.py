@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 import grpc
 
-from .behaviours import Behaviour, Context, with_behaviour
+from .behaviours import Behaviour, Context
 from .call import Call, Handler, serving
 from .failures import STOPPING, failure_of
-from .layers import all_layers, layered
+from .layers import all_layers, handler_like, layered
 from .lifetime import Lifetime, Receive, resumed
 from .metadata import Metadata
 from .methods import RpcMethod
@@ -273,4 +273,4 @@ def _refusing(handler: Handler, refusal: CallFailed) -> Handler:
     async def refuse(_request: Any, _context: Any) -> NoReturn:
         raise refusal
 
-    return with_behaviour(handler, refuse)
+    return handler_like(handler, refuse)

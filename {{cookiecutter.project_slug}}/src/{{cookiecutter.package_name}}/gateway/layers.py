@@ -15,6 +15,12 @@ from .status import status_code
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Protocol = Literal["grpc", "http"]
 
+_CONSTRUCTORS = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
 _MOST_KNOWN = 1000
 """Handlers that a layer keeps between ordinary interceptors: callers can make up any name."""
 
@@ -124,16 +130,13 @@ def with_messages(handler: Handler) -> Behaviour:
 def handler_like(handler: Handler, run: Behaviour) -> Handler:
     """Makes a handler of the same kind that does `run`; streamed messages pass it as before."""
     # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
-    function: Any = run
-    if handler.request_streaming and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(
-            function, handler.request_deserializer, handler.response_serializer
-        )
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(function, handler.request_deserializer)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(function, None, handler.response_serializer)
-    return grpc.unary_unary_rpc_method_handler(function)
+    make: Any = _CONSTRUCTORS[handler.request_streaming, handler.response_streaming]
+    made: Handler = make(
+        run,
+        handler.request_deserializer if handler.request_streaming else None,
+        handler.response_serializer if handler.response_streaming else None,
+    )
+    return made
 
 
 def _reading(run: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
@@ -165,11 +168,7 @@ def _taking_a_stream(handler: Handler) -> Handler:
     async def run_with_first(_requests: Any, context: Context) -> Any:
         return await run(await context.read(), context)
 
-    make: Any = (
-        grpc.stream_stream_rpc_method_handler
-        if handler.response_streaming
-        else grpc.stream_unary_rpc_method_handler
-    )
+    make: Any = _CONSTRUCTORS[True, handler.response_streaming]
     made: Handler = make(run_with_first, handler.request_deserializer, handler.response_serializer)
     return made
 
