@@ -30,3 +30,9 @@ async def test_a_body_that_is_no_request_is_refused(http: httpx.AsyncClient, bod
     response = await http.post(f"{PATH}/sayhello", content=body)
     assert response.status_code == 400
     assert response.json()["status"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("path", [f"{PATH}/sayhello", f"{PATH}/nothing", "/healthz", "/openapi.json"])
+async def test_browsers_take_no_answer_for_a_page(http: httpx.AsyncClient, path: str) -> None:
+    for response in (await http.get(path), await http.post(path, content="{")):
+        assert response.headers.get_list("x-content-type-options") == ["nosniff"]

@@ -40,7 +40,6 @@ _MEDIA_TYPES = {
 _ASSET_HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",
     "vary": "accept-encoding",
-    "x-content-type-options": "nosniff",
 }
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
@@ -65,7 +64,6 @@ def docs_routes(title: str) -> list[Gateway]:
             "cache-control": "no-cache",
             "content-security-policy": policy,
             "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
         }
         return Response(page, media_type="text/html", headers=headers)
 

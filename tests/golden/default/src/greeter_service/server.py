@@ -26,6 +26,8 @@ from .settings import Settings
 logger = logging.getLogger(__name__)
 
 _SECONDS_TO_BREAK_OFF = 1.0
+# What callers send comes back in some answers; no browser shall take that for a page.
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class HttpServer:
@@ -161,7 +163,7 @@ class HttpServer:
 
     def _tick(self) -> None:
         date = formatdate(usegmt=True).encode()
-        self._connections.default_headers = [(b"date", date)]
+        self._connections.default_headers = [(b"date", date), _NO_SNIFFING]
         self._clock = asyncio.get_running_loop().call_later(1.0, self._tick)
 
 
