@@ -280,8 +280,10 @@ def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str
 
 def _try_bind(host: str, port: int) -> None:
     try:
+        # For text, even for digits, Python imports the codec of international names.
+        name = host.encode("ascii") if host.isascii() else host
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             # On Windows, the option would let it bind a port that is taken.

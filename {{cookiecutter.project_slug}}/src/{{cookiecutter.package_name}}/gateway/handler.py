@@ -33,6 +33,8 @@ class RpcHandler(HTTPHandler):
         answers: Who answers, by HTTP method.
     """
 
+    _signature_model: Any = None
+
     def __init__(
         self,
         path: str,
@@ -49,6 +51,12 @@ class RpcHandler(HTTPHandler):
         self.operations = operations
         self.answers: Mapping[str, Answer] = {method: answer_to(method) for method in self.methods}
         self._allow = ", ".join(methods).encode("ascii")
+
+    def create_signature_model(self, is_websocket: bool = False) -> None:
+        """Follows the framework's, which would make the same model for each handler."""
+        self.signature_model = RpcHandler._signature_model
+        super().create_signature_model(is_websocket)
+        RpcHandler._signature_model = self.signature_model
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers the request, which the framework awaits.
