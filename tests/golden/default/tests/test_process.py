@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
 import sys
 
 import httpx
@@ -81,5 +82,20 @@ def test_it_runs_where_uvloop_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) 
         loops.append(asyncio.get_running_loop())
 
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    run(main())
+    run(main)
     assert type(loops[0]).__module__.startswith("asyncio.")
+
+
+def test_the_event_loop_finds_all_imported_but_what_no_call_needs() -> None:
+    program = """
+import sys
+from greeter_service.process import run
+
+async def main():
+    print(*sys.modules)
+
+run(main)
+"""
+    modules = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+    assert "greeter_service.service" in modules
+    assert modules.isdisjoint({"prometheus_client", "protobuf", "structlog"})

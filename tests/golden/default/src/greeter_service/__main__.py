@@ -46,7 +46,7 @@ def main() -> None:
 
         configure_logging(settings.log_level, settings.log_format)
         if settings.workers == 1:
-            run(serve(settings))
+            run(lambda: serve(settings))
             return
 
         from .supervisor import Supervisor

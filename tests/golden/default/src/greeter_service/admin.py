@@ -14,7 +14,6 @@ from .gateway.framework import (
     get,
 )
 from .health import HealthService
-from .interceptors.metrics import CONTENT_TYPE_LATEST, exposition
 
 
 def admin_routes(health: HealthService) -> list[Gateway]:
@@ -32,6 +31,8 @@ def admin_routes(health: HealthService) -> list[Gateway]:
 
     @get(include_in_schema=False)
     async def metrics() -> Response[Any]:
+        from .interceptors.prometheus import CONTENT_TYPE_LATEST, exposition  # It says why here.
+
         return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return [

@@ -77,5 +77,9 @@ def create_app(settings: Settings | None = None) -> Application:
     app.state.health = health
     app.state.lifespan = lifespan
     app.state.tls = tls
+    # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.
+    app.enable_openapi = False
     register_grpc_http_routes(app, [gateway])
+    app.enable_openapi = True
+    app.router.activate()
     return app

@@ -7,7 +7,6 @@ connections (Linux): clients repeat their SYN after a second, and then reach ano
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import struct
@@ -27,6 +26,8 @@ _DROP_SYN = (
 
 def overlook_new_connections(port: int) -> None:
     """Lets this process's own listeners on `port` accept what waits, and nothing more."""
+    import ctypes  # Here: a process that never gets this far starts a little sooner without.
+
     program = b"".join(struct.pack("HBBI", *instruction) for instruction in _DROP_SYN)
     memory = ctypes.create_string_buffer(program)
     header = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(memory))

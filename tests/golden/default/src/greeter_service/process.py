@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from .settings import Settings, SettingsError
@@ -72,10 +73,13 @@ def log_start(
     )
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a serving process."""
+    # Before an event loop runs: in one, the framework's import would bring in a backend of anyio,
+    # which no RPC needs and which takes longer than the application does to be made.
+    import_module(".service", __package__)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)
+        runner.run(main())
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

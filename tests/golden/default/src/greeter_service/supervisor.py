@@ -247,6 +247,7 @@ class Supervisor:
 
 
 def _forget(pid: int) -> None:
-    from .interceptors.metrics import mark_worker_dead  # It brings gRPC in, so as late as can be.
+    # It brings gRPC in, so as late as can be.
+    from .interceptors.prometheus import mark_worker_dead
 
     mark_worker_dead(pid)

@@ -36,7 +36,7 @@ def main() -> None:
         from .logs import configure_logging
 
         configure_logging(settings.log_level, settings.log_format)
-        run(work(settings, *(socket.socket(fileno=int(number)) for number in sys.argv[1:])))
+        run(lambda: work(settings, *(socket.socket(fileno=int(fd)) for fd in sys.argv[1:])))
 
 
 async def work(

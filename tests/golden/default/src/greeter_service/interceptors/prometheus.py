@@ -1,0 +1,177 @@
+"""What Prometheus scrapes: the metrics of the calls, of the process, and any others.
+
+This module alone imports prometheus_client, and nothing that a call needs imports this one: it
+takes a fiftieth of a start. Whoever reads prometheus_client's `REGISTRY` without `exposition` has
+to import it too. prometheus_client looks at `PROMETHEUS_MULTIPROC_DIR` when it is first imported,
+so that must be set before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import accumulate
+from math import inf
+from pathlib import Path
+
+import grpc
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from .metrics import FOLDER, IN_MEMORY, SECONDS, Labels
+
+__all__ = ["CONTENT_TYPE_LATEST", "Files", "exposition", "mark_worker_dead"]
+
+_RPC = ("grpc_type", "grpc_service", "grpc_method", "protocol")
+_CODE = "grpc_code"
+_PROTOCOLS = ("grpc", "http")
+_OK = grpc.StatusCode.OK
+_STARTED = ("grpc_server_started_total", "RPCs that were started.")
+_HANDLED = ("grpc_server_handled_total", "RPCs that have ended, by status.")
+_HANDLING = ("grpc_server_handling_seconds", "How long RPCs took to handle.")
+_IN_FLIGHT = ("grpc_server_in_flight", "RPCs now being handled.")
+
+# They would double the number of series, and say when counting began, which `process_*` says too.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has none
+
+
+def exposition() -> bytes:
+    """Writes all metrics as `CONTENT_TYPE_LATEST`, those of the other processes too."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # as above
+    registry.register(_Processes(Path(folder)))
+    return generate_latest(registry)
+
+
+def mark_worker_dead(pid: int) -> None:
+    """Takes the calls that a dead process had in flight out of the sum; its counts stay."""
+    if os.environ.get(FOLDER):
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]  # as above
+
+
+class _Memory(Collector):
+    """All numbers of this process, under the names and labels of the metrics."""
+
+    def collect(self) -> Iterator[Metric]:
+        started = CounterMetricFamily(*_STARTED, labels=_RPC)
+        handled = CounterMetricFamily(*_HANDLED, labels=(*_RPC, _CODE))
+        handling = HistogramMetricFamily(*_HANDLING, labels=_RPC)
+        in_flight = dict.fromkeys(_PROTOCOLS, 0)
+        for labels, metrics in list(IN_MEMORY.items()):
+            ended_by_code = list(metrics.failed.items())
+            if metrics.succeeded:
+                ended_by_code.append((_OK, metrics.succeeded))
+            count = sum(ended for _, ended in ended_by_code)
+            started.add_metric(labels, count + metrics.in_flight)
+            for code, ended in ended_by_code:
+                handled.add_metric((*labels, code.name), ended)
+            bounds = map(floatToGoString, (*SECONDS, inf))
+            buckets = list(zip(bounds, accumulate(metrics.buckets), strict=True))
+            handling.add_metric(labels, buckets, metrics.seconds)
+            in_flight[labels[-1]] += metrics.in_flight
+        yield from (started, handled, handling)
+        gauge = GaugeMetricFamily(*_IN_FLIGHT, labels=("protocol",))
+        for protocol, number in in_flight.items():
+            gauge.add_metric((protocol,), number)
+        yield gauge
+
+
+class _InFiles:
+    """Numbers in the folder that all processes share."""
+
+    def __init__(self, files: Files, labels: Labels) -> None:
+        self._labels = labels
+        self._handled_by_code = files.handled
+        self._started = files.started.labels(*labels)
+        self._seconds = files.handling.labels(*labels)
+        self._in_flight = files.in_flight.labels(labels[-1])
+        self._handled: dict[grpc.StatusCode, Counter] = {}
+
+    def start(self) -> None:
+        self._started.inc()
+        self._in_flight.inc()
+
+    def end(self, code: grpc.StatusCode, seconds: float) -> None:
+        self._in_flight.dec()
+        self._seconds.observe(seconds)
+        handled = self._handled.get(code)
+        if handled is None:
+            handled = self._handled_by_code.labels(*self._labels, code.name)
+            self._handled[code] = handled
+        handled.inc()
+
+
+class Files:
+    """The metrics whose numbers are in files, which any process adds up."""
+
+    def __init__(self) -> None:
+        self.started = Counter(*_STARTED, _RPC)
+        self.handled = Counter(*_HANDLED, (*_RPC, _CODE))
+        self.handling = Histogram(*_HANDLING, _RPC, buckets=SECONDS)
+        self.in_flight = Gauge(*_IN_FLIGHT, ("protocol",), multiprocess_mode="livesum")
+        self._metrics: dict[Labels, _InFiles] = {}
+        for protocol in _PROTOCOLS:
+            # Shows a process that has had no call yet to those that sum the metrics of all.
+            self.in_flight.labels(protocol)
+
+    def metrics_of(self, labels: Labels) -> _InFiles:
+        """Finds the metrics of an RPC."""
+        metrics = self._metrics.get(labels)
+        if metrics is None:
+            metrics = self._metrics[labels] = _InFiles(self, labels)
+        return metrics
+
+
+class _Processes(Collector):
+    """The sums of the living processes' `process_*` metrics.
+
+    A process is known by its file of gauges, which `mark_worker_dead` removes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        sums: dict[str, Metric] = {}
+        for file in self._folder.glob("gauge_livesum_*.db"):
+            pid = file.stem.rpartition("_")[2]
+            for metric in ProcessCollector(pid=partial(str, pid), registry=None).collect():
+                total = sums.setdefault(metric.name, metric)
+                if total is not metric:
+                    _add(total, metric)
+        yield from sums.values()
+
+
+def _add(total: Metric, metric: Metric) -> None:
+    values = (total.samples[0].value, metric.samples[0].value)
+    value = min(values) if total.name == "process_start_time_seconds" else sum(values)
+    total.samples[0] = total.samples[0]._replace(value=value)
+
+
+if not os.environ.get(FOLDER):
+    REGISTRY.register(_Memory())
