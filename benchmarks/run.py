@@ -1,6 +1,6 @@
 """Measures the template's service against its peers and writes tables and a plot.
 
-`python benchmarks/run.py` takes about ten minutes on two cores, `--quick` two; `--report` writes
+`python benchmarks/run.py` takes about ten minutes on two cores, `--quick` three; `--report` writes
 the tables and the plot again from the last run. It needs Linux, and h2load (nghttp2-client).
 """
 
@@ -12,6 +12,7 @@ import platform
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def measure(plan: Plan) -> Results:
     requests = write_requests(environments.cache / "requests", environments)
     results = Results(about(plan, environments, tool))
     measure_starts(environments, requests[SIZES[0].name], pair, plan, results, report)
-    report("starting the peers")
-    with bench(environments, requests, pair) as everything:
-        measure_peaks(everything, plan, results, report)
+    benches = partial(bench, environments, requests, pair)
+    measure_peaks(benches, plan, results, report)
+    with benches() as everything:
         measure_latencies(everything, plan, results, report)
         measure_first_messages(everything, results, report)
     measure_generation(environments, plan, results, report)

@@ -1,4 +1,8 @@
-"""The rounds: every target in turn, again and again, so that noise hits all alike."""
+"""The rounds: every target in turn, again and again, so that noise hits all alike.
+
+Each round of peaks has servers of its own: where a process happens to have its memory makes a
+difference of some percent, which more rounds with the same one would not even out.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import json
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from .environments import Environments
@@ -109,36 +113,40 @@ def check_answer(target: Target, server: Server, request: Request) -> None:
         raise LoadError(f"{target.name} answers {str(answer)[:200]} to {request.size.name}")
 
 
-def measure_peaks(bench: Bench, plan: Plan, results: Results, report: Report) -> None:
+def measure_peaks(
+    benches: Callable[[], AbstractContextManager[Bench]],
+    plan: Plan,
+    results: Results,
+    report: Report,
+) -> None:
     """Measures what every target does when it is given all that it can take."""
     jobs = [
         *((target, size.name) for size in SIZES for target in (*HTTP, *GRPC)),
         *((target, STREAM.name) for target in STREAMS),
         *((target, SIZES[0].name) for target in FEATURES),
     ]
-    # Also warms up: what is compiled, cached or grown at first is not what is measured.
-    rates = {
-        (target.name, size): trial(
-            target, bench.servers[target.server], bench.requests[size], bench.cores
-        )
-        for target, size in jobs
-    }
     for number in range(plan.rounds):
         report(f"peaks, round {number + 1} of {plan.rounds}")
-        for target, size in _rotated(jobs, number):
-            found = peak(
-                *(target, bench.servers[target.server], bench.requests[size]),
-                *(
-                    bench.cores,
-                    round(rates[target.name, size] * plan.peak_seconds) + _FEWEST_REQUESTS,
-                ),
-            )
-            figures = results.peaks.setdefault(target.name, {}).setdefault(size, {})
-            add(
-                figures,
-                requests_per_second=found.requests_per_second,
-                cpu_us=found.cpu_us,
-            )
+        with benches() as bench:
+            # Also warms up: what is compiled, cached or grown at first is not what is measured.
+            rates = {
+                (target.name, size): trial(
+                    target, bench.servers[target.server], bench.requests[size], bench.cores
+                )
+                for target, size in jobs
+            }
+            for target, size in _rotated(jobs, number):
+                requests = round(rates[target.name, size] * plan.peak_seconds) + _FEWEST_REQUESTS
+                found = peak(
+                    *(target, bench.servers[target.server], bench.requests[size]),
+                    *(bench.cores, requests),
+                )
+                figures = results.peaks.setdefault(target.name, {}).setdefault(size, {})
+                add(
+                    figures,
+                    requests_per_second=found.requests_per_second,
+                    cpu_us=found.cpu_us,
+                )
 
 
 def measure_latencies(bench: Bench, plan: Plan, results: Results, report: Report) -> None:
