@@ -23,7 +23,7 @@ from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
 
 TOLERANCE = 0.10
-HTTP_CALLS = 41
+HTTP_CALLS = 36
 NATIVE_CALLS = 16
 MOST_BLOCKS_KEPT = 20
 """Memory blocks that may be left after `REQUESTS` more requests: caches of the interpreter's."""

@@ -42,6 +42,8 @@ from .status import CallFailed
 Scope = Mapping[str, Any]
 CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
 
+_ENDED = object()
+
 
 class HandlerCallDetails(grpc.HandlerCallDetails):
     """What an interceptor is told of a call before it has a context.
@@ -113,30 +115,34 @@ class Endpoint:
             send: Its `send`.
         """
         call = Call(scope, receive, decode, encode, self._max_message_bytes)
-        if self._is_unary and not from_query and is_plain(scope["headers"], self._allowed_digits):
+        headers, timeout = scope["headers"], self._default_timeout
+        plain = self._is_unary and not from_query and is_plain(headers, self._allowed_digits)
+        if plain:
             call.is_plain = True
-            timeout = self._default_timeout
         else:
             try:
-                head = RequestHead(scope["headers"])
+                head = RequestHead(headers)
             except CallFailed as failure:
-                call.messages, timeout = RefusedRequest(failure), self._default_timeout
+                call.messages = RefusedRequest(failure)
             else:
                 self._connect(call, head, send, from_query=from_query)
-                timeout = self._default_timeout if head.timeout is None else head.timeout
+                timeout = timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
         try:
             try:
                 coroutine = self._run(call, call)
-                awaited = coroutine.send(None)
-            except StopIteration:
-                is_ok = call.is_plain and call.code_set is None and call.deadline is None
-                outcome = None if is_ok else _status(call)
+                # Its first step; most calls have ended with that. (`send` would raise at the end.)
+                awaited = next(coroutine.__await__(), _ENDED)
             except (asyncio.CancelledError, Exception) as error:
                 outcome = self._failure(call, error)
             else:
-                outcome = await self._supervised(call, resumed(coroutine, awaited))
+                if awaited is not _ENDED:
+                    outcome = await self._supervised(call, resumed(coroutine, awaited))
+                elif plain and timeout is None and call.code_set is None:
+                    outcome = None
+                else:
+                    outcome = _status(call)
             if outcome is None and call.body is not None and call.stream is None:
                 start, body = unary_events(call.body, call)
                 await send(start)

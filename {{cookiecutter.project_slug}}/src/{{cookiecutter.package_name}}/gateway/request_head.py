@@ -18,6 +18,9 @@ JSON = "application/json"
 
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+# What most requests have, so that nothing more is asked of it.
+_HARMLESS = frozenset((b"host", b"user-agent", b"accept-encoding", b"connection"))
+_UNUSUAL = frozenset((b"content-encoding", b"grpc-timeout"))
 _NOT_METADATA = HOP_BY_HOP | {b"host"}
 _NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
 
@@ -70,14 +73,18 @@ def is_plain(headers: Headers, max_length_digits: int) -> bool:
         max_length_digits: How many digits `content-length` may have.
     """
     for name, value in headers:
-        usual = _USUAL.get(name)
-        if usual is None:
-            if name.endswith(b"-bin"):
-                return False
-        elif usual is _LENGTH:
+        if name in _HARMLESS:
+            continue
+        if name == b"content-length":
             if len(value) > max_length_digits:
                 return False
-        elif usual is not _ANY and value not in usual and not _is_plain(name, value):
+        elif name == b"content-type":
+            if value != b"application/json" and _media_type(value) not in ("", JSON):
+                return False
+        elif name == b"accept":
+            if value != b"*/*" and not _accepts_json(value):
+                return False
+        elif name in _UNUSUAL or name.endswith(b"-bin"):
             return False
     return True
 
@@ -112,23 +119,8 @@ def _media_type(content_type: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_plain(name: bytes, value: bytes) -> bool:
-    if name == b"content-type":
-        return _media_type(value) in ("", JSON)
-    return name == b"accept" and negotiate(value.decode("latin-1"), streaming=False) is not None
-
-
-_LENGTH: frozenset[bytes] = frozenset((b"length",))
-_ANY: frozenset[bytes] = frozenset((b"any",))
-# What most requests have, so that nothing more is asked of it: a look-up for each header.
-_USUAL = {
-    b"content-length": _LENGTH,
-    b"content-type": frozenset((b"application/json",)),
-    b"accept": frozenset((b"*/*", b"application/json")),
-    b"content-encoding": frozenset[bytes](),
-    b"grpc-timeout": frozenset[bytes](),
-    **dict.fromkeys((b"host", b"user-agent", b"accept-encoding", b"connection"), _ANY),
-}
+def _accepts_json(accept: bytes) -> bool:
+    return negotiate(accept.decode("latin-1"), streaming=False) is not None
 
 
 def _timeout_seconds(value: bytes) -> float:
