@@ -34,12 +34,12 @@ _AT_LEAST = {
     ),
     # Within noise: no more than the rounds may differ anyway.
     "the service over HTTP / the same without reflection": (
-        "service",
+        "usual",
         "no-reflection",
         {"small": 0.95},
     ),
     "the service over gRPC / the same without reflection": (
-        "service-grpc",
+        "usual-grpc",
         "no-reflection-grpc",
         {"small": 0.95},
     ),

@@ -64,6 +64,8 @@ SERVERS = (
     ServerSpec("service", "service", _SERVICE, _PORTS),
     ServerSpec("grpc-aio", "plain", ("grpc_aio.py", "{grpc_port}")),
     ServerSpec("grpc-aio-uvloop", "plain", ("grpc_aio.py", "{grpc_port}", "uvloop")),
+    # What variants are compared with has to have served what they have, and no more.
+    ServerSpec("usual", "service", _SERVICE, _PORTS),
     ServerSpec("no-reflection", "service", _SERVICE, {**_PORTS, "BENCH_REFLECTION": "false"}),
     ServerSpec("auth", "service", _SERVICE, {**_PORTS, "BENCH_AUTH_TOKENS": _TOKEN}),
 )
@@ -103,9 +105,11 @@ STREAMS = (
 )
 _AUTHORIZATION = {"authorization": f"Bearer {_TOKEN}"}
 FEATURES = (
+    Target("usual", "as it comes, HTTP", "usual", "http", _GATEWAY_PATH),
+    Target("usual-grpc", "as it comes, gRPC", "usual", "grpc", _GRPC_PATH),
     Target("no-reflection", "without reflection, HTTP", "no-reflection", "http", _GATEWAY_PATH),
     Target("no-reflection-grpc", "without reflection, gRPC", "no-reflection", "grpc", _GRPC_PATH),
     Target("auth", "with bearer tokens, HTTP", "auth", "http", _GATEWAY_PATH, _AUTHORIZATION),
     Target("auth-grpc", "with bearer tokens, gRPC", "auth", "grpc", _GRPC_PATH, _AUTHORIZATION),
 )
-"""Variants of the generated service, to compare with it as it comes."""
+"""Variants of the generated service, and the service as it comes to compare them with."""

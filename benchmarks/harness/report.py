@@ -172,7 +172,7 @@ def _features(results: Results) -> Iterator[str]:
     size = SIZES[0].name
     rows = []
     for target in FEATURES:
-        base = "service-grpc" if target.protocol == "grpc" else "service"
+        base = "usual-grpc" if target.protocol == "grpc" else "usual"
         rounds = results.peaks[target.name][size]["requests_per_second"]
         usual = results.peaks[base][size]["requests_per_second"]
         apart = max(spread(rounds), spread(usual))
