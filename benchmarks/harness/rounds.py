@@ -48,7 +48,7 @@ class Plan:
 
 
 FULL = Plan(
-    rounds=5, peak_seconds=1.5, starts=5, latency_rounds=3, latency_seconds=1.5, generations=3
+    rounds=5, peak_seconds=1.5, starts=11, latency_rounds=3, latency_seconds=1.5, generations=3
 )
 QUICK = Plan(
     rounds=5, peak_seconds=0.2, starts=1, latency_rounds=0, latency_seconds=0.0, generations=0
