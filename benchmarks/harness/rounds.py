@@ -152,6 +152,9 @@ def measure_peaks(
 def measure_latencies(bench: Bench, plan: Plan, results: Results, report: Report) -> None:
     """Measures latency at half of each target's own peak."""
     jobs = [(target, size.name) for size in SIZES for target in (*HTTP, *GRPC)]
+    if plan.latency_rounds:
+        for target, size in jobs:  # warms up
+            trial(target, bench.servers[target.server], bench.requests[size], bench.cores)
     for number in range(plan.latency_rounds):
         report(f"latency, round {number + 1} of {plan.latency_rounds}")
         for target, size in _rotated(jobs, number):

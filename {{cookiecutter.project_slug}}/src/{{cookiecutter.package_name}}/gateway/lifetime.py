@@ -75,11 +75,11 @@ class Lifetime:
 
 @types.coroutine
 def resumed(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, None]:
-    """Goes on with a coroutine that was begun with `coroutine.send(None)`.
+    """Goes on with a coroutine that has taken its first step.
 
     Args:
         coroutine: What to go on with.
-        awaited: What `send` returned: it goes to the event loop first.
+        awaited: What that step gave: it goes to the event loop first.
     """
     try:
         while True:

@@ -19,7 +19,7 @@ is
      value = tree.get('parts')
      if value is not None:
       if value.__class__ is not list: raise UncoveredError
-       for each in value:
+      for each in value:
        keys += function_2(each, zeros)
      if text.count(b':') != keys: refuse_repeated_keys(text, keys)
      if zeros and MINUS_ZERO.search(text): raise UncoveredError
