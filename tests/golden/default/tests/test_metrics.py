@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -114,3 +116,11 @@ async def test_processes_that_share_a_folder_tell_their_sum(
         assert await value(client, "grpc_server_handled_total", grpc_method="SayHello") == 2
         if sys.platform == "linux":
             assert await value(client, "process_resident_memory_bytes") > 0
+
+
+def test_processes_that_have_had_no_call_are_added_up_too(tmp_path: Path) -> None:
+    module = "greeter_service.interceptors.concerns"
+    command = f"from {module} import Concerns; Concerns()"
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", command], env=environment, check=True)
+    assert list(tmp_path.glob("gauge_livesum_*.db"))

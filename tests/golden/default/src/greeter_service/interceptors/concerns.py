@@ -19,7 +19,7 @@ from ..gateway.layers import Layer, Protocol, answering
 from ..gateway.native import RECEIVED
 from . import auth
 from .limits import ConcurrencyLimit
-from .metrics import metrics_of
+from .metrics import keeping, metrics_of
 from .request_id import InTrailers, adopt, adopt_header, in_headers, request_id
 from .request_log import RequestLog
 from .rpc import HEALTH, rpc_of
@@ -80,6 +80,7 @@ class _Observation(Layer):
     def __init__(self, limit: ConcurrencyLimit | None, traced: Traced | None) -> None:
         self._limit = limit
         self._traced = traced
+        keeping()  # Among ordinary interceptors, no RPC would be looked up before it is called.
 
     def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
         """Follows `Layer.around`."""

@@ -39,7 +39,7 @@ class RpcMetrics(Protocol):
 
 def metrics_of(rpc: Rpc) -> RpcMetrics:
     """Finds the metrics of an RPC. All that are unknown share theirs: callers make them up."""
-    return _keep()(
+    return keeping()(
         (rpc.type, rpc.service, rpc.method, rpc.protocol)
         if rpc.known
         else (UNKNOWN, UNKNOWN, UNKNOWN, rpc.protocol)
@@ -77,7 +77,11 @@ IN_MEMORY: dict[Labels, InMemory] = {}
 
 
 @cache
-def _keep() -> Callable[[Labels], RpcMetrics]:
+def keeping() -> Callable[[Labels], RpcMetrics]:
+    """Begins to keep numbers, and finds those of labels.
+
+    From then on those who add up the numbers of all processes see this one.
+    """
     if os.environ.get(FOLDER):
         from .prometheus import Files  # Not at the top: all others import it at their first scrape.
 
