@@ -317,7 +317,7 @@ async def test_what_has_broken_down_is_stopped_with_the_rest() -> None:
         await entered.wait()
         with pytest.raises(grpc.aio.AioRpcError):
             await served.channel.unary_unary(b"/a/\xff")(b"")
-        await served.stub.Unary(pb.EchoRequest(), wait_for_ready=True, timeout=20)
+        assert await asyncio.wait_for(_answered(served.stub, "again"), 60) == "again"
         await gateway.shutdown(grace=0)
         await cancelled.wait()
         with pytest.raises(grpc.aio.AioRpcError):
