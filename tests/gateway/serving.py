@@ -92,10 +92,16 @@ async def serving(
 
 
 @asynccontextmanager
-async def http_server(app: Any) -> AsyncIterator[int]:
-    """Serves an ASGI application with uvicorn; yields the port."""
+async def http_server(app: Any, http: Any = "auto") -> AsyncIterator[int]:
+    """Serves an ASGI application with uvicorn, whose `http` it is; yields the port."""
     config = uvicorn.Config(
-        app, port=0, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=1
+        app,
+        port=0,
+        http=http,
+        lifespan="off",
+        log_config=None,
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     # The signals belong to the test runner.

@@ -14,30 +14,29 @@ from google.protobuf.message_factory import GetMessageClass
 from .behaviours import Behaviour, Context, behaviour
 from .codec import JsonError
 from .context import HttpServicerContext, Reader, Writer
-from .lifetime import Receive
-from .request import BodyMessage, Decoder, RequestMessages, malformed
+from .incoming import Incoming, Receive
+from .request import BodyMessage, Decoder, RequestMessages, malformed, whole_body
 from .response import Encoder, StreamResponse
 from .status import CallFailed
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class Call(HttpServicerContext):
+class Call(HttpServicerContext, Incoming):
     """The context of a call, together with where its messages come from and go.
 
     Attributes:
         is_plain: Its request is one message, and the whole body, as is usual.
-        receive: Gives the events of the request.
-        decode: Reads a message of it.
+        refusal: Why its messages cannot be read, whatever they are; None as a rule.
+        decode: Reads a message.
         max_message_bytes: How long that may be.
-        received: The plain request has been read.
         encode: Writes the messages of the response.
         body: The one that is the whole response, once there is one.
         stream: Where they go if they can be many.
     """
 
     is_plain = False
-    received = False
+    refusal: CallFailed | None = None
     body: bytes | None = None
     stream: StreamResponse | None = None
 
@@ -59,9 +58,7 @@ class Call(HttpServicerContext):
     @cached_property
     def messages(self) -> RequestMessages:
         """Where messages come from. Plain calls that wait for nothing need not have it."""
-        message = BodyMessage(self.receive, self.decode, self.max_message_bytes)
-        message.received = self.received
-        return message
+        return BodyMessage(self.decode, self.max_message_bytes)
 
 
 def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
@@ -85,12 +82,12 @@ def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
                 _writer(call, give) if response_streaming else None,
             )
         if request_streaming:
-            if call.messages.refusal is not None:
-                raise call.messages.refusal
+            if call.refusal is not None:
+                raise call.refusal
             request: Any = _iterate(call)
         else:
             try:
-                request = await call.messages.next()
+                request = await call.messages.next(call)
             except CallFailed:
                 # A handler that deserializes nothing does not care: it is an interceptor's own,
                 # such as one that rejects the call, which must not depend on what was sent.
@@ -105,19 +102,28 @@ def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
             call.body = call.encode(result if give is None else give(result))
 
     async def serve_body(call: Any, context: Context) -> None:
-        if not call.is_plain:
+        if not call.is_plain or call.lifetime is not None:
             await serve(call, context)
             return
         # As above, in as few steps as there can be: they are what a call costs.
-        event = await call.receive()
+        call.is_reading = True
+        try:
+            event = await call.receive()
+        except BaseException:
+            call.stopped_reading()
+            raise
         body = event.get("body", b"")
         if (
-            event.get("more_body", False)
+            call.lifetime is not None
+            or event.get("more_body", False)
             or len(body) > call.max_message_bytes
             or event["type"] == "http.disconnect"
         ):
-            body = await call.messages.whole(event)
-        call.received = True
+            call.take(event)
+            call.stopped_reading()
+            body = await whole_body(call, call.max_message_bytes)
+        else:
+            call.body_ended, call.is_reading = True, False
         try:
             request = call.decode(body)
         except JsonError as error:
@@ -158,7 +164,7 @@ def _succeeds(call: Call) -> bool:
 
 def _reader(call: Call, take: Callable[[Message], Any] | None) -> Reader:
     async def read() -> Any:
-        message = await call.messages.next()
+        message = await call.messages.next(call)
         if message is None:
             return grpc.aio.EOF
         return message if take is None else take(message)

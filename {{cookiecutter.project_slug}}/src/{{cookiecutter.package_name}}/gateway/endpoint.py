@@ -14,8 +14,9 @@ import grpc
 from .behaviours import Behaviour, Context
 from .call import Call, Handler, serving
 from .failures import STOPPING, failure_of
+from .incoming import Receive
 from .layers import all_layers, handler_like, layered
-from .lifetime import Lifetime, Receive, resumed
+from .lifetime import Lifetime, resumed
 from .metadata import Metadata
 from .methods import RpcMethod
 from .request import (
@@ -123,7 +124,7 @@ class Endpoint:
             try:
                 head = RequestHead(headers)
             except CallFailed as failure:
-                call.messages = RefusedRequest(failure)
+                _refuse(call, failure)
             else:
                 self._connect(call, head, send, from_query=from_query)
                 timeout = timeout if head.timeout is None else head.timeout
@@ -147,7 +148,7 @@ class Endpoint:
                 start, body = unary_events(call.body, call)
                 await send(start)
                 await send(body)
-            elif not (call.disconnected or call.messages.disconnected):
+            elif not call.disconnected:
                 for event in _events(call, outcome):
                     await send(event)
         finally:
@@ -165,14 +166,14 @@ class Endpoint:
     ) -> None:
         try:
             call.stream = self._stream(head, send, call.encode)
-            call.messages = (
-                QueryMessage(call.receive, call.decode)
-                if from_query
-                else self._body(head, call.receive, call.decode)
-            )
+            if from_query:
+                call.messages, call.keeps_body = QueryMessage(call.decode), False
+            else:
+                call.messages = self._body(head, call)
         except CallFailed as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
-            call.stream, call.messages = None, RefusedRequest(failure)
+            call.stream = None
+            _refuse(call, failure)
 
     def _stream(self, head: RequestHead, send: Send, encode: Encoder) -> StreamResponse | None:
         streaming = self.rpc.handler.response_streaming
@@ -186,25 +187,28 @@ class Endpoint:
             )
         return StreamResponse(send, encode, FRAMINGS[media_type]()) if streaming else None
 
-    def _body(self, head: RequestHead, receive: Receive, decode: Decoder) -> RequestMessages:
+    def _body(self, head: RequestHead, call: Call) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
         frames = frames_for(head, streaming=streaming, max_message_bytes=limit)
         if frames is None:
-            return BodyMessage(receive, decode, limit)
-        return BodyMessages(receive, decode, frames, limit)
+            return BodyMessage(call.decode, limit)
+        return BodyMessages(call.decode, frames, limit)
 
     async def _supervised(self, call: Call, run: Awaitable[None]) -> CallFailed | None:
         """Runs a call that waits for something to its end; None: it has succeeded."""
         lifetime = Lifetime(call)
-        call.messages.supervise(lifetime)
+        if not self.rpc.handler.request_streaming:
+            # All of it is read before the handler runs, which may have to wait for interceptors.
+            call.read_ahead_bytes = self._max_message_bytes
+        call.supervise(lifetime)
         try:
             await run
         except (asyncio.CancelledError, Exception) as error:
             return self._failure(call, error)
         finally:
             lifetime.stop()
-            call.messages.close()
+            call.stop_receiving()
         return _status(call)
 
     def _failure(self, call: Call, error: BaseException) -> CallFailed | None:
@@ -227,7 +231,7 @@ class Endpoint:
     async def _intercepted(self, call: Call, context: Context) -> None:
         """Asks the interceptors for a handler and runs that."""
         details = HandlerCallDetails(self.rpc.full_name, call.invocation_metadata())
-        handler = await self._continue(call.messages.refusal, 0, details)
+        handler = await self._continue(call.refusal, 0, details)
         if handler is None:
             raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         if handler is not self._served[0]:
@@ -245,12 +249,16 @@ class Endpoint:
         return await self._interceptors[index].intercept_service(continuation, details)
 
 
+def _refuse(call: Call, refusal: CallFailed) -> None:
+    call.refusal, call.messages = refusal, RefusedRequest(refusal)
+
+
 def _status(call: Call) -> CallFailed | None:
     """The status of a call as it stands; None: OK."""
     if call.deadline is not None and (call.expired or call.time_remaining() == 0):
         return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     if call.code_set is None or call.status() is grpc.StatusCode.OK:
-        return None if call.is_plain else call.messages.refusal
+        return call.refusal
     return CallFailed(call.status(), call.details())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from .framework import HTTPHandler
-from .lifetime import Receive
+from .incoming import Receive
 from .openapi.operation import Operation
 from .response import Send, send_failure
 from .status import CallFailed

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from .context import HttpServicerContext
-
-Receive = Callable[[], Awaitable[Any]]
 
 
 class Lifetime:
@@ -29,16 +27,16 @@ class Lifetime:
         self._task = asyncio.current_task()
         self._cancellations = 0
         self._handles: list[asyncio.Handle] = []
-        self._watcher: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
         if context.deadline is not None:
             self._handles.append(self.loop.call_later(context.time_remaining(), self._expire))
 
-    def watch(self, receive: Receive) -> None:
-        """Watches for a disconnect once the request's body has been received.
+    def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Runs `work` beside the call, at most until that ends.
 
-        That takes a task, which only comes into being when the handler goes on waiting.
+        That takes a task, which only comes into being when the call goes on waiting.
         """
-        self._handles.append(self.loop.call_soon(self._start_watcher, receive))
+        self._handles.append(self.loop.call_soon(self._start, work))
 
     def disconnect(self) -> None:
         """Cancels the call because its client has gone; the call's own task goes on to end it."""
@@ -49,8 +47,8 @@ class Lifetime:
         """Ends the supervision: from here on the call is the caller's to finish."""
         for handle in self._handles:
             handle.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for task in self._beside:
+            task.cancel()
         while self._task is not None and self._cancellations:
             self._cancellations -= 1
             self._task.uncancel()
@@ -64,13 +62,8 @@ class Lifetime:
             self._cancellations += 1
             self._task.cancel()
 
-    def _start_watcher(self, receive: Receive) -> None:
-        self._watcher = self.loop.create_task(self._await_disconnect(receive))
-
-    async def _await_disconnect(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.disconnect()
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._beside.append(self.loop.create_task(work()))
 
 
 @types.coroutine

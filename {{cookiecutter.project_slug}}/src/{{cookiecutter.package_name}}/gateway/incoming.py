@@ -1,0 +1,146 @@
+"""What arrives of a call's request: the body, chunk by chunk, and then that its client has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import grpc
+
+from .lifetime import Lifetime
+from .status import CallFailed
+
+Receive = Callable[[], Awaitable[Any]]
+
+READ_AHEAD_BYTES = 256 * 1024
+"""What may wait for a handler that reads slower than its client sends, or not at all."""
+
+
+class Incoming:
+    """Receives the events of one request, and nobody else does.
+
+    All of a request is there at once, as a rule, so whoever reads receives. As soon as the call
+    waits for something, one task receives: the body, a little ahead of who reads it, and then the
+    disconnect, which ends the call whatever it waits for.
+
+    Attributes:
+        receive: Gives the events.
+        read_ahead_bytes: How much of the body may be there before it is read.
+        keeps_body: False: the body is of no use, and dropped as it comes.
+        is_reading: Whoever reads is receiving.
+        lifetime: Of the call, once that waits.
+        body_ended: All of the body has been received.
+        disconnected: The client has gone.
+    """
+
+    receive: Receive
+    read_ahead_bytes = READ_AHEAD_BYTES
+    keeps_body = True
+    is_reading = False
+    lifetime: Lifetime | None = None
+    body_ended = False
+    disconnected = False
+    _unread = 0
+    _closed = False
+
+    async def next_chunk(self) -> bytes | None:
+        """Waits for more of the body.
+
+        Returns:
+            None after the last of it.
+
+        Raises:
+            CallFailed: CANCELLED, the client has gone or the call has ended.
+        """
+        while not self._chunks:
+            if self.body_ended:
+                return None
+            await self._receive_more()
+        chunk = self._chunks.popleft()
+        self._unread -= len(chunk)
+        if self.lifetime is not None:
+            self._room.set()
+        return chunk
+
+    async def receive_whole(self, max_bytes: int) -> None:
+        """Waits until all of the body is there, or it is clear that it is of no use.
+
+        Args:
+            max_bytes: How long a body may be; of a longer one, the rest is not waited for.
+        """
+        while not self.body_ended and self._unread <= max_bytes:
+            await self._receive_more()
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Takes an event that somebody else has received."""
+        if event["type"] == "http.disconnect":
+            self.disconnected = True
+        elif not self.body_ended:
+            chunk = event.get("body", b"")
+            if self.keeps_body:
+                self._chunks.append(chunk)
+                self._unread += len(chunk)
+            self.body_ended = not event.get("more_body", False)
+        if self.lifetime is not None:
+            self._arrived.set()
+
+    def supervise(self, lifetime: Lifetime) -> None:
+        """Tells `lifetime` of a disconnect from now on: the call has begun to wait."""
+        self.lifetime = lifetime
+        if not self.is_reading:
+            lifetime.run_beside(self._receive_all)
+
+    def stopped_reading(self) -> None:
+        """Has the events received by others again: whoever reads has received one, or given up."""
+        self.is_reading = False
+        if self.lifetime is not None:
+            self.lifetime.run_beside(self._receive_all)
+
+    def stop_receiving(self) -> None:
+        """Ends it, once `supervise` has been called."""
+        self.lifetime = None
+        # A handler in a thread may still wait for what does not come any more.
+        self._closed = True
+        self._arrived.set()
+
+    async def _receive_more(self) -> None:
+        if self.disconnected:
+            raise CallFailed(grpc.StatusCode.CANCELLED, "The client disconnected")
+        if self._closed:
+            raise CallFailed(grpc.StatusCode.CANCELLED, "The call has ended")
+        if self.lifetime is not None:
+            self._arrived.clear()
+            await self._arrived.wait()
+            return
+        self.is_reading = True
+        try:
+            self.take(await self.receive())
+        finally:
+            self.stopped_reading()
+
+    async def _receive_all(self) -> None:
+        lifetime = self.lifetime
+        while not self.disconnected:
+            while self._unread > self.read_ahead_bytes:
+                self._room.clear()
+                await self._room.wait()
+            self.take(await self.receive())
+        if lifetime is not None:
+            lifetime.disconnect()
+
+    # Most calls need none of these.
+
+    @cached_property
+    def _chunks(self) -> deque[bytes]:
+        return deque()
+
+    @cached_property
+    def _arrived(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    @cached_property
+    def _room(self) -> asyncio.Event:
+        return asyncio.Event()
