@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import grpc
@@ -306,6 +308,124 @@ async def test_what_is_of_a_wrong_type_is_refused(
     assert outcome.code is grpc.StatusCode.UNKNOWN
     assert "Unexpected error" in outcome.details
     assert "secret" not in outcome.details
+
+
+UNKNOWN, NOT_FOUND = grpc.StatusCode.UNKNOWN, grpc.StatusCode.NOT_FOUND
+UNEXPECTED = (UNKNOWN, "Unexpected error")
+FINE = (grpc.StatusCode.OK, "")
+PAIR = ("x-odd", "secret")
+
+# What a servicer hands to its context: the calls one after the other, and how the RPC ends.
+ODD_ARGUMENTS: dict[str, tuple[list[tuple[Any, ...]], tuple[grpc.StatusCode, str]]] = {
+    "abort without details": ([("abort", NOT_FOUND, None)], (NOT_FOUND, "")),
+    "abort with a number": ([("abort", 5, "why")], (NOT_FOUND, "why")),
+    "abort with no such number": ([("abort", 99, "why")], (UNKNOWN, "why")),
+    "abort without a code": ([("abort", None, "why")], (UNKNOWN, "why")),
+    "abort with a name": ([("abort", "NOT_FOUND", "why")], (UNKNOWN, "why")),
+    "abort with a code's value": ([("abort", NOT_FOUND.value, "why")], (UNKNOWN, "why")),
+    "abort with OK": (
+        [("abort", grpc.StatusCode.OK, "why")],
+        (UNKNOWN, "The call ended without a message"),
+    ),
+    "abort with nought": ([("abort", 0)], (UNKNOWN, "The call ended without a message")),
+    "abort after details": ([("set_details", "first"), ("abort", 5)], (NOT_FOUND, "first")),
+    "abort with bytes": ([("abort", NOT_FOUND, b"secret")], UNEXPECTED),
+    "abort with half a character": ([("abort", NOT_FOUND, "secret\udc80")], UNEXPECTED),
+    "abort with control characters": (
+        [("abort", NOT_FOUND, "\u00e9\n%")],
+        (NOT_FOUND, "\u00e9\n%"),
+    ),
+    "abort with a dict": ([("abort", NOT_FOUND, "", dict([PAIR]))], UNEXPECTED),
+    "abort with a text": ([("abort", NOT_FOUND, "", "secret")], UNEXPECTED),
+    "abort with a triple": ([("abort", NOT_FOUND, "", ((*PAIR, "c"),))], UNEXPECTED),
+    "abort with an upper-case key": ([("abort", NOT_FOUND, "", (("X-Odd", "a"),))], UNEXPECTED),
+    "abort with text as bytes": ([("abort", NOT_FOUND, "", (("x-bin", "a"),))], UNEXPECTED),
+    "abort with bytes as text": ([("abort", NOT_FOUND, "", (("x-odd", b"a"),))], (NOT_FOUND, "")),
+    "abort with line breaks": ([("abort", NOT_FOUND, "", (("x-odd", "a\r\nb"),))], UNEXPECTED),
+    "a dict as trailing metadata": ([("set_trailing_metadata", dict([PAIR]))], UNEXPECTED),
+    "a number as trailing metadata": ([("set_trailing_metadata", 5)], UNEXPECTED),
+    "a list as trailing metadata": ([("set_trailing_metadata", [PAIR])], FINE),
+    "gRPC's own metadata": ([("set_trailing_metadata", grpc.aio.Metadata(PAIR))], FINE),
+    "an upper-case key": ([("set_trailing_metadata", (("X-Odd", "a"),))], UNEXPECTED),
+    "a key with a space": ([("set_trailing_metadata", (("x odd", "a"),))], UNEXPECTED),
+    "an empty key": ([("set_trailing_metadata", (("", "a"),))], UNEXPECTED),
+    "a value that is not ASCII": ([("set_trailing_metadata", (("x-odd", "\u00e9"),))], UNEXPECTED),
+    "a dict as initial metadata": ([("send_initial_metadata", dict([PAIR]))], UNEXPECTED),
+    "an upper-case initial key": ([("send_initial_metadata", (("X-Odd", "a"),))], UNEXPECTED),
+    "initial metadata twice": ([("send_initial_metadata", (PAIR,))] * 2, UNEXPECTED),
+    "no code": ([("set_code", None)], (UNKNOWN, "")),
+    "a code, then none": ([("set_code", NOT_FOUND), ("set_code", None)], (UNKNOWN, "")),
+    "a code, then OK": ([("set_code", NOT_FOUND), ("set_code", grpc.StatusCode.OK)], FINE),
+    "the number of a code": ([("set_code", 5)], (NOT_FOUND, "")),
+    "nought for a code": ([("set_code", 0)], FINE),
+    "a name for a code": ([("set_code", "NOT_FOUND")], (UNKNOWN, "")),
+    "no details": ([("set_details", None)], FINE),
+    "a code and no details": ([("set_code", NOT_FOUND), ("set_details", None)], (NOT_FOUND, "")),
+    "bytes as details": ([("set_details", b"secret")], UNEXPECTED),
+    "half a character": ([("set_details", "secret\udc80")], UNEXPECTED),
+}
+# `grpc.aio` by itself hangs at some of them, or tells the caller what is none of its business.
+GUARDED_PROTOCOLS = (
+    PROTOCOLS
+    if find_spec("gateway.native_context")
+    else pytest.mark.parametrize("call", [over_http], ids=["http"])
+)
+
+
+@GUARDED_PROTOCOLS
+@pytest.mark.parametrize("name", ODD_ARGUMENTS)
+async def test_an_odd_argument_ends_a_call_the_same_way(name: str, call: Caller) -> None:
+    calls, end = ODD_ARGUMENTS[name]
+
+    class Odd(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            for method, *arguments in calls:
+                result = getattr(context, method)(*arguments)
+                if result is not None:
+                    await result
+            return pb.EchoResponse()
+
+    outcome = await outcome_of(Odd, call)
+    assert (outcome.code, outcome.details) == end
+
+
+async def cancel(_context: Any) -> None:
+    raise asyncio.CancelledError("secret")
+
+
+async def abort_as_cancelled(context: Any) -> None:
+    await context.abort(grpc.StatusCode.CANCELLED, "Cancelled")
+
+
+async def set_cancelled(context: Any) -> None:
+    context.set_code(grpc.StatusCode.CANCELLED)
+    context.set_details("Cancelled")
+
+
+@GUARDED_PROTOCOLS
+@pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
+@pytest.mark.parametrize("end", [cancel, abort_as_cancelled, set_cancelled])
+async def test_a_call_that_ends_as_cancelled_says_so(
+    end: Callable[[Any], Awaitable[None]], rpc: str, call: Caller
+) -> None:
+    told: list[tuple[bool, bool]] = []
+
+    class Cancelling(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            context.add_done_callback(
+                lambda context: told.append((context.cancelled(), context.done()))
+            )
+            await end(context)
+            return pb.EchoResponse()
+
+        async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+            yield pb.EchoResponse(text="one")
+            await self.Unary(request, context)
+
+    outcome = await outcome_of(Cancelling, call, rpc)
+    assert (outcome.code, outcome.details) == (grpc.StatusCode.CANCELLED, "Cancelled")
+    assert outcome.texts == (["one"] if rpc == "ServerStream" else [])
+    assert told == [(True, True)]
 
 
 @PROTOCOLS

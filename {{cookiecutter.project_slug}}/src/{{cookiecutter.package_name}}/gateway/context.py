@@ -12,7 +12,7 @@ import grpc
 from .metadata import Metadata, checked
 from .peer import peer_address, tls_properties
 from .request_head import invocation_metadata
-from .status import status_code
+from .status import check_details, status_code
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,10 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         """The status code as it stands: OK unless the servicer set another one."""
         return grpc.StatusCode.OK if self.code_set is None else status_code(self.code_set)
 
+    def end(self, code: grpc.StatusCode, details: str) -> None:
+        """Has the context tell how the call has ended, where that was not the servicer's word."""
+        self.code_set, self._details = code, details
+
     def run_callbacks(self) -> None:
         """Runs the done callbacks, once the RPC has finished."""
         for callback in self.callbacks:
@@ -125,12 +129,12 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     ) -> NoReturn:
         if self.aborted is not None:
             raise grpc.aio.UsageError("Abort already called!")
-        _check_details(details)
+        check_details(details)
         trailing = checked(trailing_metadata)
         self.aborted = grpc.aio.AbortError("Locally aborted.")
         self.trailing = trailing or self.trailing
         self._details = details or self._details
-        self.code_set = code
+        self.set_code(code)
         raise self.aborted
 
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
@@ -148,14 +152,15 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         return self._invocation_metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        self.code_set = code
+        # None stands for a code that has not been set; as a code, it is none that there is.
+        self.code_set = grpc.StatusCode.UNKNOWN if code is None else code
 
     def code(self) -> Any:
         return self.code_set
 
     def set_details(self, details: str) -> None:
-        _check_details(details)
-        self._details = details
+        check_details(details)
+        self._details = details or ""
 
     def details(self) -> str:
         return self._details
@@ -206,8 +211,3 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             raise self.aborted
         if self.finished:
             raise grpc.aio.UsageError("RPC already finished.")
-
-
-def _check_details(details: object) -> None:
-    if not isinstance(details, str):
-        raise TypeError(f"details must be a str, not {type(details).__name__}")

@@ -149,6 +149,8 @@ class Endpoint:
                 await send(start)
                 await send(body)
             elif not call.disconnected:
+                if outcome is not None:
+                    call.end(outcome.code, outcome.detail)
                 for event in _events(call, outcome):
                     await send(event)
         finally:

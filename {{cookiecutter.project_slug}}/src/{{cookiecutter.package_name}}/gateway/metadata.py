@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -52,8 +52,18 @@ def checked(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
         ValueError: It is of that type, but none that gRPC could send, which also means that no
             header can be injected through it.
     """
+    if not metadata:
+        return ()
+    if isinstance(metadata, str | bytes | Mapping):
+        raise TypeError(
+            f"metadata was invalid: pairs of key and value are wanted, "
+            f"not a {type(metadata).__name__}"
+        )
     entries = []
-    for key, value in metadata or ():
+    for entry in metadata:
+        if not isinstance(entry, tuple | list) or len(entry) != 2:
+            raise TypeError("metadata was invalid: an entry must be a key and a value")
+        key, value = entry
         if not isinstance(key, str):
             raise TypeError(f"metadata was invalid: the key {key!r} must be a str")
         if not _is_key(key):

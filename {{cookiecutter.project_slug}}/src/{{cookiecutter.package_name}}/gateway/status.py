@@ -75,6 +75,19 @@ def status_code(code: object) -> grpc.StatusCode:
     return grpc.StatusCode.UNKNOWN
 
 
+def check_details(details: object) -> None:
+    """Refuses details that gRPC could not send; None is as good as none at all.
+
+    Raises:
+        TypeError: They are no text.
+        UnicodeEncodeError: They have surrogates.
+    """
+    if isinstance(details, str):
+        details.encode()
+    elif details is not None:
+        raise TypeError(f"details must be a str, not {type(details).__name__}")
+
+
 def error_body(
     code: grpc.StatusCode, detail: str, trailing_metadata: Iterable[tuple[str, str | bytes]] = ()
 ) -> bytes:
