@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any
 
@@ -30,10 +31,12 @@ def load() -> None:
     loader.exec_module(module)
     service = ModuleType("service")
     service.__path__ = [str(GATEWAY.parent)]
+    gateway = import_module("gateway")
+    names = [found.name for found in walk_packages(gateway.__path__, "gateway.")]
+    # The same modules by both names: their classes are to be the same.
     sys.modules |= {
         "service": service,
-        "service.gateway": import_module("gateway"),
-        "service.gateway.framework": module,
+        **{f"service.{each}": import_module(each) for each in ("gateway", name, *names)},
     }
 
 

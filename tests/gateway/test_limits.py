@@ -10,6 +10,8 @@ from typing import Any
 
 import grpc
 import pytest
+from service.interceptors.concerns import Concerns
+from service.interceptors.limits import ConcurrencyLimit
 from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -20,9 +22,10 @@ class Waiting(EchoService):
     """Never answers, and remembers how it ended."""
 
     def __init__(self) -> None:
-        self.cancelled = asyncio.Event()
+        self.entered, self.cancelled = asyncio.Event(), asyncio.Event()
 
     async def Unary(self, request: Any, context: Any) -> Any:
+        self.entered.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -124,6 +127,47 @@ async def test_an_answer_that_comes_too_late_is_504_even_if_nothing_was_waited_f
     async with serving(gateway_of(EchoService)) as served:
         response = await served.http.post(UNARY, json={}, headers={"grpc-timeout": "1n"})
         assert response.status_code == 504
+
+
+class Passing(grpc.aio.ServerInterceptor):
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        return await continuation(handler_call_details)
+
+
+@pytest.mark.parametrize("interceptors", [[], [Passing()]], ids=["layers", "ordinary"])
+@pytest.mark.parametrize("rpc", ["unary", "serverstream"])
+async def test_a_request_that_is_on_its_way_takes_no_place_among_the_calls(
+    rpc: str, interceptors: list[Any]
+) -> None:
+    servicer = Waiting()
+    limited = Concerns(limit=ConcurrencyLimit(1))
+    gateway = gateway_of(servicer, interceptors=[*interceptors, limited])
+    heads = [
+        b"content-length: 2\r\n\r\n",
+        b"content-length: 2\r\n\r\n{",
+        b"transfer-encoding: chunked\r\n\r\n",
+        b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
+        b"content-length: 2\r\ngrpc-timeout: 1H\r\n\r\n",
+    ]
+    async with serving(gateway) as served:
+        slow = [await asyncio.open_connection("127.0.0.1", served.port) for _ in heads]
+        for (_, writer), head in zip(slow, heads, strict=True):
+            writer.write(b"POST /grpc/waiting/%b HTTP/1.1\r\nhost: x\r\n%b" % (rpc.encode(), head))
+        path = f"/grpc/waiting/{rpc}"
+        response = await served.http.post(path, json={}, headers={"grpc-timeout": "20m"})
+        assert "DEADLINE_EXCEEDED" in response.text
+        # Now one of them is there, and the others are refused as soon as they are.
+        _, first = slow[0]
+        servicer.entered.clear()
+        first.write(b"{}")
+        await servicer.entered.wait()
+        for (reader, writer), rest in zip(
+            slow[1:4], (b"}", b"0\r\n\r\n", b"0\r\n\r\n"), strict=True
+        ):
+            writer.write(rest)
+            assert b" 429 " in await reader.readline()
+        for _, writer in slow:
+            writer.close()
 
 
 class Remaining(EchoService):

@@ -60,6 +60,15 @@ class Call(HttpServicerContext, Incoming):
         """Where messages come from. Plain calls that wait for nothing need not have it."""
         return BodyMessage(self.decode, self.max_message_bytes)
 
+    async def request_arrived(self) -> None:
+        """Waits until a request of one message is there, which is not looked at yet.
+
+        Raises:
+            CallFailed: CANCELLED, the client has gone.
+        """
+        if self.is_plain or isinstance(self.messages, BodyMessage):
+            await self.receive_whole(self.max_message_bytes)
+
 
 def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
     """Makes what reads the messages of a call, runs `handler` and takes what it answers.
@@ -102,28 +111,31 @@ def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
             call.body = call.encode(result if give is None else give(result))
 
     async def serve_body(call: Any, context: Context) -> None:
-        if not call.is_plain or call.lifetime is not None:
+        if not call.is_plain:
             await serve(call, context)
             return
         # As above, in as few steps as there can be: they are what a call costs.
-        call.is_reading = True
-        try:
-            event = await call.receive()
-        except BaseException:
-            call.stopped_reading()
-            raise
-        body = event.get("body", b"")
-        if (
-            call.lifetime is not None
-            or event.get("more_body", False)
-            or len(body) > call.max_message_bytes
-            or event["type"] == "http.disconnect"
-        ):
-            call.take(event)
-            call.stopped_reading()
+        if call.lifetime is not None or call.has_taken:
             body = await whole_body(call, call.max_message_bytes)
         else:
-            call.body_ended, call.is_reading = True, False
+            call.is_reading = True
+            try:
+                event = await call.receive()
+            except BaseException:
+                call.stopped_reading()
+                raise
+            body = event.get("body", b"")
+            if (
+                call.lifetime is not None
+                or event.get("more_body", False)
+                or len(body) > call.max_message_bytes
+                or event["type"] == "http.disconnect"
+            ):
+                call.take(event)
+                call.stopped_reading()
+                body = await whole_body(call, call.max_message_bytes)
+            else:
+                call.body_ended, call.is_reading = True, False
         try:
             request = call.decode(body)
         except JsonError as error:

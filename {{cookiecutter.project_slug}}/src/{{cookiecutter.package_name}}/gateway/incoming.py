@@ -32,6 +32,7 @@ class Incoming:
         keeps_body: False: the body is of no use, and dropped as it comes.
         is_reading: Whoever reads is receiving.
         lifetime: Of the call, once that waits.
+        has_taken: Some of the body is here, or has been.
         body_ended: All of the body has been received.
         disconnected: The client has gone.
     """
@@ -41,6 +42,7 @@ class Incoming:
     keeps_body = True
     is_reading = False
     lifetime: Lifetime | None = None
+    has_taken = False
     body_ended = False
     disconnected = False
     _unread = 0
@@ -75,7 +77,8 @@ class Incoming:
             await self._receive_more()
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Takes an event that somebody else has received."""
+        """Takes an event that has been received."""
+        self.has_taken = True
         if event["type"] == "http.disconnect":
             self.disconnected = True
         elif not self.body_ended:

@@ -22,9 +22,17 @@ class ConcurrencyLimit:
         self._served = 0
 
     def limited(self, run: Behaviour) -> Behaviour:
-        """Makes the calls of `run` count, and subject to the limit."""
+        """Makes the calls of `run` count, and subject to the limit.
+
+        One whose request is still on its way takes no place: clients that send it slowly, or never,
+        would keep the others out.
+        """
 
         async def run_within_limit(request: Any, context: Context) -> Any:
+            # Native calls begin when the request is there.
+            arrived = getattr(context, "request_arrived", None)
+            if arrived is not None:
+                await arrived()
             if self._served >= self._limit:
                 raise CallFailed(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
