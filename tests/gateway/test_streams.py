@@ -40,6 +40,107 @@ async def test_server_sent_events() -> None:
         assert response.text == ('data: {"text":"x","index":0}\n\ndata: {"text":"x","index":1}\n\n')
 
 
+class Silent(EchoService):
+    """Sends `count` messages, a text for each, then says nothing until it is told to go on."""
+
+    def __init__(self, code: grpc.StatusCode = grpc.StatusCode.OK) -> None:
+        self.go_on = asyncio.Event()
+        self.code = code
+
+    async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        for index in range(request.count):
+            yield pb.EchoResponse(text="x", index=index)
+        await self.go_on.wait()
+        context.set_code(self.code)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEADERS_AFTER_SECONDS", "COMMENT_AFTER_SECONDS"):
+        monkeypatch.setattr(f"gateway.response.{name}", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("code", [grpc.StatusCode.OK, grpc.StatusCode.ABORTED])
+async def test_server_sent_events_are_never_silent_for_long(
+    code: grpc.StatusCode, count: int
+) -> None:
+    servicer = Silent(code)
+    async with (
+        serving(gateway_of(servicer)) as served,
+        served.http.stream(
+            "POST",
+            "/grpc/silent/serverstream",
+            json={"count": count},
+            headers={"accept": "text/event-stream"},
+        ) as response,
+    ):
+        assert response.status_code == 200
+        lines = response.aiter_lines()
+        if count:
+            assert await anext(lines) == 'data: {"text":"x","index":0}'
+            assert await anext(lines) == ""
+        for _ in range(3):
+            assert [await anext(lines), await anext(lines)] == [":", ""]
+        servicer.go_on.set()
+        rest = [line async for line in lines if line not in (":", "")]
+        assert rest[:1] == ([] if code is grpc.StatusCode.OK else ["event: error"])
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_only_server_sent_events_have_comments() -> None:
+    servicer = Silent(grpc.StatusCode.ABORTED)
+    async with serving(gateway_of(servicer)) as served:
+        calls = [
+            asyncio.create_task(
+                served.http.post(
+                    "/grpc/silent/serverstream", json={}, headers={"accept": media_type}
+                )
+            )
+            for media_type in (NDJSON, "application/json")
+        ]
+        async with served.http.stream(
+            "POST", "/grpc/silent/serverstream", json={}, headers={"accept": "text/event-stream"}
+        ) as response:
+            # By now the others would have had theirs.
+            chunks = response.aiter_lines()
+            for _ in range(4):
+                assert await anext(chunks) in (":", "")
+            servicer.go_on.set()
+            assert [(await call).status_code for call in calls] == [409, 409]
+
+
+async def test_an_early_failure_of_server_sent_events_is_an_ordinary_error() -> None:
+    servicer = Silent(grpc.StatusCode.ABORTED)
+    async with serving(gateway_of(servicer)) as served:
+        asyncio.get_running_loop().call_later(0.01, servicer.go_on.set)
+        response = await served.http.post(
+            "/grpc/silent/serverstream", json={}, headers={"accept": "text/event-stream"}
+        )
+        assert response.status_code == 409
+        assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("accept", [NDJSON, "text/event-stream", "application/json"])
+async def test_proxies_are_told_to_hand_on_each_message(accept: str) -> None:
+    async with serving(gateway_of(EchoService)) as served:
+        response = await server_stream(served, accept)
+        assert response.headers["x-accel-buffering"] == "no"
+        assert response.headers.get_list("cache-control") == ["no-cache"]
+
+
+async def test_a_servicer_may_say_otherwise_to_proxies() -> None:
+    class Cacheable(EchoService):
+        async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+            await context.send_initial_metadata((("cache-control", "max-age=5"),))
+            yield pb.EchoResponse()
+
+    async with serving(gateway_of(Cacheable)) as served:
+        response = await served.http.post("/grpc/cacheable/serverstream", json={})
+        assert response.headers.get_list("cache-control") == ["max-age=5"]
+
+
 async def test_a_json_array() -> None:
     async with serving(gateway_of(EchoService)) as served:
         response = await server_stream(served, "application/json")

@@ -35,6 +35,7 @@ from .response import (
     Send,
     StreamResponse,
     failure_events,
+    stream_response,
     unary_events,
 )
 from .response_framing import FRAMINGS, negotiate
@@ -187,7 +188,7 @@ class Endpoint:
                 f"accept must allow one of: {offered}",
                 http_status=406,
             )
-        return StreamResponse(send, encode, FRAMINGS[media_type]()) if streaming else None
+        return stream_response(send, encode, FRAMINGS[media_type]()) if streaming else None
 
     def _body(self, head: RequestHead, call: Call) -> RequestMessages:
         limit = self._max_message_bytes
@@ -204,6 +205,8 @@ class Endpoint:
             # All of it is read before the handler runs, which may have to wait for interceptors.
             call.read_ahead_bytes = self._max_message_bytes
         call.supervise(lifetime)
+        if call.stream is not None:
+            call.stream.supervise(lifetime, call)
         try:
             await run
         except (asyncio.CancelledError, Exception) as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from time import monotonic
 from typing import Any
 
 from .context import HttpServicerContext
+from .lifetime import Lifetime
 from .metadata import Metadata, response_headers
-from .response_framing import Framing
+from .response_framing import EventStream, Framing
 from .status import CallFailed, error_body
 
 Event = MutableMapping[str, Any]
@@ -18,7 +20,16 @@ Encoder = Callable[[Any], bytes]
 
 _CONTENT_TYPE, _CONTENT_LENGTH = b"content-type", b"content-length"
 _JSON = (_CONTENT_TYPE, b"application/json")
+# Proxies, of which the second is nginx's name, are to hand on each message as it comes.
+_OF_STREAMS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_COMMENT = b":\n\n"
 _MESSAGES_BEFORE_OTHERS = 32
+
+HEADERS_AFTER_SECONDS = 1.0
+"""The longest that a client of server-sent events waits for the headers."""
+
+COMMENT_AFTER_SECONDS = 15.0
+"""The longest that it hears nothing after that."""
 
 
 def unary_events(body: bytes, context: HttpServicerContext) -> Sequence[Event]:
@@ -45,19 +56,20 @@ class StreamResponse:
 
     async def message(self, message: Any, context: HttpServicerContext) -> None:
         """Sends one message."""
-        chunk = self._framing.message(self._encode(message))
-        for event in self._start(context):
-            await self._send(event)
-        await self._send(_chunk(chunk, more_body=True))
+        await self._send_chunk(self._framing.message(self._encode(message)), context)
         self._sent += 1
         if self._sent % _MESSAGES_BEFORE_OTHERS == 0:
             # While the socket takes all that it is given, `send` never waits, and without this
             # a long stream to a fast reader would keep every other call from running.
             await asyncio.sleep(0)
 
+    def supervise(self, lifetime: Lifetime, context: HttpServicerContext) -> None:
+        """Does what there is to do while the handler waits, and no message comes."""
+
     def finish(self, context: HttpServicerContext) -> Sequence[Event]:
         """What is left to be sent for a call whose status is OK."""
-        return *self._start(context), _chunk(self._framing.end(), more_body=False)
+        start = () if self._started else (self._start(context),)
+        return *start, _chunk(self._framing.end(), more_body=False)
 
     def fail(self, failure: CallFailed, context: HttpServicerContext) -> Sequence[Event]:
         """What is left to be sent for a call that failed, as far as that is still possible."""
@@ -69,18 +81,61 @@ class StreamResponse:
         # server cut the connection, so that no client takes what it has for the whole.
         return () if last is None else (_chunk(last, more_body=False),)
 
-    def _start(self, context: HttpServicerContext) -> Sequence[Event]:
-        if self._started:
-            return ()
-        self._started = True
+    async def _send_chunk(self, chunk: bytes, context: HttpServicerContext) -> None:
+        if not self._started:
+            await self._send(self._start(context))
+            # Not before: who is cancelled while the connection has no room has sent nothing.
+            self._started = True
+        await self._send(_chunk(chunk, more_body=True))
+
+    def _start(self, context: HttpServicerContext) -> Event:
         context.headers_sent = True
         headers = [
             (_CONTENT_TYPE, self._framing.media_type),
-            (b"cache-control", b"no-cache"),
             *context.headers,
             *response_headers(context.initial_metadata),
         ]
-        return ({"type": "http.response.start", "status": 200, "headers": headers},)
+        names = {name for name, _ in headers}
+        headers += [header for header in _OF_STREAMS if header[0] not in names]
+        return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+class EventStreamResponse(StreamResponse):
+    """A response of server-sent events, which begins soon and is never silent for long.
+
+    Browsers and proxies give up what says nothing: the headers go out although there is no message
+    yet, and comments, which clients ignore, while there is none.
+    """
+
+    def __init__(self, send: Send, encode: Encoder, framing: Framing) -> None:
+        super().__init__(send, encode, framing)
+        # Messages and comments are sent by different tasks.
+        self._turn = asyncio.Lock()
+        self._last_sent = float("-inf")
+
+    def supervise(self, lifetime: Lifetime, context: HttpServicerContext) -> None:
+        lifetime.run_beside(lambda: self._break_silence(context))
+
+    async def _send_chunk(self, chunk: bytes, context: HttpServicerContext) -> None:
+        async with self._turn:
+            await super()._send_chunk(chunk, context)
+            self._last_sent = monotonic()
+
+    async def _break_silence(self, context: HttpServicerContext) -> None:
+        await asyncio.sleep(HEADERS_AFTER_SECONDS)
+        while True:
+            async with self._turn:
+                silence = monotonic() - self._last_sent
+                if silence >= COMMENT_AFTER_SECONDS:
+                    await super()._send_chunk(_COMMENT, context)
+                    silence, self._last_sent = 0.0, monotonic()
+            await asyncio.sleep(COMMENT_AFTER_SECONDS - silence)
+
+
+def stream_response(send: Send, encode: Encoder, framing: Framing) -> StreamResponse:
+    """Makes the response for the framing that has been asked for."""
+    response = EventStreamResponse if isinstance(framing, EventStream) else StreamResponse
+    return response(send, encode, framing)
 
 
 async def send_failure(send: Send, failure: CallFailed) -> None:
