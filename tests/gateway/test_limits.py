@@ -302,7 +302,7 @@ async def test_a_handler_that_reads_nothing_is_refused_all_the_same(rpc: str) ->
 
     async with serving(gateway_of(Deaf)) as served:
         response = await served.http.post(
-            f"/grpc/deaf/{rpc}", content=b"", headers={"content-type": "text/plain"}
+            f"/grpc/deaf/{rpc}", content=b"x", headers={"content-type": "text/plain"}
         )
         assert response.status_code == 415
         assert not called

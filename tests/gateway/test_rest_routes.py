@@ -89,7 +89,7 @@ async def test_another_method_is_405_with_all_that_are_allowed() -> None:
     async with serving(gateway_of(LibraryService)) as served:
         response = await served.http.put("/v1/shelves/1/books/2")
         assert response.status_code == 405
-        assert response.headers["allow"] == "DELETE, GET, PATCH"
+        assert response.headers["allow"] == "DELETE, GET, HEAD, PATCH"
 
 
 async def test_an_unknown_path_is_404() -> None:

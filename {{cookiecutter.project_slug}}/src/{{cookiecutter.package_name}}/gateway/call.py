@@ -49,7 +49,7 @@ class Call(HttpServicerContext, Incoming):
         max_message_bytes: int,
     ) -> None:
         # As the context does it, in one step.
-        self._scope = scope
+        self.scope = scope
         self.receive = receive
         self.decode = decode
         self.encode = encode

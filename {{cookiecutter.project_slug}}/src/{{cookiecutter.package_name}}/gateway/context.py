@@ -24,6 +24,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     """Behaves to a servicer or interceptor as the context of a native call does.
 
     Attributes:
+        scope: The ASGI connection scope.
         deadline: When the call must have ended, in seconds of `time.monotonic`, or None. (The
             clock of a uvloop stands still while the loop is busy.)
         expired: The deadline has passed and the handler was cancelled.
@@ -57,7 +58,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     _writer: Writer | None = None
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
-        self._scope = scope
+        self.scope = scope
 
     # What the gateway uses.
 
@@ -92,7 +93,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         Args:
             name: In lower case; of a header that repeats, the first one counts.
         """
-        for other, value in self._scope["headers"]:
+        for other, value in self.scope["headers"]:
             if other == name:
                 found: bytes = value
                 return found
@@ -148,7 +149,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
 
     def invocation_metadata(self) -> Any:
         if self._invocation_metadata is None:
-            self._invocation_metadata = invocation_metadata(self._scope["headers"])
+            self._invocation_metadata = invocation_metadata(self.scope["headers"])
         return self._invocation_metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
@@ -176,7 +177,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         """Accepted: no message is compressed."""
 
     def peer(self) -> str:
-        return peer_address(self._scope)
+        return peer_address(self.scope)
 
     def peer_identities(self) -> Iterable[bytes] | None:
         key = self.peer_identity_key()
@@ -190,7 +191,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         return None
 
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
-        return tls_properties(self._scope)
+        return tls_properties(self.scope)
 
     def time_remaining(self) -> Any:
         if self.deadline is None:

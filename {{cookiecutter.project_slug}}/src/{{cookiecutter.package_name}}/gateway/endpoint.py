@@ -28,7 +28,7 @@ from .request import (
     RequestMessages,
     frames_for,
 )
-from .request_head import RequestHead, is_plain
+from .request_head import JSON, RequestHead, is_forgeable, is_plain
 from .response import (
     Encoder,
     Event,
@@ -172,6 +172,7 @@ class Endpoint:
             if from_query:
                 call.messages, call.keeps_body = QueryMessage(call.decode), False
             else:
+                _check_type(head, call.scope)
                 call.messages = self._body(head, call)
         except CallFailed as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
@@ -256,6 +257,23 @@ class Endpoint:
 
 def _refuse(call: Call, refusal: CallFailed) -> None:
     call.refusal, call.messages = refusal, RefusedRequest(refusal)
+
+
+def _check_type(head: RequestHead, scope: Scope) -> None:
+    """Refuses what other sites' pages may send, and forgets the type of what has no content."""
+    if scope["method"] == "POST" and is_forgeable(scope["headers"], head.content_type):
+        raise CallFailed(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"a page of another site must send content-type: {JSON}",
+            http_status=415,
+        )
+    if head.content_length == 0 or (
+        head.content_length is None
+        and not head.is_chunked
+        # Later versions need tell neither.
+        and (scope["http_version"].startswith("1") or scope["method"] in ("GET", "HEAD"))
+    ):
+        head.content_type = ""
 
 
 def _status(call: Call) -> CallFailed | None:

@@ -26,6 +26,7 @@ from .framework import (
     clean_path,
 )
 from .handler import Answer, RpcHandler
+from .http_methods import message_is_in_query
 from .layers import all_layers
 from .methods import generic_handlers, method_table
 from .native import NativeGuard, NativeHandlers
@@ -33,6 +34,7 @@ from .openapi.comments import comments_of
 from .openapi.document import install
 from .openapi.json_schema import JsonStyle
 from .openapi.operation import rest_operation, rpc_operations
+from .response import to_head
 from .rest.http_rule import http_bindings
 from .rest.query import QueryDecoder
 from .rest.routes import RestRoute, RestRoutes
@@ -263,7 +265,11 @@ class ServiceGateway(GrpcGateway):
 
             await endpoint.answer(decode, encode, True, scope, receive, send)
 
-        return lambda http_method: from_query if http_method in ("GET", "DELETE") else from_body
+        def answer_to(http_method: str) -> Answer:
+            answer = from_query if message_is_in_query(http_method) else from_body
+            return to_head(answer) if http_method == "HEAD" else answer
+
+        return answer_to
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:

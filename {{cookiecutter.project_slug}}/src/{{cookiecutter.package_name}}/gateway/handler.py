@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from .framework import HTTPHandler
+from .http_methods import with_head
 from .incoming import Receive
 from .openapi.operation import Operation
 from .response import Send, send_failure
@@ -43,6 +44,7 @@ class RpcHandler(HTTPHandler):
         answer_to: Callable[[str], Answer],
         operations: Sequence[Operation],
     ) -> None:
+        methods = with_head(methods)
         super().__init__(
             path=path, methods=methods, name=name, status_code=200, include_in_schema=False
         )

@@ -21,6 +21,10 @@ _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1
 # What most requests have, so that nothing more is asked of it.
 _HARMLESS = frozenset((b"host", b"user-agent", b"accept-encoding", b"connection"))
 _UNUSUAL = frozenset((b"content-encoding", b"grpc-timeout"))
+_OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
+_WITHOUT_PREFLIGHT = frozenset(
+    ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
+)
 _NOT_METADATA = HOP_BY_HOP | {b"host"}
 _NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
 
@@ -33,6 +37,7 @@ class RequestHead:
         content_type: The media type of the body, in lower case; empty: it is not told.
         content_encoding: How the body is encoded, in lower case; empty: not at all.
         content_length: How many bytes the body has; None: it is not told.
+        is_chunked: The body has a transfer encoding.
         timeout: `grpc-timeout` in seconds; None: there is none.
 
     Raises:
@@ -43,6 +48,7 @@ class RequestHead:
     content_type = ""
     content_encoding = ""
     content_length: int | None = None
+    is_chunked = False
     timeout: float | None = None
 
     def __init__(self, headers: Headers) -> None:
@@ -55,6 +61,8 @@ class RequestHead:
             elif name == b"accept":
                 text = value.decode("latin-1")
                 self.accept = text if self.accept is None else f"{self.accept},{text}"
+            elif name == b"transfer-encoding":
+                self.is_chunked = True
             elif name == b"content-encoding":
                 self.content_encoding = value.decode("latin-1").strip().lower()
             elif name == b"grpc-timeout":
@@ -72,6 +80,7 @@ def is_plain(headers: Headers, max_length_digits: int) -> bool:
         headers: Its headers.
         max_length_digits: How many digits `content-length` may have.
     """
+    has_type = is_from_a_page = False
     for name, value in headers:
         if name in _HARMLESS:
             continue
@@ -81,12 +90,35 @@ def is_plain(headers: Headers, max_length_digits: int) -> bool:
         elif name == b"content-type":
             if value != b"application/json" and _media_type(value) not in ("", JSON):
                 return False
+            has_type = True
         elif name == b"accept":
             if value != b"*/*" and not _accepts_json(value):
                 return False
         elif name in _UNUSUAL or name.endswith(b"-bin"):
             return False
-    return True
+        elif name in _OF_PAGES:
+            is_from_a_page = True
+    return has_type or not is_from_a_page
+
+
+def is_forgeable(headers: Headers, content_type: str) -> bool:
+    """Whether a page of another site may have had this sent without being asked for leave.
+
+    Browsers send a `POST` from any page, with their user's cookies and from their network, and ask
+    beforehand only if it has a content type such as JSON's (https://fetch.spec.whatwg.org, "CORS
+    protocol"). They say where it comes from; what is no browser says nothing.
+    """
+    if content_type not in _WITHOUT_PREFLIGHT:
+        return False
+    origin, host, site = _values(headers, b"origin", b"host", b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    return origin is not None and origin.partition(b"://")[2] != host
+
+
+def _values(headers: Headers, *names: bytes) -> list[bytes | None]:
+    found = dict(headers)
+    return [found.get(name) for name in names]
 
 
 def invocation_metadata(headers: Headers) -> Metadata:

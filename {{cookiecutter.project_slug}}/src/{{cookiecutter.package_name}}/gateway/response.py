@@ -20,6 +20,7 @@ Encoder = Callable[[Any], bytes]
 
 _CONTENT_TYPE, _CONTENT_LENGTH = b"content-type", b"content-length"
 _JSON = (_CONTENT_TYPE, b"application/json")
+_CHALLENGE = (b"www-authenticate", b"Bearer")
 # Proxies, of which the second is nginx's name, are to hand on each message as it comes.
 _OF_STREAMS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _COMMENT = b":\n\n"
@@ -138,6 +139,26 @@ def stream_response(send: Send, encode: Encoder, framing: Framing) -> StreamResp
     return response(send, encode, framing)
 
 
+def without_body(send: Send) -> Send:
+    """Makes the `send` of a `HEAD` request: what has headers has ended, a stream too."""
+
+    async def send_head(event: Event) -> None:
+        if event["type"] == "http.response.start":
+            await send(event)
+            await send({"type": "http.response.body", "body": b""})
+
+    return send_head
+
+
+def to_head(answer: Callable[[Any, Any, Send], Awaitable[None]]) -> Any:
+    """Makes what answers `HEAD` of what answers `GET`."""
+
+    async def answer_head(scope: Any, receive: Any, send: Send) -> None:
+        await answer(scope, receive, without_body(send))
+
+    return answer_head
+
+
 async def send_failure(send: Send, failure: CallFailed) -> None:
     """Sends the error response of a request that becomes no call."""
     for event in failure_events(failure):
@@ -155,6 +176,9 @@ def failure_events(
         headers += context.headers
         _add_metadata(headers, context)
         trailing = context.trailing
+    if failure.http_status == 401 and all(name != _CHALLENGE[0] for name, _ in headers):
+        # Every 401 has to have one (RFC 9110, 15.5.2).
+        headers.append(_CHALLENGE)
     body = error_body(failure.code, failure.detail, trailing)
     headers.append((_CONTENT_LENGTH, b"%d" % len(body)))
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..http_methods import message_is_in_query
 from .json_schema import CANONICAL_STYLE
 from .path_parameters import openapi_path
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from ..rest.http_rule import HttpBinding
     from .json_schema import JsonStyle
     from .path_parameters import PathParameter
-
-BODILESS_METHODS = frozenset({"GET", "HEAD", "DELETE"})
-"""The HTTP methods whose message is in the query string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def rpc_operations(
             rpc,
             http_method,
             path,
-            body="" if http_method in BODILESS_METHODS else "*",
+            body="" if message_is_in_query(http_method) else "*",
             style=style,
             comments=comments,
         )

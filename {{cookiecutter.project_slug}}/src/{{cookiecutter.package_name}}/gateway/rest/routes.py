@@ -16,7 +16,8 @@ from ..codec import JsonError
 from ..endpoint import Endpoint
 from ..framework import BasePath, Match, NoMatchFound
 from ..handler import method_not_allowed
-from ..response import send_failure
+from ..http_methods import with_head
+from ..response import send_failure, without_body
 from ..status import CallFailed
 from .http_rule import HttpBinding
 from .router import RestMatch, RestRouter
@@ -74,14 +75,14 @@ class RestRoutes(BasePath):
         if not path.startswith(self._base_path):
             return Match.NONE, {}
         try:
-            found = self._router.match(scope["method"], path[len(self._base_path) :])
+            found = self._match(scope["method"], path[len(self._base_path) :])
         except JsonError as error:
             return Match.FULL, {_FOUND: CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
         if found is None:
             return Match.NONE, {}
         if isinstance(found, frozenset):
             # Another route may have the method, so this answer comes last.
-            allow = ", ".join(sorted(found)).encode("ascii")
+            allow = ", ".join(sorted(with_head(found))).encode("ascii")
             return Match.PARTIAL, {_FOUND: method_not_allowed(allow)}
         return Match.FULL, {_FOUND: found}
 
@@ -91,6 +92,8 @@ class RestRoutes(BasePath):
         if isinstance(found, CallFailed):
             return send_failure(send, found)
         binding, query = found.binding, scope["query_string"]
+        if scope["method"] == "HEAD":
+            send = without_body(send)
         return found.target.answer(
             lambda body: binding.decode(found.variables, query, body),
             binding.encode,
@@ -99,6 +102,12 @@ class RestRoutes(BasePath):
             receive,
             send,
         )
+
+    def _match(self, method: str, path: str) -> RestMatch[Endpoint] | frozenset[str] | None:
+        found = self._router.match(method, path)
+        if method == "HEAD" and isinstance(found, frozenset) and "GET" in found:
+            return self._router.match("GET", path)
+        return found
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:
         """Raises `NoMatchFound`: these routes have no names."""
