@@ -7,11 +7,15 @@ from typing import Any
 
 import grpc
 import pytest
+from gateway.behaviours import Behaviour
+from gateway.layers import Layer
 from grpc_interceptor.server import AsyncServerInterceptor
 from opentelemetry.instrumentation.grpc import aio_server_interceptor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from service.interceptors import tracing
+from service.interceptors.rpc import rpc_of
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -169,3 +173,48 @@ async def test_the_interceptor_of_opentelemetry_runs_unchanged() -> None:
     spans = exporter.get_finished_spans()
     assert [span.name for span in spans] == ["/testing.v1.Echo/Unary"] * 2
     assert {f"{span.context.trace_id:032x}" for span in spans} == {parent.split("-")[1]}
+
+
+class Tracing(Layer):
+    """Puts calls into spans as the service's own layer does."""
+
+    def __init__(self, tracer: Any) -> None:
+        self.traced = tracing._traced(tracer)
+
+    def around(self, rpc: str, protocol: Any, run: Behaviour) -> Behaviour:
+        return self.traced(rpc_of(rpc, protocol), run)
+
+
+async def test_a_trace_state_in_several_headers_is_one() -> None:
+    provider = TracerProvider()
+    spans = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    headers = [
+        ("traceparent", f"00-{trace_id}-b7ad6b7169203331-01"),
+        ("tracestate", "first=1,second=2"),
+        ("tracestate", "third=3"),
+    ]
+    layer = Tracing(provider.get_tracer("test"))
+    async with serving(gateway_of(EchoService, interceptors=[layer])) as served:
+        await served.stub.Unary(pb.EchoRequest(), metadata=headers)
+        await served.http.post("/grpc/echoservice/unary", headers=headers)
+    for span in spans.get_finished_spans():
+        assert format(span.context.trace_id, "032x") == trace_id
+        assert dict(span.context.trace_state) == {"first": "1", "second": "2", "third": "3"}
+    assert len(spans.get_finished_spans()) == 2
+
+
+async def test_repeated_headers_are_all_there() -> None:
+    seen: list[list[Any]] = []
+
+    class Listing(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            seen.append([value for key, value in context.invocation_metadata() if key == "x-two"])
+            return pb.EchoResponse()
+
+    headers = [("x-two", "a"), ("x-two", "b,c")]
+    async with serving(gateway_of(Listing)) as served:
+        await served.stub.Unary(pb.EchoRequest(), metadata=headers)
+        await served.http.post("/grpc/listing/unary", headers=headers)
+    assert seen == [["a", "b,c"]] * 2

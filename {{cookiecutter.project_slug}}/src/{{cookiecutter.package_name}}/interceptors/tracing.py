@@ -7,7 +7,7 @@ is configured by them: https://opentelemetry.io/docs/specs/otel/configuration/sd
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def _traced(tracer: Tracer) -> Traced:
             metadata = context.invocation_metadata() or ()
             with tracer.start_as_current_span(
                 name,
-                extract({key: value for key, value in metadata if isinstance(value, str)}),
+                extract(_carrier(metadata)),
                 SpanKind.SERVER,
                 attributes,
                 record_exception=False,
@@ -134,3 +134,12 @@ def _traced(tracer: Tracer) -> Traced:
             span.set_status(Status(StatusCode.ERROR, code.name))
 
     return traced
+
+
+def _carrier(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """Text metadata by key, of which several of one key make one list, as HTTP's headers do."""
+    carrier: dict[str, str] = {}
+    for key, value in metadata:
+        if isinstance(value, str):
+            carrier[key] = f"{carrier[key]},{value}" if key in carrier else value
+    return carrier
