@@ -389,6 +389,31 @@ async def test_an_odd_argument_ends_a_call_the_same_way(name: str, call: Caller)
     assert (outcome.code, outcome.details) == end
 
 
+class NoExceptionError(BaseException):
+    """As `SystemExit` and `CancelledError`, no `Exception`."""
+
+
+@GUARDED_PROTOCOLS
+@pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
+@pytest.mark.parametrize("waits", [False, True], ids=["at-once", "after-a-wait"])
+@pytest.mark.parametrize("error", [SystemExit, NoExceptionError])
+async def test_what_is_no_exception_ends_the_call_alone(
+    error: type[BaseException], waits: bool, rpc: str, call: Caller
+) -> None:
+    class Exiting(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            if waits:
+                await asyncio.sleep(0)
+            raise error("secret")
+
+        async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+            yield pb.EchoResponse(text="one")
+            await self.Unary(request, context)
+
+    outcome = await outcome_of(Exiting, call, rpc)
+    assert (outcome.code, outcome.details) == UNEXPECTED
+
+
 async def cancel(_context: Any) -> None:
     raise asyncio.CancelledError("secret")
 

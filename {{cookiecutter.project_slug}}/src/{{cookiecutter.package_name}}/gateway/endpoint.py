@@ -136,7 +136,9 @@ class Endpoint:
                 coroutine = self._run(call, call)
                 # Its first step; most calls have ended with that. (`send` would raise at the end.)
                 awaited = next(coroutine.__await__(), _ENDED)
-            except (asyncio.CancelledError, Exception) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # such as SystemExit: it ends the call, not the service
                 outcome = self._failure(call, error)
             else:
                 if awaited is not _ENDED:
@@ -210,7 +212,9 @@ class Endpoint:
             call.stream.supervise(lifetime, call)
         try:
             await run
-        except (asyncio.CancelledError, Exception) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             return self._failure(call, error)
         finally:
             lifetime.stop()
@@ -219,7 +223,7 @@ class Endpoint:
 
     def _failure(self, call: Call, error: BaseException) -> CallFailed | None:
         """What a call ends with that has raised `error`."""
-        if isinstance(error, Exception):
+        if not isinstance(error, asyncio.CancelledError):
             if error is not call.aborted:
                 failure = failure_of(error, self.rpc.full_name, call.status())
                 if not call.expired:

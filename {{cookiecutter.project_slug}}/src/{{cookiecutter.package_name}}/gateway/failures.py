@@ -19,7 +19,7 @@ _CLOCK_SKEW = 0.01
 """Seconds by which a caller that gives up at its deadline may be ahead of the server."""
 
 
-def failure_of(error: Exception, rpc: str, code: grpc.StatusCode) -> CallFailed:
+def failure_of(error: BaseException, rpc: str, code: grpc.StatusCode) -> CallFailed:
     """Turns what a handler or interceptor raised into the status of the call.
 
     The error of an RPC that the servicer made itself keeps its code and details. Any other
