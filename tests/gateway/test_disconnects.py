@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -20,11 +21,14 @@ from gateway.framework import (
     register_grpc_http_routes,
 )
 from gateway.layers import Layer, Protocol
+from service.http_protocol import HttpProtocol
 from service.interceptors.concerns import Concerns
 from service.interceptors.limits import ConcurrencyLimit
 from service.server import HttpServer
 from service.settings import Settings
 from serving import EchoService, gateway_of
+from testing.v1 import testing_pb2 as pb
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 RPCS = ("unary", "serverstream", "clientstream", "bidi")
 
@@ -310,3 +314,55 @@ async def test_one_that_reads_nothing_of_a_stream_ends_too() -> None:
                 await servicer.entered.get()
                 writer.close()
                 assert await servicer.cancelled.get()
+
+
+@pytest.mark.skipif(
+    issubclass(HttpProtocol, HttpToolsProtocol),
+    reason="uvicorn's protocol knows the last of a connection's requests alone",
+)
+@pytest.mark.parametrize("depart", DEPARTURES)
+@pytest.mark.parametrize("second", ["whole", "without its body", "half a head"])
+@pytest.mark.parametrize("first", [together, body_later, in_parts, chunked])
+async def test_one_that_has_sent_its_next_request_already_ends_too(
+    first: Callable[..., Awaitable[None]], second: str, depart: Callable[..., None]
+) -> None:
+    servicer = Waiting()
+    app = application(servicer, [], "short")
+    following = {
+        "whole": head("unary", len(BODY)) + BODY,
+        "without its body": head("unary", len(BODY)),
+        "half a head": head("unary", len(BODY))[:20],
+    }
+    async with own_server(app) as port:
+        for rpc in RPCS:
+            app.steps = asyncio.Queue()
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            await first(rpc, app, writer)
+            await servicer.entered.get()
+            writer.write(following[second])
+            await writer.drain()
+            depart(writer)
+            assert await servicer.cancelled.get()
+            writer.close()
+
+
+async def test_a_method_in_a_thread_is_told() -> None:
+    entered, told = threading.Event(), threading.Event()
+
+    class InThread(EchoService):
+        def Unary(self, request: Any, context: Any) -> Any:
+            context.add_callback(told.set)
+            entered.set()
+            while context.is_active():
+                told.wait(1)
+            return pb.EchoResponse()
+
+    InThread.__name__ = "Waiting"
+    app = application(InThread(), [], "short")
+    loop = asyncio.get_running_loop()
+    async with serving.http_server(app) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        await body_later("unary", app, writer)
+        await loop.run_in_executor(None, entered.wait)
+        writer.close()
+        await loop.run_in_executor(None, told.wait)
