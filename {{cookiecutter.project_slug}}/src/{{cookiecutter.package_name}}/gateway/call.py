@@ -115,7 +115,7 @@ def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
             await serve(call, context)
             return
         # As above, in as few steps as there can be: they are what a call costs.
-        if call.lifetime is not None or call.has_taken:
+        if call.lifetime is not None or call.chunks is not None:
             body = await whole_body(call, call.max_message_bytes)
         else:
             call.is_reading = True

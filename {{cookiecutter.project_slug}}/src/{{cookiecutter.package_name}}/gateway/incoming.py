@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
 from typing import Any
 
 import grpc
@@ -32,7 +31,7 @@ class Incoming:
         keeps_body: False: the body is of no use, and dropped as it comes.
         is_reading: Whoever reads is receiving.
         lifetime: Of the call, once that waits.
-        has_taken: Some of the body is here, or has been.
+        chunks: What has been received of the body and not been read; None: nothing so far.
         body_ended: All of the body has been received.
         disconnected: The client has gone.
     """
@@ -42,11 +41,14 @@ class Incoming:
     keeps_body = True
     is_reading = False
     lifetime: Lifetime | None = None
-    has_taken = False
+    chunks: deque[bytes] | None = None
     body_ended = False
     disconnected = False
     _unread = 0
     _closed = False
+    # Most calls need neither.
+    _arrived: asyncio.Event | None = None
+    _room: asyncio.Event | None = None
 
     async def next_chunk(self) -> bytes | None:
         """Waits for more of the body.
@@ -57,13 +59,13 @@ class Incoming:
         Raises:
             CallFailed: CANCELLED, the client has gone or the call has ended.
         """
-        while not self._chunks:
+        while not self.chunks:
             if self.body_ended:
                 return None
             await self._receive_more()
-        chunk = self._chunks.popleft()
+        chunk = self.chunks.popleft()
         self._unread -= len(chunk)
-        if self.lifetime is not None:
+        if self._room is not None:
             self._room.set()
         return chunk
 
@@ -78,16 +80,17 @@ class Incoming:
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Takes an event that has been received."""
-        self.has_taken = True
+        if self.chunks is None:
+            self.chunks = deque()
         if event["type"] == "http.disconnect":
             self.disconnected = True
         elif not self.body_ended:
             chunk = event.get("body", b"")
-            if self.keeps_body:
-                self._chunks.append(chunk)
+            if chunk and self.keeps_body:
+                self.chunks.append(chunk)
                 self._unread += len(chunk)
             self.body_ended = not event.get("more_body", False)
-        if self.lifetime is not None:
+        if self._arrived is not None:
             self._arrived.set()
 
     def supervise(self, lifetime: Lifetime) -> None:
@@ -107,7 +110,8 @@ class Incoming:
         self.lifetime = None
         # A handler in a thread may still wait for what does not come any more.
         self._closed = True
-        self._arrived.set()
+        if self._arrived is not None:
+            self._arrived.set()
 
     async def _receive_more(self) -> None:
         if self.disconnected:
@@ -115,6 +119,7 @@ class Incoming:
         if self._closed:
             raise CallFailed(grpc.StatusCode.CANCELLED, "The call has ended")
         if self.lifetime is not None:
+            self._arrived = self._arrived or asyncio.Event()
             self._arrived.clear()
             await self._arrived.wait()
             return
@@ -128,22 +133,9 @@ class Incoming:
         lifetime = self.lifetime
         while not self.disconnected:
             while self._unread > self.read_ahead_bytes:
+                self._room = self._room or asyncio.Event()
                 self._room.clear()
                 await self._room.wait()
             self.take(await self.receive())
         if lifetime is not None:
             lifetime.disconnect()
-
-    # Most calls need none of these.
-
-    @cached_property
-    def _chunks(self) -> deque[bytes]:
-        return deque()
-
-    @cached_property
-    def _arrived(self) -> asyncio.Event:
-        return asyncio.Event()
-
-    @cached_property
-    def _room(self) -> asyncio.Event:
-        return asyncio.Event()

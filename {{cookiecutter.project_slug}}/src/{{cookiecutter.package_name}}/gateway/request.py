@@ -117,12 +117,14 @@ async def whole_body(incoming: Incoming, max_message_bytes: int) -> bytes:
     Raises:
         CallFailed: It is too large (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
     """
-    chunks = []
+    chunks: list[bytes] = []
     size = 0
     while (chunk := await incoming.next_chunk()) is not None:
         size += len(chunk)
         if size > max_message_bytes:
             raise too_large(max_message_bytes)
+        if incoming.body_ended and not chunks and not incoming.chunks:
+            return chunk  # It came in one piece, as is usual.
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -57,7 +57,10 @@ class StreamResponse:
 
     async def message(self, message: Any, context: HttpServicerContext) -> None:
         """Sends one message."""
-        await self._send_chunk(self._framing.message(self._encode(message)), context)
+        chunk = self._framing.message(self._encode(message))
+        if not self._started:
+            await self._begin(context)
+        await self._send(_chunk(chunk, more_body=True))
         self._sent += 1
         if self._sent % _MESSAGES_BEFORE_OTHERS == 0:
             # While the socket takes all that it is given, `send` never waits, and without this
@@ -82,22 +85,20 @@ class StreamResponse:
         # server cut the connection, so that no client takes what it has for the whole.
         return () if last is None else (_chunk(last, more_body=False),)
 
-    async def _send_chunk(self, chunk: bytes, context: HttpServicerContext) -> None:
-        if not self._started:
-            await self._send(self._start(context))
-            # Not before: who is cancelled while the connection has no room has sent nothing.
-            self._started = True
-        await self._send(_chunk(chunk, more_body=True))
+    async def _begin(self, context: HttpServicerContext) -> None:
+        await self._send(self._start(context))
+        # Not before: who is cancelled while the connection has no room has sent nothing.
+        self._started = True
 
     def _start(self, context: HttpServicerContext) -> Event:
         context.headers_sent = True
-        headers = [
-            (_CONTENT_TYPE, self._framing.media_type),
-            *context.headers,
-            *response_headers(context.initial_metadata),
-        ]
-        names = {name for name, _ in headers}
-        headers += [header for header in _OF_STREAMS if header[0] not in names]
+        headers = [(_CONTENT_TYPE, self._framing.media_type), *context.headers]
+        if context.initial_metadata:
+            headers += response_headers(context.initial_metadata)
+            names = {name for name, _ in headers}
+            headers += [header for header in _OF_STREAMS if header[0] not in names]
+        else:
+            headers += _OF_STREAMS
         return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
@@ -117,9 +118,9 @@ class EventStreamResponse(StreamResponse):
     def supervise(self, lifetime: Lifetime, context: HttpServicerContext) -> None:
         lifetime.run_beside(lambda: self._break_silence(context))
 
-    async def _send_chunk(self, chunk: bytes, context: HttpServicerContext) -> None:
+    async def message(self, message: Any, context: HttpServicerContext) -> None:
         async with self._turn:
-            await super()._send_chunk(chunk, context)
+            await super().message(message, context)
             self._last_sent = monotonic()
 
     async def _break_silence(self, context: HttpServicerContext) -> None:
@@ -128,7 +129,9 @@ class EventStreamResponse(StreamResponse):
             async with self._turn:
                 silence = monotonic() - self._last_sent
                 if silence >= COMMENT_AFTER_SECONDS:
-                    await super()._send_chunk(_COMMENT, context)
+                    if not self._started:
+                        await self._begin(context)
+                    await self._send(_chunk(_COMMENT, more_body=True))
                     silence, self._last_sent = 0.0, monotonic()
             await asyncio.sleep(COMMENT_AFTER_SECONDS - silence)
 
