@@ -542,6 +542,31 @@ async def test_done_callbacks_run(call: Caller) -> None:
     assert done == [True]
 
 
+@GUARDED_PROTOCOLS
+@pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
+async def test_a_callback_that_fails_is_not_the_end_of_the_call(plain: bool, call: Caller) -> None:
+    done: list[str] = []
+
+    def fail(*_: Any) -> None:
+        raise KeyError("secret")
+
+    class Calling(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            context.add_done_callback(fail)
+            context.add_done_callback(lambda _: done.append("async"))
+            return pb.EchoResponse(text="fine")
+
+    class Plain(EchoService):
+        def Unary(self, request: Any, context: Any) -> Any:
+            context.add_callback(fail)
+            assert context.add_callback(lambda: done.append("plain"))
+            return pb.EchoResponse(text="fine")
+
+    outcome = await outcome_of(Plain if plain else Calling, call)
+    assert outcome.texts == ["fine"]
+    assert done == ["plain" if plain else "async"]
+
+
 @PROTOCOLS
 async def test_peer_is_an_address(call: Caller) -> None:
     class Telling(EchoService):

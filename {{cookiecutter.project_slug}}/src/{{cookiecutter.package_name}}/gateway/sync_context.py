@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn
 
 import grpc
+
+logger = logging.getLogger(__name__)
 
 
 class SyncServicerContext(grpc.ServicerContext):
@@ -24,7 +27,10 @@ class SyncServicerContext(grpc.ServicerContext):
         """Ends the RPC as the method sees it, and runs its callbacks."""
         self._active = False
         for callback in self._callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:  # one must not keep the others from running, nor become the end
+                logger.exception("A callback failed")
 
     def write(self, message: Any) -> None:
         """Sends one message of a streamed response; returns when there is room for the next."""
@@ -40,7 +46,8 @@ class SyncServicerContext(grpc.ServicerContext):
         raise grpc.aio.UsageError("a server ends its own call with abort()")
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        self._callbacks.append(callback)
+        if self._active:
+            self._callbacks.append(callback)
         return self._active
 
     def invocation_metadata(self) -> Any:
