@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec
 from gateway.methods import RpcMethod, method_table
 from gateway.openapi.comments import comments_of, summary_of
 from gateway.openapi.description import describe
 from gateway.openapi.json_schema import JsonStyle
 from gateway.openapi.operation import Operation, rest_operation, rpc_operations
-from gateway.rest.http_rule import HttpBinding, http_bindings
+from gateway.rest.http_rule import Rule, read_annotation
 from google.api.http_pb2 import HttpRule
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -26,8 +25,6 @@ from testing.v1 import documented_pb2_grpc, testing_pb2, testing_pb2_grpc
 COMMENTS = comments_of((Path(testing_pb2.__file__).parents[2] / "descriptors.binpb").read_bytes())
 CANONICAL = JsonStyle()
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-
-CODEC = JsonCodec()
 
 
 class EchoService(testing_pb2_grpc.EchoServicer):
@@ -66,14 +63,13 @@ def plain(
 
 def rest(name: str) -> list[Operation]:
     rpc = RPCS[name]
-    bindings = http_bindings(rpc.descriptor, CODEC)
-    return [rest_operation(rpc, binding, CANONICAL, COMMENTS) for binding in bindings]
+    rules = read_annotation(rpc.descriptor).rules
+    return [rest_operation(rpc, each, CANONICAL, COMMENTS) for each in rules]
 
 
 def bound(name: str, **rule: str) -> Operation:
     rpc = RPCS[name]
-    binding = HttpBinding(rpc.descriptor, HttpRule(**rule), CODEC)
-    return rest_operation(rpc, binding, CANONICAL, COMMENTS)
+    return rest_operation(rpc, Rule(rpc.descriptor, HttpRule(**rule)), CANONICAL, COMMENTS)
 
 
 def everything() -> list[Operation]:

@@ -33,7 +33,7 @@ from .openapi.comments import comments_of
 from .openapi.document import install
 from .openapi.json_schema import JsonStyle
 from .openapi.operation import rest_operation, rpc_operations
-from .rest.http_rule import http_bindings
+from .rest.http_binding import http_bindings
 from .rest.query import QueryDecoder
 from .rest.routes import RestRoute, RestRoutes
 from .shortcut import shorten
@@ -222,16 +222,19 @@ class ServiceGateway(GrpcGateway):
         if not self.expose_http:
             return
         install()
+        rest_routes = []
+        route: Any = None
         for endpoint in self._endpoints:
             handler = self._handler(endpoint)
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
-            route: Any = handler.parent
+            route = handler.parent
             shorten(route.parent.parent)
-            rest_routes = self._rest_routes[endpoint.rpc.full_name]
-            if rest_routes:
-                base_path = route.path.removesuffix(handler.path)
-                RestRoutes.among(route.parent.routes, base_path).add(rest_routes)
+            rest_routes += self._rest_routes[endpoint.rpc.full_name]
+        if rest_routes:
+            # All RPCs are registered: what of them hides a rule is known.
+            base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
+            RestRoutes.among(routes, base_path).add(rest_routes, routes)
 
     def _handler(self, endpoint: Endpoint) -> RpcHandler:
         rpc = endpoint.rpc
@@ -239,7 +242,7 @@ class ServiceGateway(GrpcGateway):
         name = path.strip("/").replace("/", "_")
         operations = rpc_operations(rpc, path, self.http_methods, self._style, self._comments)
         operations += [
-            rest_operation(rpc, route.binding, self._style, self._comments)
+            rest_operation(rpc, route.binding.rule, self._style, self._comments)
             for route in self._rest_routes[rpc.full_name]
         ]
         return RpcHandler(path, self.http_methods, name, self._answer_to(endpoint), operations)

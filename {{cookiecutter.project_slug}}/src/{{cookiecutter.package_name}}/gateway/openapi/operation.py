@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..methods import RpcMethod
-    from ..rest.http_rule import HttpBinding
+    from ..rest.http_rule import Rule
     from .json_schema import JsonStyle
     from .path_parameters import PathParameter
 
@@ -73,17 +73,17 @@ def rpc_operations(
 
 
 def rest_operation(
-    rpc: RpcMethod, binding: HttpBinding, style: JsonStyle, comments: Mapping[str, str]
+    rpc: RpcMethod, rule: Rule, style: JsonStyle, comments: Mapping[str, str]
 ) -> Operation:
-    """Return the operation of a `google.api.http` binding of an RPC."""
-    path, parameters = openapi_path(binding.template)
+    """Return the operation of a `google.api.http` rule of an RPC."""
+    path, parameters = openapi_path(rule.template)
     return Operation(
         rpc,
-        binding.method,
+        rule.method,
         path,
         parameters,
-        body=binding.body,
-        response_body=binding.response_body,
+        body=rule.body,
+        response_body=rule.response_body,
         style=style,
         comments=comments,
     )

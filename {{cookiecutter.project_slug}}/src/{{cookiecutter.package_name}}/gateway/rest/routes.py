@@ -6,20 +6,22 @@ path as it was sent, so this route matches by itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import grpc
 
-from ..codec import JsonError
 from ..endpoint import Endpoint
-from ..framework import BasePath, Match, NoMatchFound
+from ..framework import BasePath, Include, Match, NoMatchFound, Path
 from ..handler import method_not_allowed
 from ..response import send_failure
 from ..status import CallFailed
-from .http_rule import HttpBinding
-from .router import RestMatch, RestRouter
+from .http_binding import HttpBinding
+from .router import RestMatch, RestRouter, hidden_rules
+
+logger = logging.getLogger(__name__)
 
 _FOUND = "gateway.rest"
 
@@ -45,7 +47,8 @@ class RestRoutes(BasePath):
         self.path = base_path or "/"
         self._base_path = base_path
         self._routes: list[RestRoute] = []
-        self._router: RestRouter[Endpoint] = RestRouter(())
+        self._router: RestRouter[RestRoute] = RestRouter(())
+        self._warnings: set[str] = set()
 
     @staticmethod
     def among(routes: list[Any], base_path: str) -> RestRoutes:
@@ -57,14 +60,31 @@ class RestRoutes(BasePath):
         routes.append(added)
         return added
 
-    def add(self, routes: Iterable[RestRoute]) -> None:
-        """Adds bindings.
+    def add(self, routes: Iterable[RestRoute], others: Iterable[Any] = ()) -> None:
+        """Adds bindings. Those that never get a request are warned of.
 
-        Raises:
-            ValueError: Two answer the same requests; one line that names both RPCs.
+        Args:
+            routes: The bindings.
+            others: The application's routes.
         """
         self._routes += routes
-        self._router = RestRouter(self._routes)
+        self._router = RestRouter((route.binding.rule, route) for route in self._routes)
+        known = (Path.search, Include.search)
+        earlier = [each for each in others if type(each).search in known]
+
+        def taker(method: str, path: str) -> str | None:
+            path = self._base_path + path
+            scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+            for route in earlier:
+                match, _ = route.search(scope)
+                if match is Match.FULL:
+                    return f"the route {route.path}"
+            return None
+
+        for warning in hidden_rules([route.binding.rule for route in self._routes], taker):
+            if warning not in self._warnings:
+                self._warnings.add(warning)
+                logger.warning("%s", warning)
 
     def search(self, scope: Any) -> tuple[Match, Any]:
         """Matches a request, as `BasePath` describes."""
@@ -75,7 +95,7 @@ class RestRoutes(BasePath):
             return Match.NONE, {}
         try:
             found = self._router.match(scope["method"], path[len(self._base_path) :])
-        except JsonError as error:
+        except ValueError as error:
             return Match.FULL, {_FOUND: CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
         if found is None:
             return Match.NONE, {}
@@ -87,11 +107,11 @@ class RestRoutes(BasePath):
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers a request that `search` has matched; the framework awaits it."""
-        found: RestMatch[Endpoint] | CallFailed = scope[_FOUND]
+        found: RestMatch[RestRoute] | CallFailed = scope[_FOUND]
         if isinstance(found, CallFailed):
             return send_failure(send, found)
-        binding, query = found.binding, scope["query_string"]
-        return found.target.answer(
+        binding, query = found.target.binding, scope["query_string"]
+        return found.target.endpoint.answer(
             lambda body: binding.decode(found.variables, query, body),
             binding.encode,
             False,
