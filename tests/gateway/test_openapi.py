@@ -20,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from testing.split import service_pb2_grpc
 from testing.v1 import documented_pb2_grpc, testing_pb2, testing_pb2_grpc
 
 COMMENTS = comments_of((Path(testing_pb2.__file__).parents[2] / "descriptors.binpb").read_bytes())
@@ -45,9 +46,16 @@ class ArchiveService(documented_pb2_grpc.ArchiveServicer):
         documented_pb2_grpc.add_ArchiveServicer_to_server(instance, server)
 
 
+class OtherEchoService(service_pb2_grpc.EchoServicer):
+    @classmethod
+    def __add_to_server__(cls, instance: Any, server: Any) -> None:
+        service_pb2_grpc.add_EchoServicer_to_server(instance, server)
+
+
 RPCS: dict[str, RpcMethod] = {
     rpc.descriptor.name: rpc for rpc in method_table([EchoService, LibraryService, ArchiveService])
 }
+RPCS["OtherUnary"] = method_table([OtherEchoService])[0]
 
 
 def plain(
@@ -122,16 +130,34 @@ def test_every_schema_is_of_draft_2020_12() -> None:
         Draft202012Validator.check_schema(schema)
 
 
-def test_further_routes_of_an_rpc_are_numbered() -> None:
-    whole = document([*plain("GetBook"), *rest("GetBook")])
-    assert [
-        operation["operationId"] for path in whole["paths"].values() for operation in path.values()
-    ] == ["Library_GetBook", "Library_GetBook_2", "Library_GetBook_3"]
+def ids_of(described: dict[str, Any]) -> list[str]:
+    return [
+        operation["operationId"]
+        for methods in described["paths"].values()
+        for operation in methods.values()
+    ]
+
+
+def test_further_routes_of_an_rpc_are_named_by_their_methods_and_paths() -> None:
+    verb = bound("GetBook", get="/v1/books/{name}:read")
+    literal = bound("GetBook", get="/v1/books/by-name/read")
+    assert ids_of(document([*plain("GetBook"), *rest("GetBook"), verb, literal])) == [
+        "Library_GetBook",
+        "Library_GetBook_get",
+        "Library_GetBook_get_v1_books_by_name",
+        "Library_GetBook_get_v1_books_by_name_read",
+        "Library_GetBook_get_v1_books_by_name_read_again",
+    ]
+    assert ids_of(document(plain("Unary", ["GET", "POST"]))) == ["Echo_Unary", "Echo_Unary_post"]
 
 
 def test_ids_that_the_rest_of_the_document_has_are_not_used_again() -> None:
-    described = describe(plain("Unary"), taken_ids=["Echo_Unary"])
-    assert described["paths"]["/grpc/echoservice/unary"]["post"]["operationId"] == "Echo_Unary_2"
+    assert ids_of(describe(plain("Unary"), taken_ids=["Echo_Unary"])) == ["Echo_Unary_post"]
+
+
+def test_services_of_one_name_are_told_apart_by_their_packages() -> None:
+    whole = document([*plain("Unary"), *plain("OtherUnary")])
+    assert ids_of(whole) == ["Echo_Unary", "testing_split_Echo_Unary"]
 
 
 def test_comments_become_summaries_descriptions_and_tags() -> None:
@@ -230,7 +256,9 @@ def test_variables_of_several_segments_are_spelled_out() -> None:
         "name": "shelvesId",
         "in": "path",
         "required": True,
-        "description": "Part of `name`, which is `shelves/{shelvesId}/books/{booksId}`.",
+        "description": (
+            "Which book.\n\nPart of `name`, which is `shelves/{shelvesId}/books/{booksId}`."
+        ),
         "schema": {"type": "string"},
     }
 
@@ -246,7 +274,7 @@ def test_paths_that_differ_in_parameter_names_alone_are_one_path() -> None:
 def test_a_variable_of_any_depth_says_that_it_may_hold_slashes() -> None:
     whole = document(rest("GetFile"))
     in_path = parameters(whole["paths"]["/v1/files/{name}"]["get"], "path")
-    assert in_path["name"]["description"] == "May hold slashes."
+    assert in_path["name"]["description"] == "Which book.\n\nMay hold slashes."
 
 
 def test_a_variable_of_one_segment_has_the_schema_of_its_field() -> None:
@@ -283,7 +311,7 @@ def test_streams_have_all_their_media_types() -> None:
     assert list(requests) == ["application/json", "application/x-ndjson"]
     assert requests["application/json"]["schema"]["type"] == "array"
     responses = operation["responses"]["200"]["content"]
-    assert list(responses) == ["application/x-ndjson", "text/event-stream", "application/json"]
+    assert list(responses) == ["application/json", "application/x-ndjson", "text/event-stream"]
     response = {"$ref": "#/components/schemas/testing.v1.EchoResponse"}
     line = responses["application/x-ndjson"]["schema"]["properties"]
     assert line == {"result": response, "error": {"$ref": "#/components/schemas/Error"}}
@@ -494,7 +522,7 @@ def test_comments_and_options_of_every_element_are_in_the_schemas() -> None:
             },
             "robot": {
                 "type": "string",
-                "description": "Who made it.\n\n"
+                "description": "A machine.\n\nWho made it.\n\n"
                 "At most one of `person`, `robot` is set (`author`).",
             },
         },
@@ -505,6 +533,7 @@ def test_comments_and_options_of_every_element_are_in_the_schemas() -> None:
         "enum": ["KIND_UNSPECIFIED", "KIND_PLAIN", "KIND_MANUAL", "KIND_TYPED"],
         "description": "The kind of a record.\n\n"
         "- `KIND_UNSPECIFIED`: Not known.\n"
+        "- `KIND_PLAIN`: As it came.\n"
         "- `KIND_MANUAL`: Deprecated. Written by hand.\n"
         "- `KIND_TYPED`: Deprecated.",
     }

@@ -27,6 +27,7 @@ _DESCRIBABLE_METHODS = frozenset(
     {"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}
 )
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
+_WORD = re.compile(r"[A-Za-z0-9]+")
 
 _ERROR_SCHEMA: Schema = {
     "type": "object",
@@ -84,14 +85,15 @@ def describe(
     paths: dict[str, dict[str, Any]] = {}
     spellings: dict[str, str] = {}
     tags: dict[str, dict[str, str]] = {}
-    ids = set(taken_ids)
+    ids = _OperationIds(taken_ids)
     for operation in described:
         # Templates that differ in the names of their parameters alone are one path to OpenAPI.
         path = spellings.setdefault(_PLACEHOLDER.sub("{}", operation.path), operation.path)
         methods = paths.setdefault(path, {})
         http_method = operation.http_method.lower()
         if http_method not in methods:
-            methods[http_method] = writers[operation.style].operation(operation, path, ids)
+            writer = writers[operation.style]
+            methods[http_method] = writer.operation(operation, path, ids.name(operation, path))
             service = operation.rpc.descriptor.containing_service
             tags.setdefault(service.full_name, _tag(service, comments))
     schemas: dict[str, Schema] = {error_name: _ERROR_SCHEMA}
@@ -152,12 +154,12 @@ class _Writer:
         self._comments = comments
         self._error_name = error_name
 
-    def operation(self, operation: Operation, path: str, ids: set[str]) -> dict[str, Any]:
-        """Write an operation object for `path`, and add its id to `ids`."""
+    def operation(self, operation: Operation, path: str, operation_id: str) -> dict[str, Any]:
+        """Write an operation object for `path`."""
         method = operation.rpc.descriptor
         service = method.containing_service
         written: dict[str, Any] = {
-            "operationId": _unique(f"{service.name}_{method.name}", ids),
+            "operationId": operation_id,
             "tags": [service.full_name],
         }
         comment = self._comments.get(method.full_name, "")
@@ -209,9 +211,10 @@ class _Writer:
         method = operation.rpc.descriptor
         message = self._body(method.output_type, operation.response_body)
         if method.server_streaming:
+            # Generated clients ask for the first of these, and can read that one.
+            yield "application/json", _media({"type": "array", "items": message})
             yield "application/x-ndjson", _media(self._line(message))
             yield "text/event-stream", _media(message)
-            yield "application/json", _media({"type": "array", "items": message})
         else:
             yield "application/json", _media(message)
 
@@ -242,10 +245,30 @@ def _kind(operation: Operation) -> str:
     return f"gRPC: `{operation.rpc.full_name}`{kind}."
 
 
-def _unique(wanted: str, taken: set[str]) -> str:
-    unique, number = wanted, 1
-    while unique in taken:
-        number += 1
-        unique = f"{wanted}_{number}"
-    taken.add(unique)
-    return unique
+class _OperationIds:
+    """Names operations as clients may call them, each differently.
+
+    Args:
+        taken: What the rest of the document uses.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._owners: dict[str, str] = {}
+
+    def name(self, operation: Operation, path: str) -> str:
+        """Name an operation after its RPC, and as far as need be its HTTP method and path."""
+        method = operation.rpc.descriptor
+        service = method.containing_service
+        owner = service.name
+        if self._owners.setdefault(owner, service.full_name) != service.full_name:
+            owner = service.full_name.replace(".", "_")  # such as the second version of a service
+        rpc = f"{owner}_{method.name}"
+        by_method = f"{rpc}_{operation.http_method.lower()}"
+        words = _WORD.findall(_PLACEHOLDER.sub(r"by \1", path))
+        by_path = "_".join([by_method, *words])
+        name = next((each for each in (rpc, by_method) if each not in self._taken), by_path)
+        while name in self._taken:
+            name += "_again"  # Paths that differ in punctuation alone.
+        self._taken.add(name)
+        return name
