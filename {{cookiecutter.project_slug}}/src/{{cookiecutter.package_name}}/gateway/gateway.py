@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -56,7 +57,8 @@ class ServiceGateway(GrpcGateway):
         host: The address that the gRPC server binds.
         port: Its port; 0 takes a free one.
         native_services: Like `services`, but served over native gRPC alone, such as health checks.
-        interceptors: `grpc.aio` server interceptors, run for the calls of both protocols.
+        interceptors: `grpc.aio` server interceptors, run for the calls of both protocols. What one
+            has as `security_schemes` (OpenAPI's, by name) the OpenAPI document asks of callers.
         options: Further channel arguments of the gRPC server.
         max_message_bytes: The limit for each message that is received, in bytes.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
@@ -150,6 +152,9 @@ class ServiceGateway(GrpcGateway):
             ]
             for endpoint in self._endpoints
         }
+        self._security_schemes: dict[str, Mapping[str, str]] = {}
+        for interceptor in self.interceptors:
+            self._security_schemes |= getattr(interceptor, "security_schemes", {})
         self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
         self._comments = _comments(descriptor_set)
 
@@ -244,6 +249,9 @@ class ServiceGateway(GrpcGateway):
         operations += [
             rest_operation(rpc, route.binding.rule, self._style, self._comments)
             for route in self._rest_routes[rpc.full_name]
+        ]
+        operations = [
+            replace(operation, security_schemes=self._security_schemes) for operation in operations
         ]
         return RpcHandler(path, self.http_methods, name, self._answer_to(endpoint), operations)
 

@@ -103,12 +103,16 @@ def describe(
         "description": "The call failed.",
         "content": {"application/json": {"schema": _reference("schemas", error_name)}},
     }
+    security_schemes: dict[str, Mapping[str, str]] = {}
+    for operation in described:
+        security_schemes |= operation.security_schemes
     return {
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "parameters": {"grpc-timeout": _TIMEOUT_PARAMETER},
             "responses": {error_name: error},
+            "securitySchemes": security_schemes,
         },
         "tags": list(tags.values()),
     }
@@ -187,8 +191,10 @@ class _Writer:
             or service.GetOptions().deprecated
         ):
             written["deprecated"] = True
-        if operation.security:
-            written["security"] = list(operation.security)
+        schemes = operation.security_schemes
+        security = [*operation.security, *({name: []} for name in schemes)]
+        if security:
+            written["security"] = security
         return written
 
     def _request_content(self, operation: Operation) -> Iterator[tuple[str, Any]]:

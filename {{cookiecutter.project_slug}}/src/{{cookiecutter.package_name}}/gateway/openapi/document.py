@@ -65,7 +65,8 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
     )
     for path, methods in added["paths"].items():
         document["paths"].setdefault(path, {}).update(methods)
-    for kind, members in (added["components"] | {"securitySchemes": security_schemes}).items():
+    added["components"]["securitySchemes"] |= security_schemes
+    for kind, members in added["components"].items():
         if members:
             components.setdefault(kind, {}).update(members)
     # The framework writes the application's tags as bare names, which OpenAPI does not know.

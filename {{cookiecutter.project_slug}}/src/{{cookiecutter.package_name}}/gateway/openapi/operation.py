@@ -37,6 +37,7 @@ class Operation:
         comments: Comments by the full names of what they are about (see `comments.comments_of`).
         deprecated: Whether the route is deprecated, whatever the `.proto` file says.
         security: The security requirements, as OpenAPI writes them.
+        security_schemes: What callers authenticate with, as OpenAPI's security schemes by name.
     """
 
     rpc: RpcMethod
@@ -49,6 +50,7 @@ class Operation:
     comments: Mapping[str, str] = field(default_factory=dict)
     deprecated: bool = False
     security: Sequence[dict[str, list[str]]] = ()
+    security_schemes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def rpc_operations(
