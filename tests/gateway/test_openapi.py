@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from testing.split import service_pb2_grpc
-from testing.v1 import documented_pb2_grpc, testing_pb2, testing_pb2_grpc
+from testing.v1 import documented_pb2_grpc, media_pb2_grpc, testing_pb2, testing_pb2_grpc
 
 COMMENTS = comments_of((Path(testing_pb2.__file__).parents[2] / "descriptors.binpb").read_bytes())
 CANONICAL = JsonStyle()
@@ -46,6 +46,12 @@ class ArchiveService(documented_pb2_grpc.ArchiveServicer):
         documented_pb2_grpc.add_ArchiveServicer_to_server(instance, server)
 
 
+class MediaService(media_pb2_grpc.MediaServicer):
+    @classmethod
+    def __add_to_server__(cls, instance: Any, server: Any) -> None:
+        media_pb2_grpc.add_MediaServicer_to_server(instance, server)
+
+
 class OtherEchoService(service_pb2_grpc.EchoServicer):
     @classmethod
     def __add_to_server__(cls, instance: Any, server: Any) -> None:
@@ -56,6 +62,7 @@ RPCS: dict[str, RpcMethod] = {
     rpc.descriptor.name: rpc for rpc in method_table([EchoService, LibraryService, ArchiveService])
 }
 RPCS["OtherUnary"] = method_table([OtherEchoService])[0]
+RPCS |= {f"Media{rpc.descriptor.name}": rpc for rpc in method_table([MediaService])}
 
 
 def plain(
@@ -122,7 +129,7 @@ def test_every_route_of_every_rpc_makes_one_valid_document() -> None:
     whole = document(everything())
     operations = [operation for path in whole["paths"].values() for operation in path.values()]
     ids = [operation["operationId"] for operation in operations]
-    assert len(ids) == len(set(ids)) == len(RPCS) * len(ALL_METHODS) + 9
+    assert len(ids) == len(set(ids)) == len(RPCS) * len(ALL_METHODS) + 16
 
 
 def test_every_schema_is_of_draft_2020_12() -> None:
@@ -319,6 +326,21 @@ def test_streams_have_all_their_media_types() -> None:
     assert responses["application/json"]["schema"] == {"type": "array", "items": response}
 
 
+BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@pytest.mark.parametrize("name", ["MediaEcho", "MediaUpload", "MediaCollect"])
+def test_a_request_that_is_a_body_is_binary(name: str) -> None:
+    operation = only_operation(rest(name))
+    assert operation["requestBody"] == {"content": BINARY}
+
+
+@pytest.mark.parametrize("name", ["MediaEcho", "MediaWrapped", "MediaParts"])
+def test_a_response_that_is_a_body_is_binary(name: str) -> None:
+    operation = only_operation(rest(name))
+    assert operation["responses"]["200"]["content"] == BINARY
+
+
 def test_failures_and_deadlines_are_described_once() -> None:
     whole = document(plain("Unary"))
     operation = whole["paths"]["/grpc/echoservice/unary"]["post"]
@@ -332,9 +354,11 @@ def test_failures_and_deadlines_are_described_once() -> None:
 
 @pytest.mark.parametrize("style", [CANONICAL, JsonStyle(preserving_proto_field_name=True)])
 def test_examples_of_requests_are_requests(style: JsonStyle) -> None:
-    for rpc in RPCS.values():
-        (operation,) = plain(rpc.descriptor.name, style=style)
+    for name, rpc in RPCS.items():
+        (operation,) = plain(name, style=style)
         whole = document([operation])
+        if name == "MediaEcho":
+            continue  # which takes no JSON
         media = only_operation([operation])["requestBody"]["content"]["application/json"]
         Draft202012Validator({**media["schema"], **whole}).validate(media["example"])
         example = media["example"][0] if rpc.descriptor.client_streaming else media["example"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..raw_body import is_http_body
 from ..status import HTTP_STATUS
 from .comments import summary_of
 from .json_example import field_example, message_example
@@ -52,6 +53,7 @@ _ERROR_SCHEMA: Schema = {
     },
     "required": ["detail", "code", "status", "details"],
 }
+_BINARY: Schema = {"type": "string", "format": "binary"}
 _TIMEOUT_PARAMETER = {
     "name": "grpc-timeout",
     "in": "header",
@@ -199,6 +201,9 @@ class _Writer:
 
     def _request_content(self, operation: Operation) -> Iterator[tuple[str, Any]]:
         method = operation.rpc.descriptor
+        if is_http_body(method.input_type, operation.body):
+            yield "*/*", _media(_BINARY)
+            return
         field_name = operation.body.removeprefix("*")
         message = self._body(method.input_type, field_name)
         style = self.schemas.style
@@ -215,6 +220,9 @@ class _Writer:
 
     def _response_content(self, operation: Operation) -> Iterator[tuple[str, Any]]:
         method = operation.rpc.descriptor
+        if is_http_body(method.output_type, operation.response_body):
+            yield "*/*", _media(_BINARY)
+            return
         message = self._body(method.output_type, operation.response_body)
         if method.server_streaming:
             # Generated clients ask for the first of these, and can read that one.

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import grpc
 
-from ..endpoint import Endpoint
 from ..framework import BasePath, Include, Match, NoMatchFound, Path
 from ..handler import method_not_allowed
+from ..raw_body import RawDecoder
+from ..request import Decoder
 from ..response import send_failure
 from ..status import CallFailed
+from ..written import Written
 from .http_binding import HttpBinding
 from .router import RestMatch, RestRouter, hidden_rules
 
@@ -27,10 +30,10 @@ _FOUND = "gateway.rest"
 
 
 class RestRoute(NamedTuple):
-    """A binding, and who answers its requests."""
+    """A binding, and what has its requests answered."""
 
     binding: HttpBinding
-    endpoint: Endpoint
+    written: Written
 
 
 class RestRoutes(BasePath):
@@ -110,15 +113,10 @@ class RestRoutes(BasePath):
         found: RestMatch[RestRoute] | CallFailed = scope[_FOUND]
         if isinstance(found, CallFailed):
             return send_failure(send, found)
-        binding, query = found.target.binding, scope["query_string"]
-        return found.target.endpoint.answer(
-            lambda body: binding.decode(found.variables, query, body),
-            binding.encode,
-            False,
-            scope,
-            receive,
-            send,
-        )
+        binding, written = found.target
+        read = partial(binding.decode, found.variables, scope["query_string"])
+        decode: Decoder = RawDecoder(scope, read) if binding.takes_raw else read
+        return written.answer(decode, False, scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:
         """Raises `NoMatchFound`: these routes have no names."""
