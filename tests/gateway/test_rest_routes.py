@@ -153,6 +153,14 @@ async def test_they_work_in_a_mounted_application() -> None:
         assert response.json()["name"] == "a/b"
 
 
+@pytest.mark.parametrize("path", ["/v1/books/a%2Fb", "/pre/fix/v1/books/a%2Fb"])
+async def test_a_root_path_need_not_be_in_the_path(path: str) -> None:
+    app = Application(root_path="/pre/fix", logging_config=UnchangedLogging())
+    async with serving(gateway_of(LibraryService), app=app) as served:
+        assert (await served.http.get(path)).json()["name"] == "a/b"
+        assert (await served.http.get("/prefix/v1/books/a")).status_code == 404
+
+
 async def test_of_two_gateways_with_the_same_route_the_first_answers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -282,11 +282,13 @@ class ServiceGateway(GrpcGateway):
             _itself if gives_raw else None,
         )
 
+        answer, is_raw = endpoint.answer, takes_raw or gives_raw
+
         def from_body(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-            if takes_raw or gives_raw or scope["query_string"]:
+            if is_raw or scope["query_string"]:
                 decode = RawDecoder(scope, _http_body) if takes_raw else decode_body
                 return written.answer(decode, False, scope, receive, send)
-            return endpoint.answer(decode_body, encode, False, scope, receive, send)
+            return answer(decode_body, encode, False, scope, receive, send)
 
         def from_query(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
             query = scope["query_string"]

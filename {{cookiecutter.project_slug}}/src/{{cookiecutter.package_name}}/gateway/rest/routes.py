@@ -128,8 +128,9 @@ class RestRoutes(BasePath):
 def _raw_path(scope: Any) -> str:
     raw = scope.get("raw_path")
     path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
-    # Where the application is mounted, as many segments go as its root path has.
-    mounted_at = scope.get("root_path", "").strip("/")
-    for _ in range(mounted_at.count("/") + 1 if mounted_at else 0):
-        path = f"/{path[1:].partition('/')[2]}"
+    # Where the application is mounted, as many segments go as its root path has. One that a proxy
+    # has taken off already is not there.
+    root_path = scope.get("root_path", "").strip("/")
+    if root_path and f"{scope['path']}/".startswith(f"/{root_path}/"):
+        path = f"/{'/'.join(path.split('/')[root_path.count('/') + 2 :])}"
     return path
