@@ -72,17 +72,10 @@ class RestRoutes(BasePath):
         """
         self._routes += routes
         self._router = RestRouter((route.binding.rule, route) for route in self._routes)
-        known = (Path.search, Include.search)
-        earlier = [each for each in others if type(each).search in known]
+        earlier = _Others(others)
 
         def taker(method: str, path: str) -> str | None:
-            path = self._base_path + path
-            scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
-            for route in earlier:
-                match, _ = route.search(scope)
-                if match is Match.FULL:
-                    return f"the route {route.path}"
-            return None
+            return earlier.taker(method, self._base_path + path)
 
         for warning in hidden_rules([route.binding.rule for route in self._routes], taker):
             if warning not in self._warnings:
@@ -123,6 +116,28 @@ class RestRoutes(BasePath):
         raise NoMatchFound(name, path_params)
 
     path_for = url_path_for
+
+
+class _Others:
+    """The routes that are asked before the REST routes."""
+
+    def __init__(self, routes: Iterable[Any]) -> None:
+        # Most are those of RPCs, which need not all be asked for each rule.
+        self._exact: dict[str, list[Any]] = {}
+        self._patterns: list[Any] = []
+        for route in routes:
+            if type(route).search is Path.search and not route.param_convertors:
+                self._exact.setdefault(route.path_format, []).append(route)
+            elif type(route).search in (Path.search, Include.search):
+                self._patterns.append(route)
+
+    def taker(self, method: str, path: str) -> str | None:
+        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        for route in (*self._exact.get(path, ()), *self._patterns):
+            match, _ = route.search(scope)
+            if match is Match.FULL:
+                return f"the route {route.path}"
+        return None
 
 
 def _raw_path(scope: Any) -> str:
