@@ -103,7 +103,16 @@ async def test_another_method_is_405_with_all_that_are_allowed() -> None:
     async with serving(gateway_of(LibraryService)) as served:
         response = await served.http.put("/v1/shelves/1/books/2")
         assert response.status_code == 405
-        assert response.headers["allow"] == "DELETE, GET, PATCH"
+        assert response.headers["allow"] == "DELETE, GET, HEAD, PATCH"
+
+
+async def test_head_is_answered_as_get_is_without_the_body() -> None:
+    async with serving(gateway_of(LibraryService)) as served:
+        for path, status in (("/v1/books/a", 200), ("/v1/books/%FF", 400), ("/v1/none", 404)):
+            head, get = await served.http.head(path), await served.http.get(path)
+            assert (head.status_code, head.content) == (status, b"")
+            if status != 404:  # which is the framework's
+                assert head.headers["content-length"] == get.headers["content-length"]
 
 
 async def test_an_unknown_path_is_404() -> None:

@@ -41,8 +41,9 @@ class RestRouter(Generic[T]):
     Of several templates that match a path, a custom verb goes before none, and then, segment by
     segment, a literal before `*` before `**`, and before `**` that which more segments follow. A
     template that has the method goes before those that have not, and a rule of the method before
-    one of any method (`*`). Of rules for the same requests the first counts. The time for a path
-    depends on its length and on the number of templates that share its beginning.
+    one of any method (`*`). `HEAD` is answered wherever `GET` is. Of rules for the same requests
+    the first counts. The time for a path depends on its length and on the number of templates that
+    share its beginning.
 
     Args:
         rules: The rules, each with what is to be found by it.
@@ -73,10 +74,12 @@ class RestRouter(Generic[T]):
         for segments, verb in readings(raw_path, self._most_colons):
             for routes in self._routes(segments, verb):
                 route = routes.get(method) or routes.get("*")
+                if route is None and method == "HEAD":
+                    route = routes.get("GET")
                 if route is not None:
                     rule, target = route
                     return RestMatch(rule, target, rule.template.capture(segments))
-                allowed.update(routes)
+                allowed.update(routes, ("HEAD",) if "GET" in routes else ())
         return frozenset(allowed) or None
 
     def _add(self, rule: Rule, target: T) -> None:
