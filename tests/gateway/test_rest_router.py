@@ -193,6 +193,15 @@ def test_what_another_rule_hides_in_part_is_no_fault() -> None:
     assert not list(hidden_rules([rule_of(rule) for rule in rules], lambda _method, _path: None))
 
 
+def test_what_several_others_hide_together_is_told_where_that_is_asked_for() -> None:
+    documents = rule_of("GET /v1/{name=documents/*/**}", "DeleteBook")
+    collections = [rule_of("GET /v1/documents/*"), rule_of("GET /v1/{name=documents/*/**}/*")]
+    rules = [documents, *collections]
+    assert not list(hidden_rules(rules, lambda _method, _path: None))
+    (line,) = hidden_rules(rules, lambda _method, _path: None, jointly=True)
+    assert line.startswith("testing.v1.Library.DeleteBook (GET /v1/{name=documents/*/**}) is never")
+
+
 def test_what_another_route_hides_is_told() -> None:
     rules = [rule_of("GET /healthz"), rule_of("GET /{name}"), rule_of("POST /healthz")]
     taken = {("GET", "/healthz"): "GET /healthz"}

@@ -135,13 +135,17 @@ class _Node(Generic[T]):
         self.routes: dict[str | None, dict[str, tuple[Rule, T]]] = {}
 
 
-def hidden_rules(rules: Sequence[Rule], taker: Callable[[str, str], str | None]) -> Iterator[str]:
+def hidden_rules(
+    rules: Sequence[Rule], taker: Callable[[str, str], str | None], *, jointly: bool = False
+) -> Iterator[str]:
     """Yield a line for each rule that never gets a request, because another route has them all.
 
     Args:
         rules: All that share a router, in its order.
         taker: Names the route that goes before all of them for an HTTP method and path; None
             where there is none.
+        jointly: Tell also of rules that several others together hide, as of Firestore's documents
+            those of collections do.
     """
     router = RestRouter((rule, rule) for rule in rules)
     for rule in rules:
@@ -149,9 +153,10 @@ def hidden_rules(rules: Sequence[Rule], taker: Callable[[str, str], str | None])
             _other(router, rule, path) or taker(rule.method, path)
             for path in _examples(rule.template)
         ]
-        if others and all(others):
+        if others and all(others) and (jointly or len(set(others)) == 1):
+            names = " and ".join(dict.fromkeys(filter(None, others)))
             yield (
-                f"{_shown(rule)} is never reached: {others[0]} answers the same requests; "
+                f"{_shown(rule)} is never reached: {names} answers the same requests; "
                 "change one path"
             )
 

@@ -77,7 +77,8 @@ class RestRoutes(BasePath):
         def taker(method: str, path: str) -> str | None:
             return earlier.taker(method, self._base_path + path)
 
-        for warning in hidden_rules([route.binding.rule for route in self._routes], taker):
+        rules = [route.binding.rule for route in self._routes]
+        for warning in hidden_rules(rules, taker, jointly=True):
             if warning not in self._warnings:
                 self._warnings.add(warning)
                 logger.warning("%s", warning)
