@@ -163,6 +163,18 @@ async def test_ordinary_routes_are_described_as_without_gateways() -> None:
     assert schemas["RpcError"]["required"] == ["detail", "code", "status", "details"]
 
 
+async def test_what_an_ordinary_route_answers_is_described_as_that() -> None:
+    app = Application(routes=[Gateway(handler=plain)], enable_openapi=True)
+    gateway = DescribedGateway("/", [EchoService])
+    handler = Handler(
+        "/plain", rpc_operations(gateway.rpcs[0], "/plain", ["GET", "POST"], JsonStyle(), {})
+    )
+    app.add_route("/", handler)
+    described = (await openapi(app))["paths"]["/plain"]
+    assert described["get"]["summary"] == "A plain route"
+    assert described["post"]["operationId"] == "Echo_Unary_post"
+
+
 async def test_an_application_without_gateways_keeps_its_document() -> None:
     install()
     document = await openapi(Application(routes=[Gateway(handler=plain)], enable_openapi=True))

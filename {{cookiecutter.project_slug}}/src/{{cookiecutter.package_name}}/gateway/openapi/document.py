@@ -64,7 +64,8 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
         taken_ids=_operation_ids(document),
     )
     for path, methods in added["paths"].items():
-        document["paths"].setdefault(path, {}).update(methods)
+        # The application's own routes are asked first.
+        document["paths"][path] = methods | document["paths"].get(path, {})
     added["components"]["securitySchemes"] |= security_schemes
     for kind, members in added["components"].items():
         if members:
