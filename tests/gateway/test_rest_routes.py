@@ -115,6 +115,12 @@ async def test_head_is_answered_as_get_is_without_the_body() -> None:
                 assert head.headers["content-length"] == get.headers["content-length"]
 
 
+async def test_head_of_a_stream_is_405() -> None:
+    async with serving(gateway_of(LibraryService)) as served:
+        response = await served.http.head("/v1/shelves/1/books/2/pages")
+        assert (response.status_code, response.headers["allow"]) == (405, "GET")
+
+
 async def test_an_unknown_path_is_404() -> None:
     async with serving(gateway_of(LibraryService)) as served:
         assert (await served.http.get("/v1/shelves/1")).status_code == 404

@@ -41,9 +41,9 @@ class RestRouter(Generic[T]):
     Of several templates that match a path, a custom verb goes before none, and then, segment by
     segment, a literal before `*` before `**`, and before `**` that which more segments follow. A
     template that has the method goes before those that have not, and a rule of the method before
-    one of any method (`*`). `HEAD` is answered wherever `GET` is. Of rules for the same requests
-    the first counts. The time for a path depends on its length and on the number of templates that
-    share its beginning.
+    one of any method (`*`). `HEAD` is answered wherever `GET` is with one message. Of rules for
+    the same requests the first counts. The time for a path depends on its length and on the number
+    of templates that share its beginning.
 
     Args:
         rules: The rules, each with what is to be found by it.
@@ -74,12 +74,12 @@ class RestRouter(Generic[T]):
         for segments, verb in readings(raw_path, self._most_colons):
             for routes in self._routes(segments, verb):
                 route = routes.get(method) or routes.get("*")
-                if route is None and method == "HEAD":
-                    route = routes.get("GET")
+                if route is None and method == "HEAD" and _has_head(routes):
+                    route = routes["GET"]
                 if route is not None:
                     rule, target = route
                     return RestMatch(rule, target, rule.template.capture(segments))
-                allowed.update(routes, ("HEAD",) if "GET" in routes else ())
+                allowed.update(routes, ("HEAD",) if _has_head(routes) else ())
         return frozenset(allowed) or None
 
     def _add(self, rule: Rule, target: T) -> None:
@@ -133,6 +133,11 @@ class _Node(Generic[T]):
         self.children: dict[str | Wildcard, _Node[T]] = {}
         self.rests: dict[int, _Node[T]] = {}
         self.routes: dict[str | None, dict[str, tuple[Rule, T]]] = {}
+
+
+def _has_head(routes: dict[str, tuple[Rule, T]]) -> bool:
+    """Whether `HEAD` can be answered as `GET` is: of a stream it might never end."""
+    return "GET" in routes and not routes["GET"][0].rpc.server_streaming
 
 
 def hidden_rules(
