@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import itertools
 import json
 import math
+import sys
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -318,3 +321,26 @@ def test_any_query_is_a_message_or_a_one_line_error_that_quotes_it_safely(query:
         detail = str(error)
     assert detail.isprintable()
     assert detail.isascii()
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["repeated_string=a", "inner" + ".child" * 60 + ".ids=1", "$x=1", "", "field_mask=a.b,c"],
+)
+def test_the_work_for_a_query_grows_as_the_query_does(parameter: str) -> None:
+    def work(count: int) -> int:
+        calls = itertools.count()
+
+        def profile(_frame: Any, _event: str, _argument: Any) -> None:
+            next(calls)
+
+        query = "&".join([parameter] * count).encode()
+        sys.setprofile(profile)
+        try:
+            with contextlib.suppress(JsonError):
+                decoder(query)
+        finally:
+            sys.setprofile(None)
+        return next(calls)
+
+    assert work(4000) <= 2 * work(2000) + 100
