@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
 from typing import Any
 
 import pytest
 from gateway.codec import JsonCodec, JsonError
-from gateway.rest.http_rule import HttpBinding, http_bindings
+from gateway.rest.http_binding import HttpBinding, http_bindings
+from gateway.rest.http_rule import Rule, check, read_annotation
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, text_format
 from google.protobuf.descriptor import MethodDescriptor
@@ -28,7 +34,7 @@ def library(rpc: str) -> HttpBinding:
 
 def binding(rule: str, rpc: str = "Everything", **options: Any) -> HttpBinding:
     parsed = text_format.Parse(rule, http_pb2.HttpRule())
-    return HttpBinding(ECHO.methods_by_name[rpc], parsed, codec, **options)
+    return HttpBinding(Rule(ECHO.methods_by_name[rpc], parsed), codec, **options)
 
 
 def decoded(
@@ -69,7 +75,7 @@ def test_an_rpc_without_annotation_has_no_bindings() -> None:
 
 def test_a_rule_and_its_additional_bindings_are_bindings() -> None:
     bindings = http_bindings(LIBRARY.methods_by_name["GetBook"], codec)
-    assert [(bound.method, bound.template.text) for bound in bindings] == [
+    assert [(bound.rule.method, bound.rule.template.text) for bound in bindings] == [
         ("GET", "/v1/{name=shelves/*/books/*}"),
         ("GET", "/v1/books/{name}"),
     ]
@@ -133,6 +139,10 @@ def test_the_path_wins_over_the_body() -> None:
         ("int32_field", "-5", -5),
         ("uint64_field", "18446744073709551615", "18446744073709551615"),
         ("bool_field", "true", True),
+        ("bool_field", "True", True),
+        ("optional_string", "", ""),
+        ("timestamp", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+        ("int64_wrapper", "0", "0"),
         ("double_field", "NaN", "NaN"),
         ("colour", "COLOUR_RED", "COLOUR_RED"),
         ("colour", "2", "COLOUR_GREEN"),
@@ -152,7 +162,8 @@ def test_path_variables_set_fields_of_every_scalar_type(field: str, text: str, v
     [
         ("int32_field", "x", "is not an integer from -2147483648 to 2147483647"),
         ("colour", "RED", "is not a value of testing.v1.Colour"),
-        ("bool_field", "TRUE", "is not true or false"),
+        ("bool_field", "tRUE", "is not true or false"),
+        ("timestamp", "2020-01-01", "is not a timestamp of RFC 3339"),
     ],
 )
 def test_a_path_variable_of_the_wrong_type_is_an_error_that_names_it(
@@ -254,9 +265,11 @@ def test_a_message_that_the_path_adds_to_is_never_deeper_than_protobuf_reads() -
 def test_a_body_where_none_is_expected_is_refused_unless_unknown_fields_are_ignored() -> None:
     rule = 'post: "/v1/x"'
     assert decoded(rule, body=b" \n") == {}
-    with pytest.raises(JsonError, match=r"^no request body is expected$"):
-        decoded(rule, body=b"{}")
-    assert decoded(binding(rule, ignore_unknown_fields=True), body=b"{}") == {}
+    assert decoded(rule, body=b" {\n} ") == {}
+    for body in (b'{"string_field": "a"}', b"[]", b"null", b"{} {}", b"x"):
+        with pytest.raises(JsonError, match=r"^no request body is expected$"):
+            decoded(rule, body=body)
+        assert decoded(binding(rule, ignore_unknown_fields=True), body=body) == {}
 
 
 BOUND = "is not taken from the query: the path or the body sets it"
@@ -288,8 +301,8 @@ def test_what_path_or_body_set_is_not_taken_from_the_query(
     rule: str, parameter: str, reason: str
 ) -> None:
     bound = binding(rule)
-    body = b"{}" if bound.body == "choice_inner" else b""
-    variables = dict.fromkeys(bound.template.variables, "")
+    body = b"{}" if bound.rule.body == "choice_inner" else b""
+    variables = dict.fromkeys(bound.rule.template.variables, "")
     with pytest.raises(JsonError) as error:
         bound.decode(variables, f"{parameter}=1".encode(), body)
     assert str(error.value) == f'query parameter "{parameter}" {reason}'
@@ -352,7 +365,7 @@ def test_any_kind_of_field_is_the_response_body(
         preserving_proto_field_name=preserving_proto_field_name,
         always_print_fields_with_no_presence=always_print,
     )
-    bound = HttpBinding(ECHO.methods_by_name["Everything"], rule, style)
+    bound = HttpBinding(Rule(ECHO.methods_by_name["Everything"], rule), style)
     expected = json.loads(text)
     if not always_print and field.endswith("inner") and expected:
         inner = [expected] if isinstance(expected, dict) else expected
@@ -387,10 +400,10 @@ def test_each_message_of_a_request_stream_is_a_body() -> None:
     ],
 )
 def test_each_pattern_of_a_rule_is_an_http_method(rule: str, method: str) -> None:
-    assert (binding(rule).method, binding(rule).template.text) == (method, "/v1/x")
+    assert (binding(rule).rule.method, binding(rule).rule.template.text) == (method, "/v1/x")
 
 
-SCALAR = "the field is no singular scalar"
+SINGLE = "the field is no single value"
 
 
 @pytest.mark.parametrize(
@@ -410,11 +423,13 @@ SCALAR = "the field is no singular scalar"
         ('get: "/v1/{repeated_inner.name}"', 'path variable "repeated_inner.name": repeated_inner is no singular message'),
         ('get: "/v1/{map_string.key}"', 'path variable "map_string.key": map_string is no singular message'),
         ('get: "/v1/{timestamp.seconds}"', 'path variable "timestamp.seconds": timestamp is a single value'),
-        *((f'get: "/v1/{{{name}}}"', f'path variable "{name}": {SCALAR}') for name in ("inner", "repeated_string", "map_string", "timestamp", "struct")),
+        *((f'get: "/v1/{{{name}}}"', f'path variable "{name}": {SINGLE}') for name in ("inner", "repeated_string", "map_string", "struct")),
         ('post: "/v1/x" body: "x"', 'body: testing.v1.AllKinds has no field "x"'),
         ('post: "/v1/x" body: "inner.name"', 'body: testing.v1.AllKinds has no field "inner.name"'),
         ('get: "/v1/x" body: "*"', "body: GET has no body"),
-        ('delete: "/v1/x" body: "inner"', "body: DELETE has no body"),
+        ('post: "/v1/x/"', 'path template "/v1/x/": segment expected at position 6'),
+        ('get: "/v1/{string_field}-{colour}"', 'path template "/v1/{string_field}-{colour}": "/" expected at position 18'),
+        ('get: "/v1/{colour}/{colour}"', 'path template "/v1/{colour}/{colour}": second variable colour at position 14'),
         ('custom {kind: "HEAD" path: "/v1/x"} body: "*"', "body: HEAD has no body"),
         ('post: "/v1/{string_field}" body: "string_field"', "body: the path sets string_field already"),
         ('get: "/v1/x" response_body: "x"', 'response_body: testing.v1.AllKinds has no field "x"'),
@@ -423,20 +438,96 @@ SCALAR = "the field is no singular scalar"
         ('get: "/v1/x" additional_bindings {get: "/v1/y" additional_bindings {get: "/v1/z"}}', "additional_bindings must not be nested"),
     ],
 )  # fmt: skip
-def test_an_invalid_annotation_is_refused_in_one_line_that_names_the_rpc(
-    rule: str, reason: str
+def test_an_invalid_annotation_is_left_out_with_one_line_that_names_it(
+    rule: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     method = annotated(rule)
-    with pytest.raises(ValueError, match=r"google.api.http") as error:
-        http_bindings(method, codec)
-    assert str(error.value) == f"{method.full_name}: google.api.http: {reason}"
+    (problem,) = read_annotation(method).problems
+    assert problem.startswith(f"{method.full_name}: google.api.http: ")
+    assert problem.endswith(reason)
+    assert check([method]) == [problem]
+    bindings = http_bindings(method, codec)
+    assert [bound.rule.template.text for bound in bindings] == re.findall(
+        '(?<=get: )"(/v1/[xy])"(?= addi)', rule
+    )
+    assert [record.getMessage() for record in caplog.records] == [f"not served: {problem}"]
+
+
+def test_a_problem_names_the_method_and_path() -> None:
+    problem, nested = read_annotation(
+        annotated(
+            'get: "/v1/x" additional_bindings {delete: "/v1/y" body: "z"}'
+            ' additional_bindings {get: "/v1/z" additional_bindings {get: "/v1/a"}}'
+        )
+    ).problems
+    assert 'google.api.http: DELETE "/v1/y": body: testing.v1.AllKinds has no field "z"' in problem
+    assert nested.endswith('GET "/v1/a": additional_bindings must not be nested')
+
+
+def test_what_hides_a_rule_is_told_with_the_rest() -> None:
+    first, second = annotated('get: "/v1/x" body: "*"'), annotated('get: "/healthz"')
+    third, fourth = annotated('get: "/v1/{string_field}"'), annotated('get: "/v1/{colour}"')
+    body, health, again = check([first, second, third, fourth], [("GET", "/healthz")])
+    assert body.endswith("body: GET has no body")
+    assert health.startswith(f"{second.full_name} (GET /healthz) is never reached: GET /healthz ")
+    assert again.startswith(
+        f"{fourth.full_name} (GET /v1/{{colour}}) is never reached: {third.full_name} ("
+    )
+
+
+def test_descriptors_of_any_pool_are_checked() -> None:
+    pool = descriptor_pool.DescriptorPool()
+    pending = [annotated('post: "/v1/{timestamp}" body: "x"').containing_service.file]
+    files = []
+    while pending:
+        file = pending.pop()
+        files.insert(0, file)
+        pending += file.dependencies
+    for file in files:
+        pool.AddSerializedFile(file.serialized_pb)
+    service = pool.FindFileByName(files[-1].name).services_by_name["Service"]
+    (problem,) = check(service.methods)
+    assert problem.endswith('body: testing.v1.AllKinds has no field "x"')
+
+
+def test_annotations_are_checked_without_framework_and_codec() -> None:
+    script = """
+        import sys
+        for name in ("esmerald", "ravyn", "lilya", "grpc", "orjson", "protobuf"):
+            sys.modules[name] = None
+        from gateway.rest.http_rule import check
+        from testing.v1 import testing_pb2
+        print(check(testing_pb2.DESCRIPTOR.services_by_name["Library"].methods))
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.stderr, run.stdout) == ("", "[]\n")
 
 
 @pytest.mark.parametrize("rpc", ["ClientStream", "Bidi"])
-@pytest.mark.parametrize(
-    "rule",
-    ['get: "/v1/x"', 'post: "/v1/x" body: "text"', 'post: "/v1/{text}" body: "*"', 'post: "/v1/x"'],
-)
-def test_a_stream_of_requests_needs_bodies_that_are_whole_messages(rpc: str, rule: str) -> None:
-    with pytest.raises(ValueError, match=r'^a stream of requests needs body: "\*" and a path with'):
-        binding(rule, rpc)
+def test_a_stream_of_requests_needs_a_body(rpc: str) -> None:
+    for rule in ('get: "/v1/x"', 'post: "/v1/x"'):
+        with pytest.raises(
+            ValueError, match=r'body: a stream of requests needs one, such as "\*"$'
+        ):
+            binding(rule, rpc)
+
+
+def test_path_and_query_add_to_each_message_of_a_stream() -> None:
+    stream = binding('post: "/v1/{text}" body: "*"', "ClientStream")
+    assert decoded(stream, {"text": "a"}, body=b'{"count": 1}') == {"text": "a", "count": 1}
+    stream = binding('post: "/v1/x" body: "text"', "ClientStream")
+    assert decoded(stream, query=b"count=1", body=b'"a"') == {"text": "a", "count": 1}
+
+
+def test_delete_may_have_a_body() -> None:
+    rule = 'delete: "/v1/{string_field}" body: "*"'
+    assert decoded(rule, {"string_field": "a"}, body=b'{"int32Field": 1}') == {
+        "string_field": "a",
+        "int32_field": 1,
+    }

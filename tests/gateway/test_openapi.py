@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec
 from gateway.methods import RpcMethod, method_table
 from gateway.openapi.comments import comments_of, summary_of
 from gateway.openapi.description import describe
 from gateway.openapi.json_schema import JsonStyle
 from gateway.openapi.operation import Operation, rest_operation, rpc_operations
-from gateway.rest.http_rule import HttpBinding, http_bindings
+from gateway.rest.http_rule import Rule, read_annotation
 from google.api.http_pb2 import HttpRule
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -21,13 +20,12 @@ from google.protobuf.message_factory import GetMessageClass
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from testing.v1 import documented_pb2_grpc, testing_pb2, testing_pb2_grpc
+from testing.split import service_pb2_grpc
+from testing.v1 import documented_pb2_grpc, media_pb2_grpc, testing_pb2, testing_pb2_grpc
 
 COMMENTS = comments_of((Path(testing_pb2.__file__).parents[2] / "descriptors.binpb").read_bytes())
 CANONICAL = JsonStyle()
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-
-CODEC = JsonCodec()
 
 
 class EchoService(testing_pb2_grpc.EchoServicer):
@@ -48,9 +46,23 @@ class ArchiveService(documented_pb2_grpc.ArchiveServicer):
         documented_pb2_grpc.add_ArchiveServicer_to_server(instance, server)
 
 
+class MediaService(media_pb2_grpc.MediaServicer):
+    @classmethod
+    def __add_to_server__(cls, instance: Any, server: Any) -> None:
+        media_pb2_grpc.add_MediaServicer_to_server(instance, server)
+
+
+class OtherEchoService(service_pb2_grpc.EchoServicer):
+    @classmethod
+    def __add_to_server__(cls, instance: Any, server: Any) -> None:
+        service_pb2_grpc.add_EchoServicer_to_server(instance, server)
+
+
 RPCS: dict[str, RpcMethod] = {
     rpc.descriptor.name: rpc for rpc in method_table([EchoService, LibraryService, ArchiveService])
 }
+RPCS["OtherUnary"] = method_table([OtherEchoService])[0]
+RPCS |= {f"Media{rpc.descriptor.name}": rpc for rpc in method_table([MediaService])}
 
 
 def plain(
@@ -66,14 +78,13 @@ def plain(
 
 def rest(name: str) -> list[Operation]:
     rpc = RPCS[name]
-    bindings = http_bindings(rpc.descriptor, CODEC)
-    return [rest_operation(rpc, binding, CANONICAL, COMMENTS) for binding in bindings]
+    rules = read_annotation(rpc.descriptor).rules
+    return [rest_operation(rpc, each, CANONICAL, COMMENTS) for each in rules]
 
 
 def bound(name: str, **rule: str) -> Operation:
     rpc = RPCS[name]
-    binding = HttpBinding(rpc.descriptor, HttpRule(**rule), CODEC)
-    return rest_operation(rpc, binding, CANONICAL, COMMENTS)
+    return rest_operation(rpc, Rule(rpc.descriptor, HttpRule(**rule)), CANONICAL, COMMENTS)
 
 
 def everything() -> list[Operation]:
@@ -118,7 +129,7 @@ def test_every_route_of_every_rpc_makes_one_valid_document() -> None:
     whole = document(everything())
     operations = [operation for path in whole["paths"].values() for operation in path.values()]
     ids = [operation["operationId"] for operation in operations]
-    assert len(ids) == len(set(ids)) == len(RPCS) * len(ALL_METHODS) + 9
+    assert len(ids) == len(set(ids)) == len(RPCS) * len(ALL_METHODS) + 16
 
 
 def test_every_schema_is_of_draft_2020_12() -> None:
@@ -126,16 +137,34 @@ def test_every_schema_is_of_draft_2020_12() -> None:
         Draft202012Validator.check_schema(schema)
 
 
-def test_further_routes_of_an_rpc_are_numbered() -> None:
-    whole = document([*plain("GetBook"), *rest("GetBook")])
-    assert [
-        operation["operationId"] for path in whole["paths"].values() for operation in path.values()
-    ] == ["Library_GetBook", "Library_GetBook_2", "Library_GetBook_3"]
+def ids_of(described: dict[str, Any]) -> list[str]:
+    return [
+        operation["operationId"]
+        for methods in described["paths"].values()
+        for operation in methods.values()
+    ]
+
+
+def test_further_routes_of_an_rpc_are_named_by_their_methods_and_paths() -> None:
+    verb = bound("GetBook", get="/v1/books/{name}:read")
+    literal = bound("GetBook", get="/v1/books/by-name/read")
+    assert ids_of(document([*plain("GetBook"), *rest("GetBook"), verb, literal])) == [
+        "Library_GetBook",
+        "Library_GetBook_get",
+        "Library_GetBook_get_v1_books_by_name",
+        "Library_GetBook_get_v1_books_by_name_read",
+        "Library_GetBook_get_v1_books_by_name_read_again",
+    ]
+    assert ids_of(document(plain("Unary", ["GET", "POST"]))) == ["Echo_Unary", "Echo_Unary_post"]
 
 
 def test_ids_that_the_rest_of_the_document_has_are_not_used_again() -> None:
-    described = describe(plain("Unary"), taken_ids=["Echo_Unary"])
-    assert described["paths"]["/grpc/echoservice/unary"]["post"]["operationId"] == "Echo_Unary_2"
+    assert ids_of(describe(plain("Unary"), taken_ids=["Echo_Unary"])) == ["Echo_Unary_post"]
+
+
+def test_services_of_one_name_are_told_apart_by_their_packages() -> None:
+    whole = document([*plain("Unary"), *plain("OtherUnary")])
+    assert ids_of(whole) == ["Echo_Unary", "testing_split_Echo_Unary"]
 
 
 def test_comments_become_summaries_descriptions_and_tags() -> None:
@@ -234,7 +263,9 @@ def test_variables_of_several_segments_are_spelled_out() -> None:
         "name": "shelvesId",
         "in": "path",
         "required": True,
-        "description": "Part of `name`, which is `shelves/{shelvesId}/books/{booksId}`.",
+        "description": (
+            "Which book.\n\nPart of `name`, which is `shelves/{shelvesId}/books/{booksId}`."
+        ),
         "schema": {"type": "string"},
     }
 
@@ -250,7 +281,7 @@ def test_paths_that_differ_in_parameter_names_alone_are_one_path() -> None:
 def test_a_variable_of_any_depth_says_that_it_may_hold_slashes() -> None:
     whole = document(rest("GetFile"))
     in_path = parameters(whole["paths"]["/v1/files/{name}"]["get"], "path")
-    assert in_path["name"]["description"] == "May hold slashes."
+    assert in_path["name"]["description"] == "Which book.\n\nMay hold slashes."
 
 
 def test_a_variable_of_one_segment_has_the_schema_of_its_field() -> None:
@@ -287,12 +318,27 @@ def test_streams_have_all_their_media_types() -> None:
     assert list(requests) == ["application/json", "application/x-ndjson"]
     assert requests["application/json"]["schema"]["type"] == "array"
     responses = operation["responses"]["200"]["content"]
-    assert list(responses) == ["application/x-ndjson", "text/event-stream", "application/json"]
+    assert list(responses) == ["application/json", "application/x-ndjson", "text/event-stream"]
     response = {"$ref": "#/components/schemas/testing.v1.EchoResponse"}
     line = responses["application/x-ndjson"]["schema"]["properties"]
     assert line == {"result": response, "error": {"$ref": "#/components/schemas/Error"}}
     assert responses["text/event-stream"]["schema"] == response
     assert responses["application/json"]["schema"] == {"type": "array", "items": response}
+
+
+BINARY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@pytest.mark.parametrize("name", ["MediaEcho", "MediaUpload", "MediaCollect"])
+def test_a_request_that_is_a_body_is_binary(name: str) -> None:
+    operation = only_operation(rest(name))
+    assert operation["requestBody"] == {"content": BINARY}
+
+
+@pytest.mark.parametrize("name", ["MediaEcho", "MediaWrapped", "MediaParts"])
+def test_a_response_that_is_a_body_is_binary(name: str) -> None:
+    operation = only_operation(rest(name))
+    assert operation["responses"]["200"]["content"] == BINARY
 
 
 def test_failures_and_deadlines_are_described_once() -> None:
@@ -308,9 +354,11 @@ def test_failures_and_deadlines_are_described_once() -> None:
 
 @pytest.mark.parametrize("style", [CANONICAL, JsonStyle(preserving_proto_field_name=True)])
 def test_examples_of_requests_are_requests(style: JsonStyle) -> None:
-    for rpc in RPCS.values():
-        (operation,) = plain(rpc.descriptor.name, style=style)
+    for name, rpc in RPCS.items():
+        (operation,) = plain(name, style=style)
         whole = document([operation])
+        if name == "MediaEcho":
+            continue  # which takes no JSON
         media = only_operation([operation])["requestBody"]["content"]["application/json"]
         Draft202012Validator({**media["schema"], **whole}).validate(media["example"])
         example = media["example"][0] if rpc.descriptor.client_streaming else media["example"]
@@ -498,7 +546,7 @@ def test_comments_and_options_of_every_element_are_in_the_schemas() -> None:
             },
             "robot": {
                 "type": "string",
-                "description": "Who made it.\n\n"
+                "description": "A machine.\n\nWho made it.\n\n"
                 "At most one of `person`, `robot` is set (`author`).",
             },
         },
@@ -509,6 +557,7 @@ def test_comments_and_options_of_every_element_are_in_the_schemas() -> None:
         "enum": ["KIND_UNSPECIFIED", "KIND_PLAIN", "KIND_MANUAL", "KIND_TYPED"],
         "description": "The kind of a record.\n\n"
         "- `KIND_UNSPECIFIED`: Not known.\n"
+        "- `KIND_PLAIN`: As it came.\n"
         "- `KIND_MANUAL`: Deprecated. Written by hand.\n"
         "- `KIND_TYPED`: Deprecated.",
     }

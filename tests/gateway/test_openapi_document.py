@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import grpc
 import httpx
 import pytest
 from framework_under_test import ChildApplication, HTTPBearer, OpenAPIResponse, add_child
+from gateway import ServiceGateway
 from gateway.framework import (
     Application,
     Gateway,
@@ -161,6 +163,18 @@ async def test_ordinary_routes_are_described_as_without_gateways() -> None:
     assert schemas["RpcError"]["required"] == ["detail", "code", "status", "details"]
 
 
+async def test_what_an_ordinary_route_answers_is_described_as_that() -> None:
+    app = Application(routes=[Gateway(handler=plain)], enable_openapi=True)
+    gateway = DescribedGateway("/", [EchoService])
+    handler = Handler(
+        "/plain", rpc_operations(gateway.rpcs[0], "/plain", ["GET", "POST"], JsonStyle(), {})
+    )
+    app.add_route("/", handler)
+    described = (await openapi(app))["paths"]["/plain"]
+    assert described["get"]["summary"] == "A plain route"
+    assert described["post"]["operationId"] == "Echo_Unary_post"
+
+
 async def test_an_application_without_gateways_keeps_its_document() -> None:
     install()
     document = await openapi(Application(routes=[Gateway(handler=plain)], enable_openapi=True))
@@ -224,6 +238,22 @@ async def test_security_that_the_application_declares_is_required() -> None:
     assert document["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
     operation = document["paths"]["/grpc/echoservice/unary"]["post"]
     assert operation["security"] == [{scheme: []}]
+
+
+async def test_what_interceptors_ask_of_callers_is_required_of_rpcs_alone() -> None:
+    class Guard(grpc.aio.ServerInterceptor):
+        security_schemes: ClassVar[Any] = {"token": {"type": "http", "scheme": "bearer"}}
+
+        async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any: ...
+
+    app = Application(routes=[Gateway(handler=plain)], enable_openapi=True)
+    gateway = ServiceGateway("/grpc", [LibraryService], interceptors=[Guard()])
+    register_grpc_http_routes(app, [gateway])
+    document = await openapi(app)
+    assert document["components"]["securitySchemes"] == Guard.security_schemes
+    for path in ("/grpc/libraryservice/getbook", "/v1/books/{name}"):
+        assert document["paths"][path]["get"]["security"] == [{"token": []}]
+    assert "security" not in document["paths"]["/plain"]["get"]
 
 
 async def test_the_applications_own_tags_come_first() -> None:

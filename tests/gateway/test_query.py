@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import itertools
 import json
 import math
+import sys
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -45,6 +48,9 @@ def error_of(query: str | bytes, query_decoder: QueryDecoder = decoder) -> str:
         ("otherName=a", {"otherName": "a"}),
         ("renamed=a", {"otherName": "a"}),
         ("bool_field=true", {"boolField": True}),
+        *((f"bool_field={text}&bool_wrapper={text}", {"boolField": True, "boolWrapper": True}) for text in ("1", "t", "T", "true", "True", "TRUE")),
+        *((f"bool_field={text}&bool_wrapper={text}", {"boolWrapper": False}) for text in ("0", "f", "F", "false", "False", "FALSE")),
+        ("$alt=json;enum-encoding=int&string_field=a&%24key=%FF&$", {"stringField": "a"}),
         ("optional_int32=0&optional_string=", {"optionalInt32": 0, "optionalString": ""}),
         ("double_field=NaN", {"doubleField": "NaN"}),
         ("double_field=-Infinity", {"doubleField": "-Infinity"}),
@@ -98,7 +104,7 @@ MAP = "is a map, which a query string cannot hold"
         *(("int32_field", value, INT32) for value in ("", "x", "1.0", "2147483648", " 1", "1_0", "\u0661", "+1")),
         ("uint32_field", "-1", "is not an integer from 0 to 4294967295"),
         ("uint64_field", "1" * 10_000, "is not an integer from 0 to 18446744073709551615"),
-        *(("bool_field", value, "is not true or false") for value in ("", "1", "True", "yes")),
+        *(("bool_field", value, "is not true or false") for value in ("", "tRUE", "yes", "2", " 1")),
         *(("double_field", value, "is not a number") for value in ("", "nan", "inf", "1_0", "0x1", ".5", "1.", " 1")),
         *(("double_field", value, "is out of range") for value in ("1e309", "-1e309")),
         ("float_field", "3.5e38", "is out of range"),
@@ -315,3 +321,26 @@ def test_any_query_is_a_message_or_a_one_line_error_that_quotes_it_safely(query:
         detail = str(error)
     assert detail.isprintable()
     assert detail.isascii()
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["repeated_string=a", "inner" + ".child" * 60 + ".ids=1", "$x=1", "", "field_mask=a.b,c"],
+)
+def test_the_work_for_a_query_grows_as_the_query_does(parameter: str) -> None:
+    def work(count: int) -> int:
+        calls = itertools.count()
+
+        def profile(_frame: Any, _event: str, _argument: Any) -> None:
+            next(calls)
+
+        query = "&".join([parameter] * count).encode()
+        sys.setprofile(profile)
+        try:
+            with contextlib.suppress(JsonError):
+                decoder(query)
+        finally:
+            sys.setprofile(None)
+        return next(calls)
+
+    assert work(4000) <= 2 * work(2000) + 100

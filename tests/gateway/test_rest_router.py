@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from gateway.codec import JsonCodec, JsonError
-from gateway.rest.http_rule import HttpBinding, http_bindings
-from gateway.rest.router import RestMatch, RestRouter
+from gateway.rest.http_rule import Rule, read_annotation
+from gateway.rest.router import RestMatch, RestRouter, hidden_rules
 from google.api import http_pb2
 from google.protobuf import text_format
 from hypothesis import given
@@ -13,20 +12,17 @@ from hypothesis import strategies as st
 from testing.v1 import testing_pb2
 
 LIBRARY = testing_pb2.DESCRIPTOR.services_by_name["Library"]
-codec = JsonCodec()
 
 
-def binding(rule: str, rpc: str = "GetBook") -> HttpBinding:
+def rule_of(rule: str, rpc: str = "GetBook") -> Rule:
     if not rule.startswith("custom"):
         method, _, path = rule.partition(" ")
         rule = f'{method.lower()}: "{path}"'
-    return HttpBinding(
-        LIBRARY.methods_by_name[rpc], text_format.Parse(rule, http_pb2.HttpRule()), codec
-    )
+    return Rule(LIBRARY.methods_by_name[rpc], text_format.Parse(rule, http_pb2.HttpRule()))
 
 
 def router(*rules: str) -> RestRouter[str]:
-    return RestRouter((binding(rule), rule) for rule in rules)
+    return RestRouter((rule_of(rule), rule) for rule in rules)
 
 
 def found(rest_router: RestRouter[str], method: str, path: str) -> str:
@@ -35,8 +31,8 @@ def found(rest_router: RestRouter[str], method: str, path: str) -> str:
     return match.target
 
 
-bindings = [bound for method in LIBRARY.methods for bound in http_bindings(method, codec)]
-library = RestRouter((bound, bound.rpc.name) for bound in bindings)
+library_rules = [rule for method in LIBRARY.methods for rule in read_annotation(method).rules]
+library = RestRouter((rule, rule.rpc.name) for rule in library_rules)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +55,7 @@ def test_a_request_finds_its_rpc_and_variables(
 ) -> None:
     match = library.match(method, path)
     assert isinstance(match, RestMatch)
-    assert (match.target, match.binding.rpc.name, match.variables) == (rpc, rpc, variables)
+    assert (match.target, match.rule.rpc.name, match.variables) == (rpc, rpc, variables)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +68,11 @@ def test_a_path_of_no_template_finds_nothing(path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/shelves/1/books/2", {"GET", "PATCH", "DELETE"}),
-        ("PUT", "/v1/shelves/1/books", {"GET", "POST"}),
-        ("PUT", "/v1/shelves/1/books/2:move", {"GET", "POST", "PATCH", "DELETE"}),
-        ("get", "/v1/files/x", {"GET"}),
-        ("POST", "/v1/files/100%", {"GET"}),
+        ("PUT", "/v1/shelves/1/books/2", {"GET", "HEAD", "PATCH", "DELETE"}),
+        ("PUT", "/v1/shelves/1/books", {"GET", "HEAD", "POST"}),
+        ("PUT", "/v1/shelves/1/books/2:move", {"GET", "HEAD", "POST", "PATCH", "DELETE"}),
+        ("get", "/v1/files/x", {"GET", "HEAD"}),
+        ("POST", "/v1/files/100%", {"GET", "HEAD"}),
     ],
 )
 def test_a_path_that_matches_for_other_methods_finds_those(
@@ -100,6 +96,15 @@ def test_a_path_that_matches_for_other_methods_finds_those(
         ("/v1/books/a/b:move", "GET /v1/{name=**}:move"),
         ("/v1/books/special%3Amove", "GET /v1/books/{name}"),
         ("/v1/books/special:copy", "GET /v1/books/{name}"),
+        ("/v2/b/c/end", "GET /v2/**/end"),
+        ("/v2/a/b/end", "GET /v2/{name=a/**}/*"),
+        ("/v2/end", "GET /v2/**/end"),
+        ("/v2/a/b/other", "GET /v2/{name=a/**}/*"),
+        ("/v2/other", "GET /v2/**"),
+        ("/v2", "GET /v2/**"),
+        ("/v2/5:a:b", "GET /v2/*:a:b"),
+        ("/v2/5:b", "GET /v2/*:b"),
+        ("/v2/5:c:b", "GET /v2/*:b"),
     ],
 )
 def test_the_more_specific_template_answers_whatever_their_order(path: str, rule: str) -> None:
@@ -111,6 +116,11 @@ def test_the_more_specific_template_answers_whatever_their_order(path: str, rule
         "GET /v1/books/{name}",
         "GET /v1/books/*:move",
         "GET /v1/books/special",
+        "GET /v2/**",
+        "GET /v2/**/end",
+        "GET /v2/{name=a/**}/*",
+        "GET /v2/*:b",
+        "GET /v2/*:a:b",
     ]
     assert found(router(*rules), "GET", path) == rule
     assert found(router(*reversed(rules)), "GET", path) == rule
@@ -119,7 +129,7 @@ def test_the_more_specific_template_answers_whatever_their_order(path: str, rule
 def test_a_less_specific_template_answers_the_methods_that_others_lack() -> None:
     rest_router = router("GET /v1/books/special", "DELETE /v1/books/{name}", "PUT /v1/{name=**}:x")
     assert found(rest_router, "DELETE", "/v1/books/special") == "DELETE /v1/books/{name}"
-    assert rest_router.match("POST", "/v1/books/special") == frozenset({"GET", "DELETE"})
+    assert rest_router.match("POST", "/v1/books/special") == frozenset({"GET", "HEAD", "DELETE"})
     assert rest_router.match("POST", "/v1/books/a:x") == frozenset({"DELETE", "PUT"})
 
 
@@ -141,18 +151,69 @@ def test_a_binding_of_any_method_answers_those_that_have_no_binding() -> None:
         ("GET /v1/{name=**}:x", "GET /v1/**:x"),
     ],
 )
-def test_bindings_that_answer_the_same_requests_are_refused(first: str, second: str) -> None:
-    with pytest.raises(ValueError, match="answer the same requests") as error:
-        RestRouter([(binding(first), 1), (binding(second, "DeleteBook"), 2)])
+def test_of_rules_for_the_same_requests_the_first_answers(first: str, second: str) -> None:
+    rules = [rule_of(first), rule_of(second, "DeleteBook")]
+    (line,) = hidden_rules(rules, lambda _method, _path: None)
     first, second = first.replace("GET ", ""), second.replace("GET ", "")
-    assert str(error.value) == (
-        f"testing.v1.Library.GetBook (GET {first}) and testing.v1.Library.DeleteBook "
-        f"(GET {second}) answer the same requests: change one path"
+    assert line == (
+        f"testing.v1.Library.DeleteBook (GET {second}) is never reached: "
+        f"testing.v1.Library.GetBook (GET {first}) answers the same requests; change one path"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hiding", "hidden"),
+    [
+        ("GET /v1/x", 'custom {kind: "get" path: "/v1/x"}'),
+        ("GET /a/*/**", "GET /a/**/*"),
+        ('custom {kind: "*" path: "/v1/*"}', 'custom {kind: "*" path: "/v1/{name}"}'),
+        ("GET /v1/{name}:a:b", "GET /v1/*:a:b"),
+    ],
+)
+def test_what_another_rule_hides_wholly_is_told(hiding: str, hidden: str) -> None:
+    rules = [rule_of(hidden, "DeleteBook"), rule_of(hiding)]
+    if hiding != "GET /a/*/**":  # which goes first wherever it stands
+        rules.reverse()
+    (line,) = hidden_rules(rules, lambda _method, _path: None)
+    assert line.startswith("testing.v1.Library.DeleteBook (")
+    assert " is never reached: testing.v1.Library.GetBook (" in line
+
+
+def test_what_another_rule_hides_in_part_is_no_fault() -> None:
+    rules = [
+        "GET /v1/books/special",
+        "GET /v1/books/{name}",
+        "GET /v1/books/{name}:move",
+        "GET /v1/**",
+        "GET /{name=**}",
+        "GET /v1/**/{name}",
+        "POST /v1/books/special",
+        'custom {kind: "*" path: "/v1/books/special"}',
+    ]
+    assert not list(hidden_rules([rule_of(rule) for rule in rules], lambda _method, _path: None))
+
+
+def test_what_several_others_hide_together_is_told_where_that_is_asked_for() -> None:
+    documents = rule_of("GET /v1/{name=documents/*/**}", "DeleteBook")
+    collections = [rule_of("GET /v1/documents/*"), rule_of("GET /v1/{name=documents/*/**}/*")]
+    rules = [documents, *collections]
+    assert not list(hidden_rules(rules, lambda _method, _path: None))
+    (line,) = hidden_rules(rules, lambda _method, _path: None, jointly=True)
+    assert line.startswith("testing.v1.Library.DeleteBook (GET /v1/{name=documents/*/**}) is never")
+
+
+def test_what_another_route_hides_is_told() -> None:
+    rules = [rule_of("GET /healthz"), rule_of("GET /{name}"), rule_of("POST /healthz")]
+    taken = {("GET", "/healthz"): "GET /healthz"}
+    (line,) = hidden_rules(rules, lambda method, path: taken.get((method, path)))
+    assert line == (
+        "testing.v1.Library.GetBook (GET /healthz) is never reached: "
+        "GET /healthz answers the same requests; change one path"
     )
 
 
 def test_a_malformed_variable_is_an_error() -> None:
-    with pytest.raises(JsonError, match=r'^path variable "name" has malformed percent-encoding$'):
+    with pytest.raises(ValueError, match=r'^path variable "name" has malformed percent-encoding$'):
         library.match("GET", "/v1/books/100%")
 
 
@@ -162,13 +223,13 @@ def test_only_the_templates_that_share_a_paths_beginning_are_looked_at() -> None
     assert found(wide, "GET", "/v1/shelf499/a/x") == "GET /v1/shelf499/{name}/x"
     assert wide.match("GET", "/v1/shelf500/a/x") is None
     assert deep.match("GET", "/z" * 50_000) is None
-    assert deep.match("POST", "/a" * 50_000) == frozenset({"GET"})
+    assert deep.match("POST", "/a" * 50_000) == frozenset({"GET", "HEAD"})
 
 
-def fits(bound: HttpBinding, path: str) -> bool:
+def fits(rule: Rule, path: str) -> bool:
     try:
-        return bound.template.match(path) is not None
-    except JsonError:
+        return rule.template.match(path) is not None
+    except ValueError:
         return True
 
 
@@ -186,14 +247,15 @@ segments = st.sampled_from(
 def test_the_router_answers_any_path_as_its_templates_do(method: str, path: str) -> None:
     try:
         match = library.match(method, path)
-    except JsonError:
+    except ValueError:
         return
-    fitting = {bound for bound in bindings if fits(bound, path)}
-    methods = {bound.method for bound in fitting}
+    fitting = {rule for rule in library_rules if fits(rule, path)}
+    methods = {rule.method for rule in fitting}
     if isinstance(match, RestMatch):
-        assert match.binding in fitting
-        assert match.binding.method == method
-        assert match.variables == match.binding.template.match(path)
+        assert match.rule in fitting
+        assert match.rule.method == method
+        assert match.variables == match.rule.template.match(path)
     else:
-        assert (match or set()) == methods
+        has_head = any(rule.method == "GET" for rule in fitting)
+        assert (match or set()) == methods | ({"HEAD"} if has_head else set())
         assert method not in methods

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from framework_under_test import ChildApplication
 from gateway import ServiceGateway
-from gateway.framework import Application, Gateway, Include, get, register_grpc_http_routes
+from gateway.framework import (
+    Application,
+    Gateway,
+    Include,
+    UnchangedLogging,
+    get,
+    register_grpc_http_routes,
+)
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from serving import gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
+
+numbers = itertools.count()
 
 
 class LibraryService(pb_grpc.LibraryServicer):
@@ -92,6 +106,21 @@ async def test_another_method_is_405_with_all_that_are_allowed() -> None:
         assert response.headers["allow"] == "DELETE, GET, HEAD, PATCH"
 
 
+async def test_head_is_answered_as_get_is_without_the_body() -> None:
+    async with serving(gateway_of(LibraryService)) as served:
+        for path, status in (("/v1/books/a", 200), ("/v1/books/%FF", 400), ("/v1/none", 404)):
+            head, get = await served.http.head(path), await served.http.get(path)
+            assert (head.status_code, head.content) == (status, b"")
+            if status != 404:  # which is the framework's
+                assert head.headers["content-length"] == get.headers["content-length"]
+
+
+async def test_head_of_a_stream_ends_with_its_headers() -> None:
+    async with serving(gateway_of(LibraryService)) as served:
+        response = await served.http.head("/v1/shelves/1/books/2/pages")
+        assert (response.status_code, response.content) == (200, b"")
+
+
 async def test_an_unknown_path_is_404() -> None:
     async with serving(gateway_of(LibraryService)) as served:
         assert (await served.http.get("/v1/shelves/1")).status_code == 404
@@ -139,9 +168,146 @@ async def test_they_work_in_a_mounted_application() -> None:
         assert response.json()["name"] == "a/b"
 
 
-async def test_two_gateways_with_the_same_route_are_refused() -> None:
-    app = Application()
+@pytest.mark.parametrize("path", ["/v1/books/a%2Fb", "/pre/fix/v1/books/a%2Fb"])
+async def test_a_root_path_need_not_be_in_the_path(path: str) -> None:
+    app = Application(root_path="/pre/fix", logging_config=UnchangedLogging())
+    async with serving(gateway_of(LibraryService), app=app) as served:
+        assert (await served.http.get(path)).json()["name"] == "a/b"
+        assert (await served.http.get("/prefix/v1/books/a")).status_code == 404
+
+
+async def test_of_two_gateways_with_the_same_route_the_first_answers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Application(logging_config=UnchangedLogging())
     register_grpc_http_routes(app, [gateway_of(LibraryService)])
-    again = ServiceGateway("/again", [LibraryService])
-    with pytest.raises(ValueError, match=r"Library\.GetBook .* and .*Library\.GetBook"):
-        register_grpc_http_routes(app, [again])
+    assert not caplog.records
+    register_grpc_http_routes(app, [ServiceGateway("/again", [LibraryService])])
+    warnings = warnings_of(caplog)
+    assert len(warnings) == len(set(warnings)) == 9
+    assert re.match(r".*Library\.GetBook .* is never reached: .*Library\.GetBook ", warnings[0])
+
+
+async def test_what_another_route_hides_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    @get()
+    async def mine() -> str:
+        return "mine"
+
+    hidden = annotated(
+        Get='get: "/healthz" additional_bindings {get: "/any/{text}"}',
+        Rpc='post: "/grpc/annotated/get"',
+        Part='get: "/{text}" additional_bindings {post: "/healthz"}',
+    )
+    routes = [Gateway("/healthz", handler=mine), Gateway("/any/{one}", handler=mine)]
+    app = Application(routes=routes, logging_config=UnchangedLogging())
+    async with serving(gateway_of(hidden, http_methods=["POST"]), app=app) as served:
+        assert (await served.http.get("/healthz")).json() == "mine"
+        assert (await served.http.get("/other")).json()["text"] == "Part other"
+        assert (await served.http.post("/healthz")).json()["text"] == "Part "
+    warnings = warnings_of(caplog)
+    assert [re.sub(r"served_\d+", "p", warning) for warning in warnings] == [
+        f"p.Annotated.{rpc} is never reached: the route {route} answers the same requests; "
+        "change one path"
+        for rpc, route in (
+            ("Get (GET /healthz)", "/healthz"),
+            ("Get (GET /any/{text})", "/any/{one}"),
+            ("Rpc (POST /grpc/annotated/get)", "/grpc/annotated/get"),
+        )
+    ]
+
+
+async def test_what_cannot_be_served_never_costs_the_rest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rules = {
+        "Body": 'get: "/v1/x" body: "*"',
+        "Field": 'post: "/v1/x" body: "a.b"',
+        "Slash": 'get: "v1/x"',
+        "Twice": 'get: "/v1/{text}/{text}"',
+        "None": 'body: "*"',
+        "Two": 'get: "/v1/{text}-{count}"',
+        "Good": 'get: "/good/{count}" additional_bindings {get: "/bad/{no}"}',
+    }
+    async with serving(gateway_of(annotated(**rules))) as served:
+        assert (await served.http.get("/good/3")).json() == {"text": "Good ", "index": 3}
+        for rpc in rules:
+            response = await served.http.post(f"/grpc/annotated/{rpc.lower()}", json={"text": "a"})
+            assert response.json()["text"] == f"{rpc} a"
+    warnings = warnings_of(caplog)
+    assert len(warnings) == len(rules)
+    for rpc, warning in zip(rules, warnings, strict=True):
+        assert re.match(rf"not served: served_\d+\.Annotated\.{rpc}: google\.api\.http: ", warning)
+
+
+async def test_variables_are_set_on_each_message_of_a_stream() -> None:
+    class Streamed(annotated(stream=True, Send='post: "/v1/{text=rooms/*}:send" body: "*"')):
+        async def Send(self, request_iterator: Any, context: Any) -> Any:
+            received = [f"{each.text} {each.count}" async for each in request_iterator]
+            return pb.EchoResponse(text=",".join(received))
+
+    async with serving(gateway_of(Streamed)) as served:
+        for body in ([{"count": 1}, {"count": 2, "text": "x"}], []):
+            response = await served.http.post("/v1/rooms/1:send", json=body)
+            assert response.json()["text"] == ",".join(f"rooms/1 {each['count']}" for each in body)
+
+
+async def test_a_rule_without_body_takes_an_empty_object() -> None:
+    async with serving(gateway_of(annotated(Call='post: "/v1/{text}"'))) as served:
+        for body, status in ((b"", 200), (b"{}", 200), (b'{"count": 1}', 400)):
+            headers = {"content-type": "application/json"}
+            response = await served.http.post("/v1/a", content=body, headers=headers)
+            assert response.status_code == status
+
+
+def annotated(stream: bool = False, **rules: str) -> Any:
+    """A service that has RPCs with these rules and answers which of them is called."""
+    name = f"served_{next(numbers)}"
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{name}.proto",
+        package=name,
+        syntax="proto3",
+        dependency=[pb.DESCRIPTOR.name],
+    )
+    service = file.service.add(name="Annotated")
+    for rpc, rule in rules.items():
+        method = service.method.add(
+            name=rpc,
+            input_type=".testing.v1.EchoRequest",
+            output_type=".testing.v1.EchoResponse",
+            client_streaming=stream,
+        )
+        text_format.Parse(rule, method.options.Extensions[annotations_pb2.http])
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
+
+    class Annotated:
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if stream
+                else grpc.unary_unary_rpc_method_handler
+            )
+            handlers = {
+                rpc: make(
+                    getattr(instance, rpc, None) or answering(rpc),
+                    pb.EchoRequest.FromString,
+                    pb.EchoResponse.SerializeToString,
+                )
+                for rpc in rules
+            }
+            server.add_registered_method_handlers(f"{name}.Annotated", handlers)
+
+    return Annotated
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    records = [record for record in caplog.records if record.name.startswith("gateway.rest.")]
+    assert {record.levelname for record in records} == {"WARNING"}
+    return [record.getMessage() for record in records]
+
+
+def answering(rpc: str) -> Any:
+    async def answer(request: Any, _context: Any) -> Any:
+        return pb.EchoResponse(text=f"{rpc} {request.text}", index=request.count)
+
+    return answer

@@ -19,6 +19,7 @@ from .layers import all_layers, handler_like, layered
 from .lifetime import Lifetime, resumed
 from .metadata import Metadata
 from .methods import RpcMethod
+from .raw_body import RawDecoder, RawEncoder, RawFraming
 from .request import (
     BodyMessage,
     BodyMessages,
@@ -183,6 +184,8 @@ class Endpoint:
 
     def _stream(self, head: RequestHead, send: Send, encode: Encoder) -> StreamResponse | None:
         streaming = self.rpc.handler.response_streaming
+        if isinstance(encode, RawEncoder):  # Its media type is the servicer's to choose.
+            return StreamResponse(send, encode, RawFraming()) if streaming else None
         media_type = negotiate(head.accept, streaming=streaming)
         if media_type is None:
             offered = b", ".join(FRAMINGS).decode() if streaming else "application/json"
@@ -196,7 +199,8 @@ class Endpoint:
     def _body(self, head: RequestHead, call: Call) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
-        frames = frames_for(head, streaming=streaming, max_message_bytes=limit)
+        raw = isinstance(decode, RawDecoder)
+        frames = frames_for(head, streaming=streaming, max_message_bytes=limit, raw=raw)
         if frames is None:
             return BodyMessage(call.decode, limit)
         return BodyMessages(call.decode, frames, limit)

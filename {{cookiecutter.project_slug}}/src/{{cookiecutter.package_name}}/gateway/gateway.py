@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import grpc
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -34,11 +35,14 @@ from .openapi.comments import comments_of
 from .openapi.document import install
 from .openapi.json_schema import JsonStyle
 from .openapi.operation import rest_operation, rpc_operations
+from .raw_body import RawDecoder, is_http_body
 from .response import to_head
-from .rest.http_rule import http_bindings
+from .rest.enum_numbers import enum_numbers_encoder
+from .rest.http_binding import http_bindings
 from .rest.query import QueryDecoder
 from .rest.routes import RestRoute, RestRoutes
 from .shortcut import shorten
+from .written import Written
 
 
 class ServiceGateway(GrpcGateway):
@@ -58,7 +62,8 @@ class ServiceGateway(GrpcGateway):
         host: The address that the gRPC server binds.
         port: Its port; 0 takes a free one.
         native_services: Like `services`, but served over native gRPC alone, such as health checks.
-        interceptors: `grpc.aio` server interceptors, run for the calls of both protocols.
+        interceptors: `grpc.aio` server interceptors, run for the calls of both protocols. What one
+            has as `security_schemes` (OpenAPI's, by name) the OpenAPI document asks of callers.
         options: Further channel arguments of the gRPC server.
         max_message_bytes: The limit for each message that is received, in bytes.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
@@ -141,18 +146,14 @@ class ServiceGateway(GrpcGateway):
             Endpoint(method, handlers, self.interceptors, max_message_bytes, default_timeout)
             for method in self._methods
         ]
+        self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
         self._rest_routes = {
-            endpoint.rpc.full_name: [
-                RestRoute(binding, endpoint)
-                for binding in http_bindings(
-                    endpoint.rpc.descriptor,
-                    self._codec,
-                    ignore_unknown_fields=ignore_unknown_fields,
-                )
-            ]
+            endpoint.rpc.full_name: self._rest_routes_of(endpoint) if expose_http else []
             for endpoint in self._endpoints
         }
-        self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
+        self._security_schemes: dict[str, Mapping[str, str]] = {}
+        for interceptor in self.interceptors:
+            self._security_schemes |= getattr(interceptor, "security_schemes", {})
         self._comments = _comments(descriptor_set)
 
     async def startup(self) -> None:
@@ -224,16 +225,34 @@ class ServiceGateway(GrpcGateway):
         if not self.expose_http:
             return
         install()
+        rest_routes = []
+        route: Any = None
         for endpoint in self._endpoints:
             handler = self._handler(endpoint)
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
-            route: Any = handler.parent
+            route = handler.parent
             shorten(route.parent.parent)
-            rest_routes = self._rest_routes[endpoint.rpc.full_name]
-            if rest_routes:
-                base_path = route.path.removesuffix(handler.path)
-                RestRoutes.among(route.parent.routes, base_path).add(rest_routes)
+            rest_routes += self._rest_routes[endpoint.rpc.full_name]
+        if rest_routes:
+            # All RPCs are registered: what of them hides a rule is known.
+            base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
+            RestRoutes.among(routes, base_path).add(rest_routes, routes)
+
+    def _rest_routes_of(self, endpoint: Endpoint) -> list[RestRoute]:
+        method = endpoint.rpc.descriptor
+        bindings = http_bindings(
+            method, self._codec, ignore_unknown_fields=self._ignore_unknown_fields
+        )
+        routes = []
+        for binding in bindings:
+            encode_numbers = enum_numbers_encoder(
+                method.output_type, binding.rule.response_body, self._style
+            )
+            http_body_of = binding.http_body_of if binding.gives_raw else None
+            written = Written(endpoint, binding.encode, encode_numbers, http_body_of)
+            routes.append(RestRoute(binding, written))
+        return routes
 
     def _handler(self, endpoint: Endpoint) -> RpcHandler:
         rpc = endpoint.rpc
@@ -241,8 +260,11 @@ class ServiceGateway(GrpcGateway):
         name = path.strip("/").replace("/", "_")
         operations = rpc_operations(rpc, path, self.http_methods, self._style, self._comments)
         operations += [
-            rest_operation(rpc, route.binding, self._style, self._comments)
+            rest_operation(rpc, route.binding.rule, self._style, self._comments)
             for route in self._rest_routes[rpc.full_name]
+        ]
+        operations = [
+            replace(operation, security_schemes=self._security_schemes) for operation in operations
         ]
         return RpcHandler(path, self.http_methods, name, self._answer_to(endpoint), operations)
 
@@ -254,22 +276,44 @@ class ServiceGateway(GrpcGateway):
         decode_query = QueryDecoder(
             method.input_type, ignore_unknown_fields=self._ignore_unknown_fields
         )
+        takes_raw, gives_raw = is_http_body(method.input_type), is_http_body(method.output_type)
+        written = Written(
+            endpoint,
+            encode,
+            enum_numbers_encoder(method.output_type, "", self._style),
+            _itself if gives_raw else None,
+        )
 
-        from_body = partial(endpoint.answer, decode_body, encode, False)
+        answer, is_raw = endpoint.answer, takes_raw or gives_raw
 
-        async def from_query(scope: Any, receive: Any, send: Any) -> None:
+        def from_body(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+            if is_raw or scope["query_string"]:
+                decode = RawDecoder(scope, _http_body) if takes_raw else decode_body
+                return written.answer(decode, False, scope, receive, send)
+            return answer(decode_body, encode, False, scope, receive, send)
+
+        def from_query(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
             query = scope["query_string"]
 
             def decode(_body: bytes) -> Message:
                 return request_class.FromString(decode_query(query))
 
-            await endpoint.answer(decode, encode, True, scope, receive, send)
+            return written.answer(decode, True, scope, receive, send)
 
         def answer_to(http_method: str) -> Answer:
             answer = from_query if message_is_in_query(http_method) else from_body
             return to_head(answer) if http_method == "HEAD" else answer
 
         return answer_to
+
+
+def _itself(response: Any) -> Any:
+    return response
+
+
+def _http_body(data: bytes, content_type: str) -> Message:
+    message: Message = HttpBody(data=data, content_type=content_type)
+    return message
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +87,35 @@ def _methods_of(servicer: Any) -> list[RpcMethod]:
         raise ValueError(f"{name}.__add_to_server__ registered no RPC")
     methods = []
     for service_name, handlers in registered.items():
-        try:
-            service = descriptor_pool.Default().FindServiceByName(service_name)
-        except KeyError:
+        service = _service(service_name)
+        if service is None:
             raise ValueError(
                 f"{name} registers {service_name}, which no imported _pb2 module describes"
-            ) from None
+            )
         methods += [
             RpcMethod(servicer, handlers[method.name], method)
             for method in service.methods
             if method.name in handlers
         ]
     return methods
+
+
+def _service(full_name: str) -> ServiceDescriptor | None:
+    """Finds a service, and imports the module that describes it if nothing has done so yet.
+
+    A `_pb2_grpc` module imports those of the messages. Where the service's own file has none of
+    them, that is not the one beside it, whose descriptor the service is in.
+    """
+    pool = descriptor_pool.Default()
+    with suppress(KeyError):
+        return pool.FindServiceByName(full_name)
+    register = f"add_{full_name.rpartition('.')[2]}Servicer_to_server"
+    for name, module in list(sys.modules.items()):
+        if name.endswith("_pb2_grpc") and hasattr(module, register):
+            with suppress(ImportError, KeyError):
+                import_module(name.removesuffix("_grpc"))
+                return pool.FindServiceByName(full_name)
+    return None
 
 
 def _registered(servicer_class: type[Any], servicer: Any) -> _HandlerRecorder:

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from .codec import JsonError
 from .incoming import Incoming
+from .raw_body import RawFrames
 from .request_framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
 from .request_head import JSON, RequestHead
 from .status import CallFailed
@@ -79,7 +80,7 @@ class BodyMessages:
     def __init__(
         self,
         decode: Decoder,
-        frames: NdjsonFrames | JsonArrayFrames,
+        frames: NdjsonFrames | JsonArrayFrames | RawFrames,
         max_message_bytes: int,
     ) -> None:
         self._decode = decode
@@ -142,9 +143,9 @@ def read_message(decode: Decoder, text: bytes) -> Message:
 
 
 def frames_for(
-    head: RequestHead, *, streaming: bool, max_message_bytes: int
-) -> NdjsonFrames | JsonArrayFrames | None:
-    """Chooses how the body is split into messages, by its content type.
+    head: RequestHead, *, streaming: bool, max_message_bytes: int, raw: bool = False
+) -> NdjsonFrames | JsonArrayFrames | RawFrames | None:
+    """Chooses how the body is split into messages, by its content type unless it is `raw`.
 
     Returns:
         None where the body is one message.
@@ -155,9 +156,9 @@ def frames_for(
     """
     if head.content_encoding not in ("", "identity"):
         raise _unsupported("send the body without content-encoding")
-    if head.content_type in ("", JSON):
+    if raw or head.content_type in ("", JSON):
         if streaming:
-            return JsonArrayFrames(max_message_bytes)
+            return (RawFrames if raw else JsonArrayFrames)(max_message_bytes)
         if head.content_length is not None and head.content_length > max_message_bytes:
             raise too_large(max_message_bytes)
         return None

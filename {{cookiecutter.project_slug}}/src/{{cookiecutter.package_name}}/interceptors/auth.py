@@ -22,6 +22,7 @@ from ..gateway.status import CallFailed
 
 CHALLENGE = "Bearer"
 DETAIL = "A valid bearer token is required"
+SECURITY_SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}}
 
 Metadata = Iterable[tuple[str, str | bytes]]
 

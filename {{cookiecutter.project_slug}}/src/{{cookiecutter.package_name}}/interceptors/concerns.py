@@ -35,6 +35,9 @@ class Concerns(Layer):
         tokens: Who may call; None: everyone.
         limit: How many calls at a time; None: any number.
         traced: Puts calls into spans; None: no traces.
+
+    Attributes:
+        security_schemes: What the OpenAPI document says of the tokens.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Concerns(Layer):
         traced: Traced | None = None,
     ) -> None:
         self._tokens = tokens
+        self.security_schemes = {} if tokens is None else auth.SECURITY_SCHEMES
         self._limit = limit
         self._observation = _Observation(limit, traced)
 

@@ -1,4 +1,4 @@
-"""The comments of `.proto` files, by the full name of what they stand before."""
+"""The comments of `.proto` files, by the full name of what they stand before or behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
 @lru_cache(maxsize=8)
 def comments_of(descriptor_set: bytes) -> Mapping[str, str]:
-    """Return the leading comments of a set that `protoc --include_source_info` wrote.
+    """Return the comments of a set that `protoc --include_source_info` wrote.
+
+    What has a comment before it has that one, anything else the one behind it, which of a message
+    or service is behind its opening brace.
 
     Args:
         descriptor_set: A serialized `google.protobuf.FileDescriptorSet`.
@@ -38,12 +41,12 @@ def comments_of(descriptor_set: bytes) -> Mapping[str, str]:
     """
     comments: dict[str, str] = {}
     for file in FileDescriptorSet.FromString(descriptor_set).file:
-        leading = {
-            tuple(location.path): inspect.cleandoc(location.leading_comments).strip()
+        written = {
+            tuple(location.path): text
             for location in file.source_code_info.location
-            if location.leading_comments.strip()
+            if (text := _text(location.leading_comments) or _text(location.trailing_comments))
         }
-        comments.update((name, leading[path]) for path, name in _names(file) if path in leading)
+        comments.update((name, written[path]) for path, name in _names(file) if path in written)
     return comments
 
 
@@ -51,6 +54,10 @@ def summary_of(comment: str) -> str:
     """Return the first sentence of a comment, without its full stop."""
     first_paragraph = " ".join(comment.split("\n\n", 1)[0].split())
     return _SENTENCE_END.split(first_paragraph, maxsplit=1)[0].removesuffix(".")
+
+
+def _text(comment: str) -> str:
+    return inspect.cleandoc(comment).strip()
 
 
 # The numbers in the paths below are the field numbers of google/protobuf/descriptor.proto, as the

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..raw_body import is_http_body
 from ..status import HTTP_STATUS
 from .comments import summary_of
 from .json_example import field_example, message_example
@@ -27,6 +28,7 @@ _DESCRIBABLE_METHODS = frozenset(
     {"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}
 )
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
+_WORD = re.compile(r"[A-Za-z0-9]+")
 
 _ERROR_SCHEMA: Schema = {
     "type": "object",
@@ -51,6 +53,7 @@ _ERROR_SCHEMA: Schema = {
     },
     "required": ["detail", "code", "status", "details"],
 }
+_BINARY: Schema = {"type": "string", "format": "binary"}
 _TIMEOUT_PARAMETER = {
     "name": "grpc-timeout",
     "in": "header",
@@ -84,14 +87,15 @@ def describe(
     paths: dict[str, dict[str, Any]] = {}
     spellings: dict[str, str] = {}
     tags: dict[str, dict[str, str]] = {}
-    ids = set(taken_ids)
+    ids = _OperationIds(taken_ids)
     for operation in described:
         # Templates that differ in the names of their parameters alone are one path to OpenAPI.
         path = spellings.setdefault(_PLACEHOLDER.sub("{}", operation.path), operation.path)
         methods = paths.setdefault(path, {})
         http_method = operation.http_method.lower()
         if http_method not in methods:
-            methods[http_method] = writers[operation.style].operation(operation, path, ids)
+            writer = writers[operation.style]
+            methods[http_method] = writer.operation(operation, path, ids.name(operation, path))
             service = operation.rpc.descriptor.containing_service
             tags.setdefault(service.full_name, _tag(service, comments))
     schemas: dict[str, Schema] = {error_name: _ERROR_SCHEMA}
@@ -101,12 +105,16 @@ def describe(
         "description": "The call failed.",
         "content": {"application/json": {"schema": _reference("schemas", error_name)}},
     }
+    security_schemes: dict[str, Mapping[str, str]] = {}
+    for operation in described:
+        security_schemes |= operation.security_schemes
     return {
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "parameters": {"grpc-timeout": _TIMEOUT_PARAMETER},
             "responses": {error_name: error},
+            "securitySchemes": security_schemes,
         },
         "tags": list(tags.values()),
     }
@@ -152,12 +160,12 @@ class _Writer:
         self._comments = comments
         self._error_name = error_name
 
-    def operation(self, operation: Operation, path: str, ids: set[str]) -> dict[str, Any]:
-        """Write an operation object for `path`, and add its id to `ids`."""
+    def operation(self, operation: Operation, path: str, operation_id: str) -> dict[str, Any]:
+        """Write an operation object for `path`."""
         method = operation.rpc.descriptor
         service = method.containing_service
         written: dict[str, Any] = {
-            "operationId": _unique(f"{service.name}_{method.name}", ids),
+            "operationId": operation_id,
             "tags": [service.full_name],
         }
         comment = self._comments.get(method.full_name, "")
@@ -185,12 +193,17 @@ class _Writer:
             or service.GetOptions().deprecated
         ):
             written["deprecated"] = True
-        if operation.security:
-            written["security"] = list(operation.security)
+        schemes = operation.security_schemes
+        security = [*operation.security, *({name: []} for name in schemes)]
+        if security:
+            written["security"] = security
         return written
 
     def _request_content(self, operation: Operation) -> Iterator[tuple[str, Any]]:
         method = operation.rpc.descriptor
+        if is_http_body(method.input_type, operation.body):
+            yield "*/*", _media(_BINARY)
+            return
         field_name = operation.body.removeprefix("*")
         message = self._body(method.input_type, field_name)
         style = self.schemas.style
@@ -207,11 +220,15 @@ class _Writer:
 
     def _response_content(self, operation: Operation) -> Iterator[tuple[str, Any]]:
         method = operation.rpc.descriptor
+        if is_http_body(method.output_type, operation.response_body):
+            yield "*/*", _media(_BINARY)
+            return
         message = self._body(method.output_type, operation.response_body)
         if method.server_streaming:
+            # Generated clients ask for the first of these, and can read that one.
+            yield "application/json", _media({"type": "array", "items": message})
             yield "application/x-ndjson", _media(self._line(message))
             yield "text/event-stream", _media(message)
-            yield "application/json", _media({"type": "array", "items": message})
         else:
             yield "application/json", _media(message)
 
@@ -242,10 +259,30 @@ def _kind(operation: Operation) -> str:
     return f"gRPC: `{operation.rpc.full_name}`{kind}."
 
 
-def _unique(wanted: str, taken: set[str]) -> str:
-    unique, number = wanted, 1
-    while unique in taken:
-        number += 1
-        unique = f"{wanted}_{number}"
-    taken.add(unique)
-    return unique
+class _OperationIds:
+    """Names operations as clients may call them, each differently.
+
+    Args:
+        taken: What the rest of the document uses.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._owners: dict[str, str] = {}
+
+    def name(self, operation: Operation, path: str) -> str:
+        """Name an operation after its RPC, and as far as need be its HTTP method and path."""
+        method = operation.rpc.descriptor
+        service = method.containing_service
+        owner = service.name
+        if self._owners.setdefault(owner, service.full_name) != service.full_name:
+            owner = service.full_name.replace(".", "_")  # such as the second version of a service
+        rpc = f"{owner}_{method.name}"
+        by_method = f"{rpc}_{operation.http_method.lower()}"
+        words = _WORD.findall(_PLACEHOLDER.sub(r"by \1", path))
+        by_path = "_".join([by_method, *words])
+        name = next((each for each in (rpc, by_method) if each not in self._taken), by_path)
+        while name in self._taken:
+            name += "_again"  # Paths that differ in punctuation alone.
+        self._taken.add(name)
+        return name

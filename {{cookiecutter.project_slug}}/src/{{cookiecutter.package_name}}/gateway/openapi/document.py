@@ -64,8 +64,10 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
         taken_ids=_operation_ids(document),
     )
     for path, methods in added["paths"].items():
-        document["paths"].setdefault(path, {}).update(methods)
-    for kind, members in (added["components"] | {"securitySchemes": security_schemes}).items():
+        # The application's own routes are asked first.
+        document["paths"][path] = methods | document["paths"].get(path, {})
+    added["components"]["securitySchemes"] |= security_schemes
+    for kind, members in added["components"].items():
         if members:
             components.setdefault(kind, {}).update(members)
     # The framework writes the application's tags as bare names, which OpenAPI does not know.

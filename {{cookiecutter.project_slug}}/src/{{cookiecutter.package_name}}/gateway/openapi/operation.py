@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..methods import RpcMethod
-    from ..rest.http_rule import HttpBinding
+    from ..rest.http_rule import Rule
     from .json_schema import JsonStyle
     from .path_parameters import PathParameter
 
@@ -35,6 +35,7 @@ class Operation:
         comments: Comments by the full names of what they are about (see `comments.comments_of`).
         deprecated: Whether the route is deprecated, whatever the `.proto` file says.
         security: The security requirements, as OpenAPI writes them.
+        security_schemes: What callers authenticate with, as OpenAPI's security schemes by name.
     """
 
     rpc: RpcMethod
@@ -47,6 +48,7 @@ class Operation:
     comments: Mapping[str, str] = field(default_factory=dict)
     deprecated: bool = False
     security: Sequence[dict[str, list[str]]] = ()
+    security_schemes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def rpc_operations(
@@ -71,17 +73,17 @@ def rpc_operations(
 
 
 def rest_operation(
-    rpc: RpcMethod, binding: HttpBinding, style: JsonStyle, comments: Mapping[str, str]
+    rpc: RpcMethod, rule: Rule, style: JsonStyle, comments: Mapping[str, str]
 ) -> Operation:
-    """Return the operation of a `google.api.http` binding of an RPC."""
-    path, parameters = openapi_path(binding.template)
+    """Return the operation of a `google.api.http` rule of an RPC."""
+    path, parameters = openapi_path(rule.template)
     return Operation(
         rpc,
-        binding.method,
+        rule.method,
         path,
         parameters,
-        body=binding.body,
-        response_body=binding.response_body,
+        body=rule.body,
+        response_body=rule.response_body,
         style=style,
         comments=comments,
     )

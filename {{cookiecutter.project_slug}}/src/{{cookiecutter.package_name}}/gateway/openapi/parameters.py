@@ -41,17 +41,17 @@ def _path_value(
 ) -> dict[str, Any]:
     if parameter.variable is None:
         return {"schema": {"type": "string"}}
+    value = _described(schemas.field(_field_at(request, parameter.variable)))
+    note = None
     if parameter.multi_segment:
-        value = _described(schemas.field(_field_at(request, parameter.variable)))
-        own = value.get("description")
         note = "May hold slashes."
-        return value | {"description": f"{own}\n\n{note}" if own else note}
-    if parameter.spelling != f"{{{parameter.name}}}":
-        return {
-            "description": f"Part of `{parameter.variable}`, which is `{parameter.spelling}`.",
-            "schema": {"type": "string"},
-        }
-    return _described(schemas.field(_field_at(request, parameter.variable)))
+    elif parameter.spelling != f"{{{parameter.name}}}":
+        value["schema"] = {"type": "string"}
+        note = f"Part of `{parameter.variable}`, which is `{parameter.spelling}`."
+    if note is not None:
+        own = value.get("description")
+        value["description"] = f"{own}\n\n{note}" if own else note
+    return value
 
 
 def query_parameters(operation: Operation, schemas: MessageSchemas) -> Iterator[dict[str, Any]]:

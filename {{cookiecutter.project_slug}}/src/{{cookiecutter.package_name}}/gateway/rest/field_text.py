@@ -2,7 +2,8 @@
 
 A value is written as the JSON string of its field would be, without the quotation marks
 (https://protobuf.dev/programming-guides/json/): numbers in digits, enums by name or number,
-bytes in base64 or base64url, `Timestamp`, `Duration`, `FieldMask` and the wrappers as in JSON.
+bytes in base64 or base64url, `Timestamp`, `Duration`, `FieldMask` and the wrappers as in JSON;
+booleans also in the other spellings that Go's `strconv.ParseBool` takes.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ _JSON_STRINGS = {
     "google.protobuf.Timestamp": (_TIMESTAMP, "a timestamp of RFC 3339"),
     "google.protobuf.Duration": (_DURATION, "a duration such as 1.5s"),
     "google.protobuf.FieldMask": (_FIELD_MASK, "a field mask such as title,author.name"),
+}
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "true", "True", "TRUE"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "False", "FALSE"), False),
 }
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _WRAPPERS = frozenset(
@@ -96,11 +101,10 @@ def _integer_parser(low: int, high: int) -> Parser:
 
 
 def _parse_bool(text: str) -> bool:
-    if text == "true":
-        return True
-    if text == "false":
-        return False
-    raise ValueError("is not true or false")
+    try:
+        return _BOOLEANS[text]
+    except KeyError:
+        raise ValueError("is not true or false") from None
 
 
 def _parse_double(text: str) -> float:

@@ -2,8 +2,8 @@
 
 Where `google/api/http.proto` leaves a choice:
 
-- A rule without `body` takes no body: one that is sent is refused, as its content would be lost;
-  with `ignore_unknown_fields` it is ignored.
+- A rule without `body` takes an empty body or `{}`: another one is refused, as its content would
+  be lost; with `ignore_unknown_fields` it is ignored.
 - An empty body, or only white space, leaves the field that it is mapped to unset; so does `null`.
 - A `response_body` field that is unset is `null` if it has presence, its default otherwise.
 """
@@ -13,19 +13,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from ..codec import JsonError
-from .percent import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message
 
     from ..codec import JsonCodec
 
-    Convert = Callable[[bytes], bytes]
+    Decode = Callable[[bytes], Message]
+    Encode = Callable[[Any], bytes]
 
 _WHITE_SPACE = b" \t\r\n"
 _LENGTH_DELIMITED = 2
@@ -33,61 +35,48 @@ _LENGTH_DELIMITED = 2
 
 def body_decoder(
     descriptor: Descriptor, body: str, codec: JsonCodec, *, ignore_unknown_fields: bool = False
-) -> Convert:
-    """Return what turns an HTTP body into a request message, both as bytes.
+) -> Decode:
+    """Return what turns an HTTP body into a request message.
 
     Args:
         descriptor: The request message.
-        body: The rule's `body`: empty, `*` or the name of a field.
+        body: The rule's `body`: empty, `*` or the name of a field that there is.
         codec: Reads the body.
         ignore_unknown_fields: Ignore a body where none is expected, rather than refuse it.
 
     Returns:
-        A function from the body to protobuf's wire format. It raises `JsonError`.
-
-    Raises:
-        ValueError: The message has no such field.
+        A function from the body to the message. It raises `JsonError`.
     """
     if body == "*":
-        return codec.decoder(descriptor)
+        return codec.message_decoder(GetMessageClass(descriptor))
     if not body:
-        return _ignore if ignore_unknown_fields else _refuse
-    field = _field(descriptor, body, "body")
+        return _nothing_decoder(descriptor, refuse=not ignore_unknown_fields)
+    field = descriptor.fields_by_name[body]
     message = _plain_message(field)
     if message is None or field.is_repeated or field.type == field.TYPE_GROUP:
         return _value_decoder(descriptor, field, codec)
-    return _message_decoder(field, codec.decoder(message))
+    return _message_decoder(descriptor, field, codec.message_decoder(GetMessageClass(message)))
 
 
-def body_encoder(descriptor: Descriptor, response_body: str, codec: JsonCodec) -> Convert:
-    """Return what turns a response message into the HTTP body, both as bytes.
+def body_encoder(descriptor: Descriptor, response_body: str, codec: JsonCodec) -> Encode:
+    """Return what turns a response message into the HTTP body.
 
     Args:
         descriptor: The response message.
-        response_body: The rule's `response_body`: empty or the name of a field.
+        response_body: The rule's `response_body`: empty or the name of a field that there is.
         codec: Writes the body.
 
     Returns:
-        A function from protobuf's wire format to JSON text.
-
-    Raises:
-        ValueError: The message has no such field.
+        A function from the message to JSON text.
     """
     if not response_body:
-        return codec.encoder(descriptor)
-    field = _field(descriptor, response_body, "response_body")
+        return codec.message_encoder(GetMessageClass(descriptor))
+    field = descriptor.fields_by_name[response_body]
     message = _plain_message(field)
     if message is None:
         return _value_encoder(descriptor, field, codec)
     encode_all = _messages_encoder if field.is_repeated else _message_encoder
-    return encode_all(descriptor, field, codec.encoder(message))
-
-
-def _field(descriptor: Descriptor, name: str, option: str) -> FieldDescriptor:
-    field = descriptor.fields_by_name.get(name)
-    if field is None:
-        raise ValueError(f"{option}: {descriptor.full_name} has no field {quoted(name)}")
-    return field
+    return encode_all(field.name, codec.message_encoder(GetMessageClass(message)))
 
 
 def _plain_message(field: FieldDescriptor) -> Descriptor | None:
@@ -98,36 +87,44 @@ def _plain_message(field: FieldDescriptor) -> Descriptor | None:
     return None if message.GetOptions().map_entry else message
 
 
-def _ignore(_content: bytes) -> bytes:
-    return b""
+def _nothing_decoder(descriptor: Descriptor, *, refuse: bool) -> Decode:
+    message_class: type[Message] = GetMessageClass(descriptor)
 
-
-def _refuse(content: bytes) -> bytes:
-    if content.strip(_WHITE_SPACE):
-        raise JsonError("no request body is expected")
-    return b""
-
-
-def _message_decoder(field: FieldDescriptor, decode_message: Convert) -> Convert:
-    tag = _varint(field.number << 3 | _LENGTH_DELIMITED)
-
-    def decode(content: bytes) -> bytes:
-        if content.strip(_WHITE_SPACE) in (b"", b"null"):
-            return b""
-        message = decode_message(content)
-        return tag + _varint(len(message)) + message
+    def decode(content: bytes) -> Message:
+        if refuse and b"".join(content.split()) not in (b"", b"{}"):
+            raise JsonError("no request body is expected")
+        return message_class()
 
     return decode
 
 
-def _value_decoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCodec) -> Convert:
+def _message_decoder(
+    descriptor: Descriptor, field: FieldDescriptor, decode_message: Decode
+) -> Decode:
+    message_class: type[Message] = GetMessageClass(descriptor)
+    tag = _varint(field.number << 3 | _LENGTH_DELIMITED)
+
+    def decode(content: bytes) -> Message:
+        if content.strip(_WHITE_SPACE) in (b"", b"null"):
+            return message_class()
+        wire = decode_message(content).SerializePartialToString()
+        try:
+            return message_class.FromString(tag + _varint(len(wire)) + wire)
+        except DecodeError:
+            raise JsonError("the request body is nested too deeply") from None
+
+    return decode
+
+
+def _value_decoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCodec) -> Decode:
     """Read the body as the value of a member in an object of the request message."""
-    decode_message = codec.decoder(descriptor)
+    message_class: type[Message] = GetMessageClass(descriptor)
+    decode_message = codec.message_decoder(message_class)
     prefix = f"{{{json.dumps(field.json_name)}:".encode()
 
-    def decode(content: bytes) -> bytes:
+    def decode(content: bytes) -> Message:
         if not content.strip(_WHITE_SPACE):
-            return b""
+            return message_class()
         # Without this, `1, "other": 2` would set another field too.
         try:
             json.loads(content.decode(), parse_int=str, parse_float=str)
@@ -139,51 +136,41 @@ def _value_decoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCo
     return decode
 
 
-def _message_encoder(
-    descriptor: Descriptor, field: FieldDescriptor, encode_message: Convert
-) -> Convert:
-    message_class: type[Any] = GetMessageClass(descriptor)
-
-    def encode(wire: bytes) -> bytes:
-        message = message_class.FromString(wire)
-        if not message.HasField(field.name):
-            return b"null"
-        return encode_message(getattr(message, field.name).SerializePartialToString())
+def _message_encoder(name: str, encode_message: Encode) -> Encode:
+    def encode(message: Any) -> bytes:
+        return encode_message(getattr(message, name)) if message.HasField(name) else b"null"
 
     return encode
 
 
-def _messages_encoder(
-    descriptor: Descriptor, field: FieldDescriptor, encode_message: Convert
-) -> Convert:
-    message_class: type[Any] = GetMessageClass(descriptor)
-
-    def encode(wire: bytes) -> bytes:
-        messages = getattr(message_class.FromString(wire), field.name)
-        elements = [encode_message(message.SerializePartialToString()) for message in messages]
-        return b"[" + b",".join(elements) + b"]"
+def _messages_encoder(name: str, encode_message: Encode) -> Encode:
+    def encode(message: Any) -> bytes:
+        return b"[" + b",".join(map(encode_message, getattr(message, name))) + b"]"
 
     return encode
 
 
-def _value_encoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCodec) -> Convert:
+def _value_encoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCodec) -> Encode:
     """Write the message and cut the field out of it."""
     # Here, as few services need it.
     from google.protobuf.json_format import MessageToDict
 
     message_class: type[Any] = GetMessageClass(descriptor)
-    encode_message = codec.encoder(descriptor)
+    encode_message = codec.message_encoder(message_class)
     defaults = MessageToDict(
         message_class(), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
     default = defaults.get(field.name)
 
-    def encode(wire: bytes) -> bytes:
-        message = message_class.FromString(wire)
+    def encode(message: Any) -> bytes:
+        alone = message_class()
+        alone.CopyFrom(message)
         for other, _ in message.ListFields():
-            if other.name != field.name:
-                message.ClearField(other.name)
-        members = json.loads(encode_message(message.SerializePartialToString()))
+            if other.is_extension:
+                alone.ClearExtension(other)
+            elif other.name != field.name:
+                alone.ClearField(other.name)
+        members = json.loads(encode_message(alone))
         value = members.get(field.json_name, members.get(field.name, default))
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -1,175 +1,150 @@
-"""`google.api.http` annotations: the bindings of an RPC to HTTP methods and paths.
+"""`google.api.http` annotations: the HTTP methods and paths that they bind an RPC to.
 
 Follows `google/api/http.proto` and AIP-127. Where those leave a choice:
 
-- A field that both the path and the body set has the path's value.
-- A stream of requests needs `body: "*"` and no variables, so that each message is complete.
-- `GET`, `HEAD` and `DELETE` have no body.
+- A variable may be whatever JSON writes as a string or number, a `Timestamp` for instance.
+- `DELETE` may have a body, `GET` and `HEAD` have none.
+- A stream of requests needs a body, each message of which the path and the query add to.
+
+What checks a `.proto` imports this where no service is installed, so that nothing here needs more
+than protobuf and its `google.api`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.api import annotations_pb2
-from google.protobuf.message import DecodeError
-from google.protobuf.message_factory import GetMessageClass
 
-from ..codec import JsonError
 from .field_text import text_parser
-from .http_body import body_decoder, body_encoder
 from .path_template import PathTemplate
 from .percent import quoted
-from .query import QueryDecoder
+from .router import hidden_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from google.api.http_pb2 import HttpRule
     from google.protobuf.descriptor import Descriptor, MethodDescriptor
     from google.protobuf.message import Message
 
-    from ..codec import JsonCodec
-
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
+_METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
-def http_bindings(
-    method: MethodDescriptor, codec: JsonCodec, *, ignore_unknown_fields: bool = False
-) -> list[HttpBinding]:
-    """List the bindings that the `google.api.http` annotation of an RPC declares.
+class Annotation(NamedTuple):
+    """What the annotation of an RPC says.
 
-    Args:
-        method: The RPC.
-        codec: Reads and writes the bodies.
-        ignore_unknown_fields: Ignore query parameters that name no field, and a body where none
-            is expected, rather than refuse them.
-
-    Returns:
-        The rule's own binding and then its additional ones; none without an annotation.
-
-    Raises:
-        ValueError: The annotation is invalid; one line that names the RPC.
+    Attributes:
+        rules: What can be served: the annotation's own rule and then its additional bindings.
+        problems: A line for each that cannot, with the RPC's name and the reason.
     """
+
+    rules: list[Rule]
+    problems: list[str]
+
+
+def read_annotation(method: MethodDescriptor) -> Annotation:
+    """Read the `google.api.http` annotation of an RPC, which need not have one."""
+    read = Annotation([], [])
     options = method.GetOptions()
     if not options.HasExtension(annotations_pb2.http):
-        return []
-    rule = options.Extensions[annotations_pb2.http]
-    try:
-        if any(additional.additional_bindings for additional in rule.additional_bindings):
-            raise ValueError("additional_bindings must not be nested")
-        return [
-            HttpBinding(method, each, codec, ignore_unknown_fields=ignore_unknown_fields)
-            for each in (rule, *rule.additional_bindings)
-        ]
-    except ValueError as error:
-        raise ValueError(f"{method.full_name}: google.api.http: {error}") from None
+        return read
+    annotation = options.Extensions[annotations_pb2.http]
+    problem = f"{method.full_name}: google.api.http: {{}}".format
+    for each in (annotation, *annotation.additional_bindings):
+        try:
+            read.rules.append(Rule(method, each))
+        except ValueError as error:
+            read.problems.append(problem(error))
+    for additional in annotation.additional_bindings:
+        for nested in additional.additional_bindings:
+            read.problems.append(problem(f"{_shown(nested)}additional_bindings must not be nested"))
+    return read
 
 
-class HttpBinding:
+def check(methods: Iterable[MethodDescriptor], routes: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """Say what a gateway would not serve of the annotations of some RPCs.
+
+    Args:
+        methods: The RPCs, of one application; their descriptors may come from any pool.
+        routes: The HTTP methods and paths that the application answers otherwise, such as
+            `("GET", "/healthz")`, and those of the RPCs themselves.
+
+    Returns:
+        A line for each binding that is left out, or that another one hides; none: all is well.
+    """
+    annotations = [read_annotation(method) for method in methods]
+    taken = frozenset(routes)
+
+    def taker(method: str, path: str) -> str | None:
+        return f"{method} {path}" if (method, path) in taken else None
+
+    problems = [problem for annotation in annotations for problem in annotation.problems]
+    rules = [rule for annotation in annotations for rule in annotation.rules]
+    return [*problems, *hidden_rules(rules, taker)]
+
+
+class Rule:
     """One HTTP method and path template of an RPC.
 
     Args:
         rpc: The RPC.
-        rule: The rule; its `additional_bindings` are not looked at.
-        codec: Reads and writes the bodies.
-        ignore_unknown_fields: Ignore query parameters that name no field, and a body where none
-            is expected, rather than refuse them.
+        rule: The rule as it is annotated; its `additional_bindings` are not looked at.
 
     Attributes:
         rpc: The RPC.
         method: The HTTP method, or `*` for any.
         template: The path template.
+        variables: Its variables by the paths of their fields.
         body: The request field that is the body; `*` for the whole message, empty for none.
         response_body: The response field that is the body; empty for the whole message.
-        query: Decodes the fields that neither the path nor the body sets.
 
     Raises:
         ValueError: The rule does not fit the RPC.
     """
 
-    def __init__(
-        self,
-        rpc: MethodDescriptor,
-        rule: HttpRule,
-        codec: JsonCodec,
-        *,
-        ignore_unknown_fields: bool = False,
-    ) -> None:
+    def __init__(self, rpc: MethodDescriptor, rule: HttpRule) -> None:
         self.rpc = rpc
         self.method, path = _pattern(rule)
         self.template = PathTemplate(path)
         self.body = rule.body
         self.response_body = rule.response_body
-        self._variables = {
-            field_path: _Variable(rpc.input_type, field_path)
-            for field_path in self.template.variables
-        }
-        self._check()
-        self._decode_body = body_decoder(
-            rpc.input_type, rule.body, codec, ignore_unknown_fields=ignore_unknown_fields
-        )
-        self._encode_body = body_encoder(rpc.output_type, rule.response_body, codec)
-        in_body = rpc.input_type.fields_by_name if rule.body == "*" else [rule.body]
-        self.query = QueryDecoder(
-            rpc.input_type,
-            exclude=[*self._variables, *in_body],
-            ignore_unknown_fields=ignore_unknown_fields,
-        )
-        self._request_class: type[Message] = GetMessageClass(rpc.input_type)
-        self._body_overlaps = self._overlaps(rule.body)
-
-    def decode(self, variables: Mapping[str, str], query: bytes, body: bytes) -> Message:
-        """Put a request message together from the parts of an HTTP request.
-
-        Args:
-            variables: The value of each path variable, decoded.
-            query: The query string as it was sent, without the question mark.
-            body: The body; of a stream, one of its messages.
-
-        Raises:
-            JsonError: A part is wrong; the text says which.
-        """
-        wire = self._decode_body(body)
         try:
-            if not variables and not query:
-                return self._request_class.FromString(wire)
-            message = self._request_class()
-            if self._body_overlaps:
-                message.MergeFromString(wire)
-                wire = b""
-            for field_path, text in variables.items():
-                self._variables[field_path].set(message, text)
-            self.query.merge(query, message)
-            message.MergeFromString(wire)
-        except DecodeError:
-            raise JsonError("the request body is nested too deeply") from None
-        return message
-
-    def encode(self, message: Message) -> bytes:
-        """Write a response message as the JSON text of the body."""
-        return self._encode_body(message.SerializeToString())
-
-    def _overlaps(self, body: str) -> bool:
-        """Tell whether path or query may touch what the body sets; wire formats add up if not."""
-        if body in ("", "*"):
-            return body == "*"
-        in_oneof = self.rpc.input_type.fields_by_name[body].containing_oneof is not None
-        return in_oneof or any(path.startswith(f"{body}.") for path in self._variables)
+            self.variables = {
+                field_path: PathVariable(rpc.input_type, field_path)
+                for field_path in self.template.variables
+            }
+            self._check()
+        except ValueError as error:
+            raise ValueError(f"{_shown(rule)}{error}") from None
 
     def _check(self) -> None:
+        request, response = self.rpc.input_type, self.rpc.output_type
         if self.body and self.method in _METHODS_WITHOUT_BODY:
             raise ValueError(f"body: {self.method} has no body")
-        if self.body in self._variables:
+        if self.body not in ("", "*") and self.body not in request.fields_by_name:
+            raise ValueError(f"body: {request.full_name} has no field {quoted(self.body)}")
+        if self.body in self.variables:
             raise ValueError(f"body: the path sets {self.body} already")
-        if self.rpc.client_streaming and (self.body != "*" or self._variables):
-            raise ValueError('a stream of requests needs body: "*" and a path without variables')
+        if self.rpc.client_streaming and not self.body:
+            raise ValueError('body: a stream of requests needs one, such as "*"')
+        if self.response_body and self.response_body not in response.fields_by_name:
+            shown = quoted(self.response_body)
+            raise ValueError(f"response_body: {response.full_name} has no field {shown}")
 
 
-class _Variable:
-    """A field that a path variable sets."""
+class PathVariable:
+    """A field that a variable of a path sets.
+
+    Args:
+        descriptor: The request message.
+        field_path: The field, with dots between the names.
+
+    Raises:
+        ValueError: It has no such field, or one that the text of a path cannot be.
+    """
 
     def __init__(self, descriptor: Descriptor, field_path: str) -> None:
         *self._outer, self._name = field_path.split(".")
@@ -188,18 +163,28 @@ class _Variable:
                 f"path variable {self._shown}: {message.full_name} has no field {self._name}"
             )
         parse = text_parser(field)
-        if parse is None or field.message_type is not None or field.is_repeated:
-            raise ValueError(f"path variable {self._shown}: the field is no singular scalar")
+        if parse is None or field.is_repeated:
+            raise ValueError(f"path variable {self._shown}: the field is no single value")
         self._parse = parse
+        self._is_message = field.message_type is not None
 
     def set(self, message: Message, text: str) -> None:
+        """Set the field.
+
+        Raises:
+            ValueError: The text is no value of it; one line that names the variable.
+        """
         target: Any = message
         for name in self._outer:
             target = getattr(target, name)
         try:
-            setattr(target, self._name, self._parse(text))
+            value = self._parse(text)
         except ValueError as error:
-            raise JsonError(f"path variable {self._shown} {error}") from None
+            raise ValueError(f"path variable {self._shown} {error}") from None
+        if self._is_message:
+            getattr(target, self._name).CopyFrom(value)
+        else:
+            setattr(target, self._name, value)
         # A field's default alone would not make the nested message around it present.
         target.SetInParent()
 
@@ -212,4 +197,14 @@ def _pattern(rule: HttpRule) -> tuple[str, str]:
         return kind.upper(), getattr(rule, kind)
     if not _TOKEN.fullmatch(rule.custom.kind):
         raise ValueError(f"custom: {quoted(rule.custom.kind)} is no HTTP method")
-    return rule.custom.kind, rule.custom.path
+    # Methods are case-sensitive, and no client sends one of these otherwise.
+    return rule.custom.kind.upper(), rule.custom.path
+
+
+def _shown(rule: HttpRule) -> str:
+    """Return what a reason begins with: the method and path that it is about."""
+    try:
+        method, path = _pattern(rule)
+    except ValueError:
+        return ""
+    return f"{method} {quoted(path)}: "

@@ -4,8 +4,10 @@ The grammar and the decoding rules are those of `google/api/http.proto`, "Path t
 Where that text leaves a choice:
 
 - A segment of a path is never empty, so `/v1/shelves/` and `/v1//books` match no template.
-- The text after the last colon of a template's last segment is its verb. In a path only a colon
-  that is not percent-encoded starts a verb.
+- `**` may also stand before other segments, once, as it does in Google's own templates.
+- What follows a last segment that is a wildcard or variable, colon and all, is the verb; of a
+  literal, the text after its last colon. In a path only a colon that is not percent-encoded starts
+  a verb.
 - Literals compare after percent-decoding: `/caf%C3%A9` is `/café`.
 """
 
@@ -16,7 +18,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ..codec import JsonError
 from .percent import percent_decode, quoted
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class PathTemplate:
         text: The template as it is written.
         segments: Its segments with the variables resolved; literals are percent-decoded.
         verb: The custom verb without its colon, or None.
+        rest: How many segments follow `**`; None without one.
         fields: Its variables in order.
 
     Raises:
@@ -76,6 +78,11 @@ class PathTemplate:
         self.segments: tuple[Segment, ...] = tuple(parser.segments)
         self.verb = parser.verb
         self.fields: tuple[Variable, ...] = tuple(parser.variables)
+        self.rest = (
+            len(self.segments) - 1 - self.segments.index(Wildcard.ANY)
+            if Wildcard.ANY in self.segments
+            else None
+        )
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -93,9 +100,9 @@ class PathTemplate:
             The value of each variable by its field path, or None where the path does not match.
 
         Raises:
-            JsonError: The path matches, but a variable is malformed.
+            ValueError: The path matches, but a variable is malformed; the text names it.
         """
-        for segments, verb in readings(raw_path):
+        for segments, verb in readings(raw_path, (self.verb or "").count(":") + 1):
             if verb == self.verb and self._fits(segments):
                 return self.capture(segments)
         return None
@@ -107,33 +114,38 @@ class PathTemplate:
             segments: The raw segments of the path, without the verb.
 
         Raises:
-            JsonError: A variable is malformed; the text names it.
+            ValueError: A variable is malformed; the text names it.
         """
         values = {}
+        # All that stands after `**` is as much further back as there is more than one segment.
+        shift = len(segments) - len(self.segments)
+        fixed = len(self.segments) - (self.rest or 0)
         for variable in self.fields:
-            stop = variable.stop
-            if self.segments[stop - 1] is Wildcard.ANY:
-                stop = len(segments)
-            raw = "/".join(segments[variable.start : stop])
+            start = variable.start + shift if variable.start >= fixed else variable.start
+            moved = self.rest is not None and variable.stop >= fixed
+            raw = "/".join(segments[start : variable.stop + shift if moved else variable.stop])
             try:
                 values[variable.field_path] = percent_decode(
                     raw.encode("latin-1"), keep_slashes=variable.multi_segment
                 )
             except ValueError as error:
-                raise JsonError(f"path variable {quoted(variable.field_path)} {error}") from None
+                raise ValueError(f"path variable {quoted(variable.field_path)} {error}") from None
         return values
 
     def _fits(self, segments: Sequence[str]) -> bool:
-        fixed: Sequence[Segment] = self.segments
-        if fixed[-1] is Wildcard.ANY:
-            fixed = fixed[:-1]
-            if len(segments) < len(fixed):
+        expected: Sequence[Segment] = self.segments
+        if self.rest is None:
+            if len(segments) != len(expected):
                 return False
-        elif len(segments) != len(fixed):
-            return False
+        else:
+            first = len(expected) - 1 - self.rest
+            if len(segments) < len(expected) - 1:
+                return False
+            expected = [*expected[:first], *expected[first + 1 :]]
+            segments = [*segments[:first], *segments[len(segments) - self.rest :]]
         return all(
-            expected is Wildcard.ONE or expected == literal(segment)
-            for expected, segment in zip(fixed, segments, strict=False)
+            each is Wildcard.ONE or each == literal(segment)
+            for each, segment in zip(expected, segments, strict=True)
         )
 
 
@@ -147,21 +159,28 @@ def literal(segment: str) -> str:
         return segment
 
 
-def readings(raw_path: str) -> Iterator[tuple[list[str], str | None]]:
-    """Yield the ways to read a path: with the custom verb that it may end in, then without.
+def readings(raw_path: str, most_colons: int = 1) -> Iterator[tuple[list[str], str | None]]:
+    """Yield the ways to read a path: with each custom verb that it may end in, then without.
 
-    Each is the raw segments and the verb. Nothing is yielded for a path that no template can
-    match: one without its leading slash, with an empty segment, or with characters that are no
-    Latin-1 bytes.
+    Each is the raw segments and the verb; the longest verb comes first. Nothing is yielded for a
+    path that no template can match: one without its leading slash, with an empty segment, or with
+    characters that are no Latin-1 bytes.
+
+    Args:
+        raw_path: The path, as `PathTemplate.match` takes it.
+        most_colons: How many colons a verb may have, its first one counted.
     """
     if raw_path[:1] != "/" or raw_path[-1] == "/" or "//" in raw_path:
         return
     if not raw_path.isascii() and max(raw_path) > "\xff":
         return
     segments = raw_path[1:].split("/")
-    stem, _, verb = segments[-1].rpartition(":")
-    if stem and verb:
-        yield [*segments[:-1], stem], literal(verb)
+    stem, *verbs = segments[-1].rsplit(":", most_colons)
+    while verbs:
+        verb = ":".join(verbs)
+        if stem and verb:
+            yield [*segments[:-1], stem], literal(verb)
+        stem = f"{stem}:{verbs.pop(0)}"
     yield segments, None
 
 
@@ -177,8 +196,12 @@ class _Parser:
         self._end = len(text)
 
     def parse(self) -> None:
-        tail = max(self.text.rfind("/"), self.text.rfind("}")) + 1
-        colon = self.text.rfind(":", tail)
+        tail = max(self.text.rfind(end) for end in "/}*") + 1
+        colon = (
+            self.text.rfind(":", tail)
+            if self.text[tail - 1 : tail] in ("", "/")
+            else self.text.find(":", tail)
+        )
         if colon >= 0:
             self._position = colon + 1
             self.verb = self._literal()
@@ -193,9 +216,9 @@ class _Parser:
 
     def _segments(self, *, inside_variable: bool) -> None:
         while True:
-            if self.segments and self.segments[-1] is Wildcard.ANY:
-                raise self._error('"**" must be the last segment')
             if self._take("**"):
+                if Wildcard.ANY in self.segments:
+                    raise self._error('second "**"')
                 self.segments.append(Wildcard.ANY)
             elif self._take("*"):
                 self.segments.append(Wildcard.ONE)

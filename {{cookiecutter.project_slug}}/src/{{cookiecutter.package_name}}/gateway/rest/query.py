@@ -3,6 +3,8 @@
 Each parameter names a field, in the proto's spelling or in lowerCamelCase; dots lead into nested
 messages; a repeated field takes one parameter per element. Maps, repeated messages and messages
 of free form (`Struct`, `Value`, `ListValue`, `Any`) cannot be written in a query string.
+Parameters that begin with `$` are system parameters (https://cloud.google.com/apis/docs/system-parameters)
+and name no field.
 """
 
 from __future__ import annotations
@@ -88,6 +90,8 @@ class QueryDecoder:
             except ValueError as error:
                 shown = quoted(raw_name.decode("latin-1"))
                 raise JsonError(f"query parameter {shown}: the name {error}") from None
+            if name.startswith("$"):
+                continue
             try:
                 self._set(message, name, raw_value, given)
             except ValueError as error:

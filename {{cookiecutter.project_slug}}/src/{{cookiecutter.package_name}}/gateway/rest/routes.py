@@ -6,30 +6,34 @@ path as it was sent, so this route matches by itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import grpc
 
-from ..codec import JsonError
-from ..endpoint import Endpoint
-from ..framework import BasePath, Match, NoMatchFound
+from ..framework import BasePath, Include, Match, NoMatchFound, Path
 from ..handler import method_not_allowed
-from ..http_methods import with_head
+from ..raw_body import RawDecoder
+from ..request import Decoder
 from ..response import send_failure, without_body
 from ..status import CallFailed
-from .http_rule import HttpBinding
-from .router import RestMatch, RestRouter
+from ..written import Written
+from .http_binding import HttpBinding
+from .router import RestMatch, RestRouter, hidden_rules
+
+logger = logging.getLogger(__name__)
 
 _FOUND = "gateway.rest"
 
 
 class RestRoute(NamedTuple):
-    """A binding, and who answers its requests."""
+    """A binding, and what has its requests answered."""
 
     binding: HttpBinding
-    endpoint: Endpoint
+    written: Written
 
 
 class RestRoutes(BasePath):
@@ -46,7 +50,8 @@ class RestRoutes(BasePath):
         self.path = base_path or "/"
         self._base_path = base_path
         self._routes: list[RestRoute] = []
-        self._router: RestRouter[Endpoint] = RestRouter(())
+        self._router: RestRouter[RestRoute] = RestRouter(())
+        self._warnings: set[str] = set()
 
     @staticmethod
     def among(routes: list[Any], base_path: str) -> RestRoutes:
@@ -58,14 +63,25 @@ class RestRoutes(BasePath):
         routes.append(added)
         return added
 
-    def add(self, routes: Iterable[RestRoute]) -> None:
-        """Adds bindings.
+    def add(self, routes: Iterable[RestRoute], others: Iterable[Any] = ()) -> None:
+        """Adds bindings. Those that never get a request are warned of.
 
-        Raises:
-            ValueError: Two answer the same requests; one line that names both RPCs.
+        Args:
+            routes: The bindings.
+            others: The application's routes.
         """
         self._routes += routes
-        self._router = RestRouter(self._routes)
+        self._router = RestRouter((route.binding.rule, route) for route in self._routes)
+        earlier = _Others(others)
+
+        def taker(method: str, path: str) -> str | None:
+            return earlier.taker(method, self._base_path + path)
+
+        rules = [route.binding.rule for route in self._routes]
+        for warning in hidden_rules(rules, taker, jointly=True):
+            if warning not in self._warnings:
+                self._warnings.add(warning)
+                logger.warning("%s", warning)
 
     def search(self, scope: Any) -> tuple[Match, Any]:
         """Matches a request, as `BasePath` describes."""
@@ -75,39 +91,28 @@ class RestRoutes(BasePath):
         if not path.startswith(self._base_path):
             return Match.NONE, {}
         try:
-            found = self._match(scope["method"], path[len(self._base_path) :])
-        except JsonError as error:
+            found = self._router.match(scope["method"], path[len(self._base_path) :])
+        except ValueError as error:
             return Match.FULL, {_FOUND: CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
         if found is None:
             return Match.NONE, {}
         if isinstance(found, frozenset):
             # Another route may have the method, so this answer comes last.
-            allow = ", ".join(sorted(with_head(found))).encode("ascii")
+            allow = ", ".join(sorted(found)).encode("ascii")
             return Match.PARTIAL, {_FOUND: method_not_allowed(allow)}
         return Match.FULL, {_FOUND: found}
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers a request that `search` has matched; the framework awaits it."""
-        found: RestMatch[Endpoint] | CallFailed = scope[_FOUND]
+        found: RestMatch[RestRoute] | CallFailed = scope[_FOUND]
         if isinstance(found, CallFailed):
             return send_failure(send, found)
-        binding, query = found.binding, scope["query_string"]
+        binding, written = found.target
+        read = partial(binding.decode, found.variables, scope["query_string"])
+        decode: Decoder = RawDecoder(scope, read) if binding.takes_raw else read
         if scope["method"] == "HEAD":
             send = without_body(send)
-        return found.target.answer(
-            lambda body: binding.decode(found.variables, query, body),
-            binding.encode,
-            False,
-            scope,
-            receive,
-            send,
-        )
-
-    def _match(self, method: str, path: str) -> RestMatch[Endpoint] | frozenset[str] | None:
-        found = self._router.match(method, path)
-        if method == "HEAD" and isinstance(found, frozenset) and "GET" in found:
-            return self._router.match("GET", path)
-        return found
+        return written.answer(decode, False, scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> Any:
         """Raises `NoMatchFound`: these routes have no names."""
@@ -116,11 +121,34 @@ class RestRoutes(BasePath):
     path_for = url_path_for
 
 
+class _Others:
+    """The routes that are asked before the REST routes."""
+
+    def __init__(self, routes: Iterable[Any]) -> None:
+        # Most are those of RPCs, which need not all be asked for each rule.
+        self._exact: dict[str, list[Any]] = {}
+        self._patterns: list[Any] = []
+        for route in routes:
+            if type(route).search is Path.search and not route.param_convertors:
+                self._exact.setdefault(route.path_format, []).append(route)
+            elif type(route).search in (Path.search, Include.search):
+                self._patterns.append(route)
+
+    def taker(self, method: str, path: str) -> str | None:
+        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        for route in (*self._exact.get(path, ()), *self._patterns):
+            match, _ = route.search(scope)
+            if match is Match.FULL:
+                return f"the route {route.path}"
+        return None
+
+
 def _raw_path(scope: Any) -> str:
     raw = scope.get("raw_path")
     path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
-    # Where the application is mounted, as many segments go as its root path has.
-    mounted_at = scope.get("root_path", "").strip("/")
-    for _ in range(mounted_at.count("/") + 1 if mounted_at else 0):
-        path = f"/{path[1:].partition('/')[2]}"
+    # Where the application is mounted, as many segments go as its root path has. One that a proxy
+    # has taken off already is not there.
+    root_path = scope.get("root_path", "").strip("/")
+    if root_path and f"{scope['path']}/".startswith(f"/{root_path}/"):
+        path = f"/{'/'.join(path.split('/')[root_path.count('/') + 2 :])}"
     return path
