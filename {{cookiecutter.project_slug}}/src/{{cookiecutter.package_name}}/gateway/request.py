@@ -203,7 +203,7 @@ class BodyMessages:
         try:
             return self._decode(text)
         except JsonError as error:
-            raise malformed(error) from None
+            raise malformed(self._frames.located(error)) from None
 
     def supervise(self, lifetime: Lifetime) -> None:
         self._receiver = lifetime.loop.create_task(self._receive_all(lifetime))
@@ -220,7 +220,7 @@ class BodyMessages:
             return next(self._texts, None)
         except MessageTooLarge:
             self._ended = True
-            raise too_large(self._max_message_bytes) from None
+            raise too_large(self._max_message_bytes, self._frames.place) from None
         except JsonError as error:
             self._ended = True
             raise malformed(error) from None
@@ -282,11 +282,12 @@ def frames_for(
     raise _unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
 
 
-def too_large(max_message_bytes: int) -> CallFailed:
-    """The failure of a message of more than `max_message_bytes`."""
+def too_large(max_message_bytes: int, place: str = "") -> CallFailed:
+    """The failure of a message of more than `max_message_bytes`, at a place in a stream."""
+    detail = f"a message may have at most {max_message_bytes} bytes"
     return CallFailed(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"a message may have at most {max_message_bytes} bytes",
+        f"{place}: {detail}" if place else detail,
         http_status=413,
     )
 
