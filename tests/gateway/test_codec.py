@@ -40,6 +40,15 @@ def refusal(decode: Callable[[bytes], bytes], text: str | bytes) -> str:
     return str(caught.value)
 
 
+def fault(decode: Callable[[bytes], bytes], text: bytes) -> str:
+    """Answers what is wrong with a text, or "none"."""
+    try:
+        decode(text)
+    except JsonError as error:
+        return str(error)
+    return "none"
+
+
 def nested(field: str, depth: int) -> str:
     return f'{{"{field}":' * depth + "{}" + "}" * depth
 
@@ -429,6 +438,9 @@ def test_integers_of_absurd_size_are_refused_at_once(text: str) -> None:
         ('{"stringField":1}', "stringField: expected a string"),
         ('{"bytesField":"A"}', "bytesField: expected a base64 string"),
         ('{"bytesField":"!!!!"}', "bytesField: expected a base64 string"),
+        ('{"bytesField":"-/8="}', "bytesField: expected a base64 string"),
+        ('{"bytesField":"AQI=="}', "bytesField: expected a base64 string"),
+        ('{"bytesField":["-"]}', "bytesField: expected a base64 string"),
         ('{"colour":"RED"}', "colour: expected a name or number of testing.v1.Colour"),
         ('{"colour":2147483648}', "colour: expected a name or number of testing.v1.Colour"),
         ('{"inner":[]}', "inner: expected an object"),
@@ -647,6 +659,36 @@ def test_a_message_without_a_json_form_is_refused_in_one_line(message: AllKinds)
     with pytest.raises(JsonError) as caught:
         _encode(message.SerializeToString())
     assert len(str(caught.value).splitlines()) == 1
+
+
+VALUES = [
+    "null",
+    "true",
+    "0",
+    "-0",
+    "1.5",
+    "1e400",
+    '""',
+    '"-"',
+    '"1"',
+    "[]",
+    '["-"]',
+    "[[]]",
+    "{}",
+]
+VALUES += ['{"-":1}', '{"1":null}', '{"@type":1}', "[null]", "[{}]", "1" * 5000]
+
+
+@pytest.mark.parametrize("message_class", [AllKinds, MoreKinds, plain_pb2.PlainKinds])
+def test_every_value_of_every_field_is_read_or_refused_by_name(
+    message_class: type[Message],
+) -> None:
+    for codec in (CODEC, LENIENT):
+        decode = codec.decoder(message_class.DESCRIPTOR)
+        for name in [field.json_name for field in message_class.DESCRIPTOR.fields]:
+            for value in VALUES:
+                text = f"{{{json.dumps(name)}:{value}}}".encode()
+                assert fault(decode, text).startswith((name, "none"))
 
 
 def test_errors_do_not_chain_the_library_s_own() -> None:

@@ -149,6 +149,8 @@ def any_single(value: Any) -> Any:
 
 def octets(value: Any) -> bytes:
     """Reads base64 of either alphabet, with all of its padding or none."""
+    if value.__class__ is not str:
+        raise UncoveredError
     if "-" in value or "_" in value:
         if "+" in value or "/" in value:
             raise UncoveredError

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from operator import attrgetter
+from threading import RLock
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from google.protobuf import descriptor_pool
@@ -166,6 +167,8 @@ class StrictReaders:
 
     def __init__(self, *, ignore_unknown_fields: bool) -> None:
         self.ignore_unknown_fields = ignore_unknown_fields
+        # A reader is known before it knows its fields, and servicers may be in threads.
+        self._lock = RLock()
         self._contents: dict[str, _Content] = {}
         self._made: dict[str, Read] = {
             ANY: self._read_any,
@@ -180,7 +183,9 @@ class StrictReaders:
     def of(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
         """Makes the function that turns JSON text into a message; it raises `JsonError`."""
         descriptor: Any = message_class.DESCRIPTOR
-        read, may_lack = self.reader(descriptor), may_lack_fields(descriptor)
+        with self._lock:
+            read = self.reader(descriptor)
+        may_lack = may_lack_fields(descriptor)
 
         def read_text(text: bytes) -> AnyMessage:
             message = message_class()
@@ -214,7 +219,8 @@ class StrictReaders:
     def field(self, field: FieldDescriptor, other_key: str | None) -> _Field:
         """Answers how to read a field."""
         takes_null = is_null_value(field) and not field.is_repeated
-        return _Field(self._field_reader(field), takes_null, other_key)
+        with self._lock:
+            return _Field(self._field_reader(field), takes_null, other_key)
 
     def _field_reader(self, field: FieldDescriptor) -> Read:
         get = _extension_getter(field) if field.is_extension else attrgetter(field.name)
@@ -295,9 +301,11 @@ class StrictReaders:
     def _content(self, descriptor: Descriptor) -> _Content:
         content = self._contents.get(descriptor.full_name)
         if content is None:
+            with self._lock:
+                read = self.reader(descriptor)
             content = self._contents[descriptor.full_name] = _Content(
                 GetMessageClass(descriptor),
-                self.reader(descriptor),
+                read,
                 descriptor.full_name in SPECIAL,
                 may_lack_fields(descriptor),
             )
