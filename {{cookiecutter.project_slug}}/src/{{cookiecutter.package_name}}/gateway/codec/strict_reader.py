@@ -8,12 +8,10 @@ know of a type is put together when the first of its messages comes.
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Callable
 from operator import attrgetter
 from threading import RLock
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -40,6 +38,7 @@ from .descriptors import (
     real_oneofs,
 )
 from .errors import JsonError, one_line
+from .json_parser import RepeatedKey, parse
 from .read_values import UncoveredError
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -47,18 +46,13 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 Read = Callable[[Any, Any, int], None]
 """Sets a JSON value in a message, in which there may be so many levels of further messages."""
 Convert = Callable[[Any], Any]
+Get = Callable[[Any], Any]
+Put = Callable[[Any, Any, Any, int], None]
+"""Sets a JSON value in what holds many, by its key or index; a level as for `Read`."""
 
 _REFUSED = (UncoveredError, ValueError, TypeError, LookupError, ArithmeticError)
 """What `read_values` and protobuf raise for a value that is not of its type."""
 _WHITE_SPACE = b" \t\r\n"
-_MINUS_ZERO = re.compile(rb"-0[,\]}\s]")
-_LONE_SURROGATE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
-)
-_STRING_OR_CONSTANT = re.compile('"[^"]*"|NaN|-?Infinity')
-_LONGEST_NUMBER = 400
-"""Digits; an integer of more is out of the range of every type."""
 _TOO_DEEP = f"nested deeper than {DEEPEST} messages"
 _NO_ELEMENT = "null cannot be an element"
 
@@ -114,18 +108,8 @@ class FaultError(Exception):
         return f"{path}: {self._reason}" if path else self._reason
 
 
-class RepeatedKey(dict[str, Any]):
-    """A JSON object in which a key is repeated, so that nobody may take it for an object."""
-
-    key = ""
-
-
 class _IgnoredError(Exception):
     """A value is an unknown name of an enum, and those are ignored."""
-
-
-class _ConstantError(Exception):
-    """A text has NaN or Infinity where JSON has no such thing."""
 
 
 class _Field(NamedTuple):
@@ -172,11 +156,13 @@ class StrictReaders:
         self._contents: dict[str, _Content] = {}
         self._made: dict[str, Read] = {
             ANY: self._read_any,
-            DURATION: _read_duration,
-            FIELD_MASK: _read_field_mask,
+            DURATION: _value(_set_duration, 'a duration such as "1.5s"'),
+            FIELD_MASK: _value(_set_field_mask, 'field paths such as "title,author.name"'),
             LIST_VALUE: _read_list,
             STRUCT: _read_struct,
-            TIMESTAMP: _read_timestamp,
+            TIMESTAMP: _value(
+                _set_timestamp, 'an RFC 3339 time such as "1972-01-01T10:00:20.021Z"'
+            ),
             VALUE: _read_value,
         }
 
@@ -207,7 +193,8 @@ class StrictReaders:
         read = self._made.get(descriptor.full_name)
         if read is None:
             if descriptor.full_name in WRAPPERS:
-                read = _wrapper_reader(descriptor.fields_by_name["value"])
+                convert, expected = _SCALARS[descriptor.fields_by_name["value"].type]
+                read = _value(_set_wrapped(convert), f"{expected}, or null")
                 self._made[descriptor.full_name] = read
             else:
                 made = _MessageReader(descriptor, self)
@@ -225,23 +212,40 @@ class StrictReaders:
     def _field_reader(self, field: FieldDescriptor) -> Read:
         get = _extension_getter(field) if field.is_extension else attrgetter(field.name)
         if entry := map_entry(field):
-            convert_key, expected_key = _key(entry.key)
-            expected = f"a key that is {expected_key}"
-            if entry.value.message_type is not None:
-                read = self.reader(entry.value.message_type)
-                return _message_map(get, convert_key, read, is_null_value(entry.value), expected)
-            convert, expected_value = self._scalar(entry.value)
-            expected += f", and {expected_value}"
-            return _scalar_map(get, convert_key, convert, is_null_value(entry.value), expected)
+            convert_key, expected = _key(entry.key)
+            put, levels, expected_value = self._putting(entry.value)
+            if expected_value:
+                expected += f", and {expected_value}"
+            takes_null = is_null_value(entry.value)
+            expected = f"a key that is {expected}"
+            return _map(get, convert_key, put, levels + 1, takes_null, expected, _entry)
+        if field.is_repeated:
+            add, levels, expected = self._adding(field)
+            return _array(get, add, levels, is_null_value(field), expected)
+        if field.message_type is not None:
+            return _single_message(get, self.reader(field.message_type))
+        convert, expected = self._scalar(field)
+        return _single_scalar(field, convert, expected)
+
+    def _putting(self, field: FieldDescriptor) -> tuple[Put, int, str]:
+        """Answers what sets the value of a map under a key, the levels to it, what it expects."""
         if field.message_type is not None:
             read = self.reader(field.message_type)
-            if field.is_repeated:
-                return _message_list(get, read, is_null_value(field))
-            return _single_message(get, read)
+            return lambda entries, key, value, depth: read(entries[key], value, depth), 1, ""
         convert, expected = self._scalar(field)
-        if field.is_repeated:
-            return _scalar_list(get, convert, is_null_value(field), f"expected {expected}")
-        return _single_scalar(field, convert, f"expected {expected}")
+
+        def put(entries: Any, key: Any, value: Any, _depth: int) -> None:
+            entries[key] = convert(value)
+
+        return put, 0, expected
+
+    def _adding(self, field: FieldDescriptor) -> tuple[Put, int, str]:
+        """Answers what adds an element, the levels to it, and what it expects."""
+        if field.message_type is not None:
+            read = self.reader(field.message_type)
+            return lambda elements, _, value, depth: read(elements.add(), value, depth), 1, ""
+        convert, expected = self._scalar(field)
+        return lambda elements, _, value, _depth: elements.append(convert(value)), 0, expected
 
     def _scalar(self, field: FieldDescriptor) -> tuple[Convert, str]:
         enum = field.enum_type
@@ -276,7 +280,7 @@ class StrictReaders:
         if descriptor is None:
             raise FaultError('"@type" names no message type that this service knows')
         if not depth:
-            raise JsonError(_TOO_DEEP)
+            raise RecursionError
         message_class, read, is_special, may_lack = self._content(descriptor)
         content = message_class()
         rest = {key: inner for key, inner in value.items() if key != "@type"}
@@ -396,95 +400,10 @@ class _MessageReader:
         return made
 
 
-def parse(text: bytes) -> Any:
-    """Parses JSON; an object in which a key is repeated becomes a `RepeatedKey`.
-
-    Raises:
-        JsonError: It is none; its text names the position.
-        RecursionError: It is nested too deeply.
-    """
-    try:
-        string = text.decode()
-    except UnicodeDecodeError as error:
-        raise _malformed("no UTF-8", text[: error.start].decode()) from None
-    try:
-        tree = _PRECISE.decode(string) if _MINUS_ZERO.search(text) else _decode(string)
-    except json.JSONDecodeError as error:
-        reason = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
-        raise _malformed(reason, string[: error.pos]) from None
-    except _ConstantError:
-        raise _malformed("expecting value", string[: _find_constant(string)]) from None
-    if "\\u" in string:
-        # Python takes half a pair for a character.
-        lone = _LONE_SURROGATE.search(string.replace("\\\\", "  "))
-        if lone is not None:
-            raise _malformed("half a surrogate pair", string[: lone.start()])
-    return tree
-
-
-def _decode(string: str) -> Any:
-    try:
-        return _QUICK.decode(string)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:
-        # Python reads no integer of more than 4300 digits.
-        return _PRECISE.decode(string)
-
-
-def _find_constant(string: str) -> int:
-    """Answers the first place of NaN or Infinity outside of the strings of a JSON text."""
-    plain = string.replace("\\\\", "  ").replace('\\"', "  ")
-    found = (match for match in _STRING_OR_CONSTANT.finditer(plain) if match[0][0] != '"')
-    return next(found).start()
-
-
-def _malformed(reason: str, before: str) -> JsonError:
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return JsonError(f"malformed JSON: {reason}", line, column)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    tree = dict(pairs)
-    if len(tree) == len(pairs):
-        return tree
-    repeated = RepeatedKey(tree)
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            repeated.key = key
-            break
-        seen.add(key)
-    return repeated
-
-
-def _refuse_constant(_name: str) -> NoReturn:
-    raise _ConstantError
-
-
-def _precise_integer(digits: str) -> int | float:
-    if digits == "-0":
-        return -0.0
-    return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
-
-
-_QUICK = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
-_PRECISE = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_precise_integer
-)
-
-
 def _check_required(message: Any) -> None:
     missing = message.FindInitializationErrors()
     if missing:
         raise FaultError("required, but missing").inside(f".{missing[0]}")
-
-
-def _no_object(value: Any, reason: str, *, of_map: bool = False) -> FaultError:
-    """Answers what is wrong with a value that is no object, or not as there may be one."""
-    if isinstance(value, RepeatedKey):
-        return FaultError("duplicate key").inside((_entry if of_map else _member)(value.key))
-    return FaultError(reason)
 
 
 def _member(key: str) -> str:
@@ -493,6 +412,13 @@ def _member(key: str) -> str:
 
 def _entry(key: str) -> str:
     return f'["{_shown(key)}"]'
+
+
+def _no_object(value: Any, reason: str, step: Callable[[str], str] = _member) -> FaultError:
+    """Answers what is wrong with a value that is no object, or not as there may be one."""
+    if isinstance(value, RepeatedKey):
+        return FaultError("duplicate key").inside(step(value.key))
+    return FaultError(reason)
 
 
 def _shown(key: str) -> str:
@@ -519,11 +445,11 @@ def _key(field: FieldDescriptor) -> tuple[Convert, str]:
     return convert_integer, expected
 
 
-def _extension_getter(field: FieldDescriptor) -> Callable[[Any], Any]:
+def _extension_getter(field: FieldDescriptor) -> Get:
     return lambda message: message.Extensions[field]
 
 
-def _single_scalar(field: FieldDescriptor, convert: Convert, reason: str) -> Read:
+def _single_scalar(field: FieldDescriptor, convert: Convert, expected: str) -> Read:
     name, plain = field.name, _PLAIN.get(field.type)
 
     def read(message: Any, value: Any, _depth: int) -> None:
@@ -532,23 +458,32 @@ def _single_scalar(field: FieldDescriptor, convert: Convert, reason: str) -> Rea
         except _IgnoredError:
             pass
         except _REFUSED:
-            raise FaultError(reason) from None
+            raise FaultError(f"expected {expected}") from None
 
-    def read_extension(message: Any, value: Any, _depth: int) -> None:
+    def set_extension(message: Any, value: Any) -> None:
+        message.Extensions[field] = convert(value)
+
+    return _value(set_extension, expected) if field.is_extension else read
+
+
+def _value(set_value: Callable[[Any, Any], None], expected: str) -> Read:
+    """Makes what sets a value that is no object or array of messages."""
+
+    def read(message: Any, value: Any, _depth: int) -> None:
         try:
-            message.Extensions[field] = convert(value)
+            set_value(message, value)
         except _IgnoredError:
             pass
         except _REFUSED:
-            raise FaultError(reason) from None
+            raise FaultError(f"expected {expected}") from None
 
-    return read_extension if field.is_extension else read
+    return read
 
 
-def _single_message(get: Callable[[Any], Any], read_one: Read) -> Read:
+def _single_message(get: Get, read_one: Read) -> Read:
     def read(message: Any, value: Any, depth: int) -> None:
         if not depth:
-            raise JsonError(_TOO_DEEP)
+            raise RecursionError
         inner = get(message)
         inner.SetInParent()
         read_one(inner, value, depth - 1)
@@ -556,168 +491,85 @@ def _single_message(get: Callable[[Any], Any], read_one: Read) -> Read:
     return read
 
 
-def _scalar_list(
-    get: Callable[[Any], Any], convert: Convert, takes_null: bool, reason: str
-) -> Read:
-    def read(message: Any, value: Any, _depth: int) -> None:
-        if value.__class__ is not list:
-            raise FaultError("expected an array")
-        append = get(message).append
-        for index, element in enumerate(value):
-            try:
-                append(convert(element))
-            except _IgnoredError:
-                continue
-            except _REFUSED:
-                is_null = element is None and not takes_null
-                refusal = FaultError(_NO_ELEMENT if is_null else reason)
-                raise refusal.inside(f"[{index}]") from None
+def _array(get: Get, add: Put, levels: int, takes_null: bool, expected: str) -> Read:
+    """Makes what reads an array into a repeated field, whose elements are so many levels in."""
 
-    return read
-
-
-def _message_list(get: Callable[[Any], Any], read_one: Read, takes_null: bool) -> Read:
     def read(message: Any, value: Any, depth: int) -> None:
         if value.__class__ is not list:
             raise FaultError("expected an array")
-        if not depth and value:
-            raise JsonError(_TOO_DEEP)
-        add = get(message).add
+        if depth < levels and value:
+            raise RecursionError
+        elements = get(message)
         for index, element in enumerate(value):
             try:
                 if element is None and not takes_null:
                     raise FaultError(_NO_ELEMENT)
-                read_one(add(), element, depth - 1)
+                add(elements, index, element, depth - levels)
+            except _IgnoredError:
+                continue
             except FaultError as fault:
                 raise fault.inside(f"[{index}]") from None
+            except _REFUSED:
+                raise FaultError(f"expected {expected}").inside(f"[{index}]") from None
 
     return read
 
 
-def _scalar_map(
-    get: Callable[[Any], Any],
+def _map(
+    get: Get,
     convert_key: Convert,
-    convert: Convert,
+    put: Put,
+    levels: int,
     takes_null: bool,
     expected: str,
+    step: Callable[[str], str],
 ) -> Read:
+    """Makes what reads an object into a map, whose values are so many levels in."""
+
     def read(message: Any, value: Any, depth: int) -> None:
         if value.__class__ is not dict:
-            raise _no_object(value, "expected an object", of_map=True)
-        if not depth and value:
-            raise JsonError(_TOO_DEEP)
+            raise _no_object(value, "expected an object", step)
+        if depth < levels and value:
+            raise RecursionError
         entries = get(message)
         for key, element in value.items():
             try:
+                if element is None and not takes_null:
+                    raise FaultError(_NO_ELEMENT)
                 converted_key = convert_key(key)
                 if converted_key in entries:
                     raise FaultError("duplicate key")
-                entries[converted_key] = convert(element)
+                put(entries, converted_key, element, depth - levels)
             except _IgnoredError:
                 continue
             except FaultError as fault:
-                raise fault.inside(_entry(key)) from None
+                raise fault.inside(step(key)) from None
             except _REFUSED:
-                is_null = element is None and not takes_null
-                refusal = FaultError(_NO_ELEMENT if is_null else f"expected {expected}")
-                raise refusal.inside(_entry(key)) from None
+                raise FaultError(f"expected {expected}").inside(step(key)) from None
 
     return read
 
 
-def _message_map(
-    get: Callable[[Any], Any],
-    convert_key: Convert,
-    read_one: Read,
-    takes_null: bool,
-    expected: str,
-) -> Read:
-    def read(message: Any, value: Any, depth: int) -> None:
-        if value.__class__ is not dict:
-            raise _no_object(value, "expected an object", of_map=True)
-        if depth < 2 and value:
-            raise JsonError(_TOO_DEEP)
-        entries = get(message)
-        for key, element in value.items():
-            try:
-                if element is None and not takes_null:
-                    raise FaultError(_NO_ELEMENT)
-                try:
-                    converted_key = convert_key(key)
-                    if converted_key in entries:
-                        raise FaultError("duplicate key")
-                    inner = entries[converted_key]
-                except _REFUSED:
-                    raise FaultError(f"expected {expected}") from None
-                read_one(inner, element, depth - 2)
-            except FaultError as fault:
-                raise fault.inside(_entry(key)) from None
-
-    return read
-
-
-def _wrapper_reader(field: FieldDescriptor) -> Read:
-    convert, expected = _SCALARS[field.type]
-
-    def read(message: Any, value: Any, _depth: int) -> None:
-        if value is None:
-            return
-        try:
+def _set_wrapped(convert: Convert) -> Callable[[Any, Any], None]:
+    def set_value(message: Any, value: Any) -> None:
+        if value is not None:
             message.value = convert(value)
-        except _REFUSED:
-            raise FaultError(f"expected {expected}, or null") from None
 
-    return read
+    return set_value
 
 
-def _read_timestamp(message: Any, value: Any, _depth: int) -> None:
-    try:
-        parts = read_values.timestamp(value)
-    except _REFUSED:
-        reason = 'expected an RFC 3339 time such as "1972-01-01T10:00:20.021Z"'
-        raise FaultError(reason) from None
+def _set_timestamp(message: Any, value: Any) -> None:
+    parts = read_values.timestamp(value)
     message.seconds, message.nanos = parts["seconds"], parts["nanos"]
 
 
-def _read_duration(message: Any, value: Any, _depth: int) -> None:
-    try:
-        parts = read_values.duration(value)
-    except _REFUSED:
-        raise FaultError('expected a duration such as "1.5s"') from None
+def _set_duration(message: Any, value: Any) -> None:
+    parts = read_values.duration(value)
     message.seconds, message.nanos = parts["seconds"], parts["nanos"]
 
 
-def _read_field_mask(message: Any, value: Any, _depth: int) -> None:
-    try:
-        message.paths.extend(read_values.field_paths(value))
-    except _REFUSED:
-        raise FaultError('expected field paths such as "title,author.name"') from None
-
-
-def _read_struct(message: Any, value: Any, depth: int) -> None:
-    if value.__class__ is not dict:
-        raise _no_object(value, "expected an object")
-    if depth < 2 and value:
-        raise JsonError(_TOO_DEEP)
-    fields = message.fields
-    for key, inner in value.items():
-        try:
-            _read_value(fields[key], inner, depth - 2)
-        except FaultError as fault:
-            raise fault.inside(_member(key)) from None
-
-
-def _read_list(message: Any, value: Any, depth: int) -> None:
-    if value.__class__ is not list:
-        raise FaultError("expected an array")
-    if not depth and value:
-        raise JsonError(_TOO_DEEP)
-    add = message.values.add
-    for index, inner in enumerate(value):
-        try:
-            _read_value(add(), inner, depth - 1)
-        except FaultError as fault:
-            raise fault.inside(f"[{index}]") from None
+def _set_field_mask(message: Any, value: Any) -> None:
+    message.paths.extend(read_values.field_paths(value))
 
 
 def _read_value(message: Any, value: Any, depth: int) -> None:
@@ -733,10 +585,29 @@ def _read_value(message: Any, value: Any, depth: int) -> None:
         message.bool_value = value
     elif value is None:
         message.null_value = 0
+    elif not depth:
+        raise RecursionError
+    elif kind is list:
+        message.list_value.SetInParent()
+        _read_list(message.list_value, value, depth - 1)
     else:
-        if not depth:
-            raise JsonError(_TOO_DEEP)
-        is_list = kind is list
-        inner = message.list_value if is_list else message.struct_value
-        inner.SetInParent()
-        (_read_list if is_list else _read_struct)(inner, value, depth - 1)
+        message.struct_value.SetInParent()
+        _read_struct(message.struct_value, value, depth - 1)
+
+
+_read_struct = _map(
+    attrgetter("fields"),
+    read_values.text,
+    lambda fields, key, value, depth: _read_value(fields[key], value, depth),
+    2,
+    takes_null=True,
+    expected="any JSON value",
+    step=_member,
+)
+_read_list = _array(
+    attrgetter("values"),
+    lambda values, _, value, depth: _read_value(values.add(), value, depth),
+    1,
+    takes_null=True,
+    expected="any JSON value",
+)
