@@ -7,7 +7,8 @@ What is wrong with a message begins with its place in the stream:
 
 - `line 3: name: expected a string`, of NDJSON: lines count from 1, blank ones too;
 - `[1]: name: expected a string`, of a JSON array: indices count from 0. Lines and columns of what
-  is no JSON count from the start of the message.
+  is no JSON count from the start of the message. Bytes, as in `[1]: expected '}' at byte 27`, count
+  from the start of the body, whose brackets and commas are told by them alone.
 
 A body that is no array is one message, which needs no place.
 """
@@ -222,7 +223,7 @@ class JsonArrayFrames:
         return f"[{self._index}]" if self._is_array else ""
 
     def located(self, error: JsonError) -> JsonError:
-        """Return what is wrong with the last message that was yielded, with its place."""
+        """Return what is wrong with the last message that has begun, with its place."""
         return JsonError(f"{self.place}: {error}") if self._is_array else error
 
     def close(self) -> list[bytes]:
@@ -235,7 +236,7 @@ class JsonArrayFrames:
             self._inside = None
             return [self._take_unfinished()]
         if self._inside:
-            raise JsonError(f"the body ends inside a message at byte {self._offset}")
+            raise self.located(JsonError(f"the body ends inside a message at byte {self._offset}"))
         if self._expected not in (_Expected.BODY, _Expected.END):
             raise JsonError(
                 f"the body ends at byte {self._offset}, expected {self._expected.value}"
@@ -310,15 +311,14 @@ class JsonArrayFrames:
             self._inside = _Inside.BRACKETS
             self._open.append(closer)
             if len(self._open) > MAX_DEPTH:
-                raise JsonError(
-                    f"nested deeper than {MAX_DEPTH} levels at byte {self._offset + position}"
-                )
+                place = f"byte {self._offset + position}"
+                raise self.located(JsonError(f"nested deeper than {MAX_DEPTH} levels at {place}"))
         elif byte == self._open[-1]:
             del self._open[-1]
             if not self._open:
                 self._inside = None
         else:
-            raise self._unexpected(repr(chr(self._open[-1])), byte, position)
+            raise self.located(self._unexpected(repr(chr(self._open[-1])), byte, position))
 
     def _unexpected(self, expected: str, byte: int, position: int) -> JsonError:
         offset = self._offset + position

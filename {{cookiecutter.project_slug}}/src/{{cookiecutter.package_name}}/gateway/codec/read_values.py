@@ -92,11 +92,13 @@ def any_integer(value: Any) -> Any:
 
     It reads integers of more than 64 bits as floats, which can be near enough to one of 64.
     """
+    if value.__class__ is str:
+        return integer(value)
     if value.__class__ is float and value.is_integer():
         return int(value)
-    if value.__class__ is bool:
+    if value.__class__ is not int:
         raise UncoveredError
-    return integer(value)
+    return value
 
 
 def double(value: Any, zeros: list[object]) -> float:
