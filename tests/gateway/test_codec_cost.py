@@ -29,6 +29,13 @@ FAULTS = {
 CODECS = {"strict": JsonCodec(), "lenient": JsonCodec(ignore_unknown_fields=True)}
 
 
+def nested(value: Any) -> Any:
+    """Answers a value to which a long path leads."""
+    for _ in range(20):
+        value = {"a long key " * 9: value}
+    return value
+
+
 def of_size(message_class: type[Message], size: int) -> dict[str, Any]:
     """Answers JSON of a type with so many parts."""
     book = {"name": "shelves/1/books/1", "title": "A title", "pages": "300", "tags": ["a", "b"]}
@@ -36,7 +43,7 @@ def of_size(message_class: type[Message], size: int) -> dict[str, Any]:
     return {
         plain_pb2.PlainOrder: {"lines": [line] * size},
         plain_pb2.PlainTree: {"children": [{"name": "a", "child": {"children": [{}, {}]}}] * size},
-        struct_pb2.Struct: {"rows": [{"id": 1.5, "name": "a", "tags": ["a", "b"]}] * size},
+        struct_pb2.Struct: nested([{"id": 1.5, "tags": ["a"]}, *[1] * 10] * size),
         testing_pb2.AllKinds: {"value": [line] * size, "bytesField": "AAAA" * size},
         testing_pb2.MoreKinds: {
             "repeatedAny": [{"@type": f"{TYPE}/testing.v1.Book", **book}] * size
@@ -54,9 +61,10 @@ CLASSES = [
 
 
 def texts(message_class: type[Message], size: int) -> dict[str, bytes]:
-    """Answers good JSON by the key "good", and that with one fault at its end by each other."""
+    """Answers good JSON by the key "good", and that with one fault by each other."""
     good = json.dumps(of_size(message_class, size))
     faulty = {name: f"{good[:-1]},{fault}" for name, fault in FAULTS.items()}
+    faulty["at the start"] = f'{{"zzz":1e999,{good[1:]}'
     return {key: text.encode() for key, text in {"good": good, **faulty}.items()}
 
 
