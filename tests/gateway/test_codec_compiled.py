@@ -1,18 +1,18 @@
-"""The codec's compiled functions against its thorough way, which they must never differ from."""
+"""The codec's compiled functions against the strict reader, which they must never differ from."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec, JsonError, coverage, json_codec, worth
+from gateway.codec import JsonCodec, JsonError, coverage
 from gateway.codec.coverage import is_covered
+from gateway.codec.descriptors import DEEPEST
 from gateway.codec.readers import CompiledReaders
-from gateway.codec.thorough import ThoroughCodec
-from gateway.codec.writers import CompiledWriters
+from gateway.codec.strict_reader import StrictReaders
+from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -24,8 +24,11 @@ CLASSES: list[type[Message]] = [
     PlainKinds,
     PlainMaps,
     PlainOrder,
+    PlainTree,
     legacy_pb2.Defaults,
     plain_pb2.PlainPart,
+    plain_pb2.Aliased,
+    testing_pb2.Book,
 ]
 OPTIONS = [
     {
@@ -41,24 +44,9 @@ OPTIONS = [
         (False, False, False),
     ]
 ]
-CODECS = [(JsonCodec(**options), ThoroughCodec(**options)) for options in OPTIONS]
-CODEC, THOROUGH = CODECS[0]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def all_that_is_covered_is_compiled() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_codec, "is_worth_it", lambda _descriptor, _costs: True)
-        yield
-
-
+CODECS = [JsonCodec(**options) for options in OPTIONS]
+CODEC = CODECS[0]
 READ = {each: CompiledReaders().of(each) for each in CLASSES}
-WRITE = {
-    each: CompiledWriters(
-        preserving_proto_field_name=False, always_print_fields_with_no_presence=True
-    ).of(each.DESCRIPTOR)
-    for each in CLASSES
-}
 ODD_TEXTS = [":", '":', '" :', "\\", '"', "a: b", '{"name":"', "-0,", "\u2028", "\x00", "null"]
 
 
@@ -80,27 +68,14 @@ def same(one: Any, other: Any) -> bool:
 
 @cache
 def decoders(message_class: type[Message], options: int) -> list[Any]:
-    """Answers the thorough decoder, and those that are to agree with it."""
-    (codec, thorough), descriptor = CODECS[options], message_class.DESCRIPTOR
-    parse = message_class.FromString
-    through_wire = [thorough.decoder(descriptor), codec.decoder(descriptor)]
+    """Answers the strict reader, and what is to agree with it."""
+    codec, parse = CODECS[options], message_class.FromString
+    through_wire = codec.decoder(message_class.DESCRIPTOR)
+    lenient = OPTIONS[options]["ignore_unknown_fields"]
     return [
-        *((lambda text, decode=decode: parse(decode(text))) for decode in through_wire),
+        StrictReaders(ignore_unknown_fields=lenient).of(message_class),
+        lambda text: parse(through_wire(text)),
         codec.message_decoder(message_class),
-    ]
-
-
-@cache
-def encoders(message_class: type[Message], options: int) -> list[Any]:
-    """Answers the thorough encoder, and those that are to agree with it."""
-    (codec, thorough), descriptor = CODECS[options], message_class.DESCRIPTOR
-    through_wire = [thorough.encoder(descriptor), codec.encoder(descriptor)]
-    return [
-        *(
-            (lambda message, encode=encode: encode(message.SerializeToString()))
-            for encode in through_wire
-        ),
-        codec.message_encoder(message_class),
     ]
 
 
@@ -112,8 +87,13 @@ def check_decoders(message_class: type[Message], text: bytes, lenient: bool = Fa
 
 
 def check_encoders(message: Message, options: int = 0) -> Any:
-    """Checks that all ways answer the same JSON for a message, and answers it."""
-    answers = [result(each, message) for each in encoders(type(message), options)]
+    """Checks that both ways answer the same JSON for a message, and answers it."""
+    codec = CODECS[options]
+    through_wire = codec.encoder(message.DESCRIPTOR)
+    answers = [
+        result(lambda: through_wire(message.SerializeToString())),
+        result(codec.message_encoder(type(message)), message),
+    ]
     if isinstance(answers[0], bytes):
         assert len({canonical(each) for each in answers}) == 1
         return json.loads(answers[0])
@@ -130,7 +110,7 @@ def canonical(text: bytes) -> str:
 def laid_out_texts(draw: st.DrawFn, message_class: type[Message]) -> str:
     """Draws the JSON of a message with white space, odd strings, and a key repeated or two."""
     names = draw(st.booleans())
-    encode = CODECS[3 if names else 0][1].encoder(message_class.DESCRIPTOR)
+    encode = CODECS[3 if names else 0].encoder(message_class.DESCRIPTOR)
     message = draw(messages(message_class.DESCRIPTOR))
     tree = json.loads(encode(message.SerializeToString()))
     for name in [name for name, value in tree.items() if isinstance(value, str)]:
@@ -156,7 +136,7 @@ def laid_out_texts(draw: st.DrawFn, message_class: type[Message]) -> str:
 
 
 @pytest.mark.parametrize("message_class", CLASSES, ids=lambda each: each.__name__)
-class TestCompiledFunctionsAgreeWithTheThoroughWay:
+class TestCompiledReadersAgreeWithTheStrictOne:
     @given(st.data(), st.booleans())
     def test_on_json_that_is_nearly_right(
         self, message_class: type[Message], data: st.DataObject, lenient: bool
@@ -177,7 +157,10 @@ class TestCompiledFunctionsAgreeWithTheThoroughWay:
         self, message_class: type[Message], data: st.DataObject, options: int
     ) -> None:
         message = data.draw(messages(message_class.DESCRIPTOR))
-        note(str(check_encoders(message, options)))
+        tree = check_encoders(message, options)
+        note(str(tree))
+        read = decoders(message_class, options)[0]
+        assert same(read(json.dumps(tree).encode()), message)
 
 
 PLAIN_TEXTS = [
@@ -195,12 +178,14 @@ PLAIN_TEXTS = [
 
 
 @pytest.mark.parametrize(("message_class", "text"), PLAIN_TEXTS)
-def test_plain_texts_are_read_without_the_thorough_way(
+def test_plain_texts_are_read_without_the_strict_reader(
     message_class: type[Message], text: str
 ) -> None:
     message = READ[message_class](text.encode())
     assert same(message, check_decoders(message_class, text.encode()))
-    assert json.loads(WRITE[message_class](message)) == check_encoders(message)
+    assert check_encoders(message) == json_format.MessageToDict(
+        message, always_print_fields_with_no_presence=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,6 +220,14 @@ def test_plain_texts_are_read_without_the_thorough_way(
         (PlainKinds, '{"repeatedString":"abc"}'),
         (PlainKinds, '{"leaves":{"name":{}}}'),
         (PlainKinds, '{"values":[["a","b"]]}'),
+        (PlainKinds, '{"int64Field":"01"}'),
+        (PlainKinds, '{"int64Field":"1_0"}'),
+        (PlainKinds, '{"int64Field":"+1"}'),
+        (PlainKinds, '{"int64Field":-9223372036854775809}'),
+        (PlainKinds, '{"uint64Field":1e19}'),
+        (PlainKinds, '{"doubleField":"1_0"}'),
+        (PlainMaps, '{"mapInt64":{"1_0":{}}}'),
+        (PlainMaps, '{"mapInt64":{"\uff11":{}}}'),
         (PlainKinds, '{"time":{"seconds":1}}'),
         (PlainKinds, '{"stringWrapper":{"value":"a"}}'),
         (PlainKinds, '{"repeatedStringWrapper":[null]}'),
@@ -248,15 +241,15 @@ def test_plain_texts_are_read_without_the_thorough_way(
         (PlainKinds, '{"time":"2026-W01-1T00:00:00Z"}'),
         (PlainKinds, '{"time":"2026-01-01T00:00:60Z"}'),
         (PlainKinds, '{"time":"2026-01-01T24:00:00Z"}'),
-        (PlainKinds, '{"span":"315576000000.5s"}'),
-        (PlainKinds, '{"bytesField":"-_8"}'),
+        (PlainKinds, '{"span":"315576000001s"}'),
+        (PlainKinds, '{"bytesField":"-/8="}'),
         (PlainKinds, '{"bytesField":"AAAA="}'),
         (PlainKinds, "[]"),
         (PlainKinds, ""),
         (PlainKinds, '{"text":"\\ud800"}'),
     ],
 )
-def test_what_is_not_plain_is_left_to_the_thorough_way(
+def test_what_is_not_plain_is_left_to_the_strict_reader(
     message_class: type[Message], text: str
 ) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011 - of any kind, that is its contract
@@ -279,10 +272,10 @@ def test_a_message_without_a_json_form_is_refused_as_ever(message: Message) -> N
 
 
 def test_fields_are_printed_in_the_order_of_their_declaration() -> None:
-    message = PlainKinds(choice_double=1, optional_int64=1)
-    text = CODEC.message_encoder(PlainKinds)(message)
-    expected = THOROUGH.encoder(PlainKinds.DESCRIPTOR)(message.SerializeToString())
-    assert list(json.loads(text)) == list(json.loads(expected))
+    text = CODEC.message_encoder(PlainKinds)(PlainKinds(choice_double=1, optional_int64=1))
+    declared = [field.json_name for field in PlainKinds.DESCRIPTOR.fields]
+    printed = list(json.loads(text))
+    assert printed == [name for name in declared if name in printed]
 
 
 def test_a_message_of_another_class_is_printed_as_the_class_reads_it() -> None:
@@ -300,34 +293,48 @@ def test_what_is_no_message_raises_what_serializing_it_raises(response: Any) -> 
     assert str(caught.value) == str(expected.value)
 
 
-def test_types_that_are_not_plain_take_the_thorough_way() -> None:
-    aliased = plain_pb2.Aliased
-    assert not is_covered(aliased.DESCRIPTOR)
-    assert not is_covered(testing_pb2.AllKinds.DESCRIPTOR)
-    assert not is_covered(legacy_pb2.Required.DESCRIPTOR)
-    assert not is_covered(PlainTree.DESCRIPTOR)
-    message = check_decoders(aliased, b'{"twice":"TWICE_ONE"}')
-    assert check_encoders(message)["twice"].startswith("TWICE_")
+def test_types_that_are_not_plain_are_left_to_the_strict_reader() -> None:
+    for message_class in (
+        testing_pb2.AllKinds,
+        testing_pb2.MoreKinds,
+        testing_pb2.UpdateBookRequest,
+        legacy_pb2.Required,
+        legacy_pb2.Extendable,
+    ):
+        assert not is_covered(message_class.DESCRIPTOR)
 
 
-@pytest.mark.parametrize(
-    ("message_class", "reading", "writing"),
-    [
-        (PlainLeaf, True, True),
-        (PlainOrder, True, True),
-        (PlainOrder.Line, True, True),
-        (PlainMaps, False, False),
-        # A time costs more than two fields save.
-        (testing_pb2.Book, False, False),
-        (testing_pb2.ListBooksResponse, False, False),
-    ],
-)
-def test_types_take_the_way_that_is_faster_for_them(
-    message_class: type[Message], reading: bool, writing: bool
+def test_of_two_names_of_a_number_the_first_is_printed() -> None:
+    message = check_decoders(plain_pb2.Aliased, b'{"twice":"TWICE_UNO"}')
+    assert check_encoders(message) == {"twice": "TWICE_ONE"}
+
+
+def trees(depth: int, field: str) -> bytes:
+    """Answers the JSON of a `PlainTree` with so many levels of messages in it."""
+    nested = {
+        "child": ('{"child":', "}"),
+        "children": ('{"children":[', "]}"),
+        "byName": ('{"byName":{"a":', "}}"),
+        "branch": ('{"branch":{"tree":', "}}"),
+    }
+    start, end = nested[field]
+    levels = 2 if field in ("byName", "branch") else 1
+    leaf = '{"leaf":{}}' if (depth % levels) else "{}"
+    return (start * (depth // levels) + leaf + end * (depth // levels)).encode()
+
+
+@pytest.mark.parametrize("field", ["child", "children", "byName", "branch"])
+def test_types_that_contain_themselves_are_compiled_and_are_as_deep_as_protobuf_takes_them(
+    field: str,
 ) -> None:
-    descriptor = message_class.DESCRIPTOR
-    assert worth.is_worth_it(descriptor, worth.READING) is reading
-    assert worth.is_worth_it(descriptor, worth.WRITING) is writing
+    assert is_covered(PlainTree.DESCRIPTOR)
+    deepest, too_deep = trees(DEEPEST, field), trees(DEEPEST + 1, field)
+    message = check_decoders(PlainTree, deepest)
+    assert PlainTree.FromString(message.SerializeToString()) == message
+    assert READ[PlainTree](trees(DEEPEST - 4, field)).ByteSize()
+    with pytest.raises(Exception):  # noqa: B017, PT011 - of any kind, that is its contract
+        READ[PlainTree](too_deep)
+    assert check_decoders(PlainTree, too_deep) == "nested deeper than 100 messages"
 
 
 def test_nothing_is_compiled_for_another_implementation_of_protobuf(
@@ -341,6 +348,6 @@ def test_nothing_is_compiled_for_another_implementation_of_protobuf(
 
 def test_two_codecs_print_as_they_were_told() -> None:
     leaf = PlainLeaf(set_aside=True)
-    full, brief = (codec.message_encoder(PlainLeaf) for codec, _ in CODECS[:2])
+    full, brief = (codec.message_encoder(PlainLeaf) for codec in CODECS[:2])
     assert full(leaf) == b'{"name":"","count":"0","setAside":true}'
     assert brief(leaf) == b'{"set_aside":true}'

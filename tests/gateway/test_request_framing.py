@@ -147,6 +147,56 @@ def test_an_ndjson_message_is_yielded_with_its_line_ending() -> None:
     assert frames.close() == []
 
 
+class TestTheMessageThatIsWrongIsNamed:
+    FAULT, SYNTAX = JsonError("name: wrong"), JsonError("malformed JSON: no value", 1, 5)
+
+    @pytest.mark.parametrize("size", [1, 7, 1000])
+    def test_by_its_line(self, size: int) -> None:
+        body = b'{"a":1}\n\n  {"b":2}\r\n \t\n{"c":3}'
+        frames, places = NdjsonFrames(LIMIT), []
+        for start in range(0, len(body), size):
+            places += [frames.place for _ in frames.feed(body[start : start + size])]
+        places += [frames.place for _ in frames.close()]
+        assert places == ["line 1", "line 3", "line 5"]
+        assert str(frames.located(self.FAULT)) == "line 5: name: wrong"
+        assert str(frames.located(self.SYNTAX)) == "line 5: malformed JSON: no value at column 5"
+
+    @pytest.mark.parametrize("size", [1, 7, 1000])
+    def test_by_its_index(self, size: int) -> None:
+        body = b'[ {"a":[1,2]} , 7 ,"[",[]]'
+        frames, places = JsonArrayFrames(LIMIT), []
+        for start in range(0, len(body), size):
+            places += [frames.place for _ in frames.feed(body[start : start + size])]
+        assert places == ["[0]", "[1]", "[2]", "[3]"]
+        assert str(frames.located(self.FAULT)) == "[3]: name: wrong"
+        assert str(frames.located(self.SYNTAX)).startswith(
+            "[3]: malformed JSON: no value at line 1"
+        )
+
+    @pytest.mark.parametrize("body", [b'{"a":1}', b"12"])
+    def test_by_nothing_where_there_is_but_one(self, body: bytes) -> None:
+        frames = JsonArrayFrames(LIMIT)
+        assert [*frames.feed(body), *frames.close()] == [body]
+        assert frames.place == ""
+        assert frames.located(self.FAULT) is self.FAULT
+
+    @pytest.mark.parametrize(
+        ("frames", "body", "place"),
+        [
+            (NdjsonFrames, b"1\n\n" + b"1" * 20, "line 3"),
+            (NdjsonFrames, b"1\n\n" + b"1" * 20 + b"\n", "line 3"),
+            (JsonArrayFrames, b"[1, 2, " + b"1" * 20, "[2]"),
+            (JsonArrayFrames, b"1" * 20, ""),
+        ],
+    )
+    def test_where_it_is_too_large(self, frames: Frames, body: bytes, place: str) -> None:
+        for chunks in ([body], one_byte_chunks(body)):
+            splitter = frames(8)
+            with pytest.raises(MessageTooLarge):
+                [message for chunk in chunks for message in feed(splitter, chunk)]
+            assert splitter.place == place
+
+
 def test_a_carriage_return_alone_ends_no_ndjson_line() -> None:
     assert split(NdjsonFrames, [b"[1,\r2]\n3"]) == [b"[1,\r2]", b"3"]
 
@@ -236,10 +286,10 @@ def test_a_chunk_may_end_anywhere(body: str) -> None:
         (b"a=x", "expected a JSON value at byte 0, found 'a'"),
         (b"\x00", "expected a JSON value at byte 0, found byte 0x00"),
         (b"[\n\xff]", "expected a JSON value or ']' at byte 2, found byte 0xff"),
-        (b'[{"a":[1}]]', "expected ']' at byte 8, found '}'"),
-        (b'[{"a":1]', "expected '}' at byte 7, found ']'"),
+        (b'[{"a":[1}]]', "[0]: expected ']' at byte 8, found '}'"),
+        (b'[0, {"a":1]', "[1]: expected '}' at byte 10, found ']'"),
         (b"[", "the body ends at byte 1, expected a JSON value or ']'"),
-        (b"[1", "the body ends inside a message at byte 2"),
+        (b"[1", "[0]: the body ends inside a message at byte 2"),
         (b"[1 ", "the body ends at byte 3, expected ',' or ']'"),
         (b"[{},", "the body ends at byte 4, expected a JSON value after ','"),
         (b'{"a"', "the body ends inside a message at byte 4"),

@@ -228,6 +228,29 @@ async def test_request_framings(content_type: str | None, body: bytes, texts: st
 
 
 @pytest.mark.parametrize(
+    ("content_type", "body", "detail"),
+    [
+        ("application/json", b'[{"text":"a"}, {"text":5}]', "[1]: text: expected a string"),
+        ("application/json", b'{"text":5}', "text: expected a string"),
+        (NDJSON, b'{"text":"a"}\n\n{"text":5}\n', "line 3: text: expected a string"),
+        (NDJSON, b"{}\n{}\n {]", "line 3: malformed JSON: "),
+        (NDJSON, b'{}\n{"text":"%b"}' % (b"x" * 5_000_000), "line 2: a message may have at most"),
+    ],
+    ids=["array", "single", "line", "malformed", "large"],
+)
+async def test_the_message_of_a_stream_that_is_wrong_is_named(
+    content_type: str, body: bytes, detail: str
+) -> None:
+    async with serving(gateway_of(EchoService)) as served:
+        response = await served.http.post(
+            "/grpc/echoservice/clientstream", content=body, headers={"content-type": content_type}
+        )
+        assert response.status_code == (413 if "at most" in detail else 400)
+        assert response.json()["detail"].startswith(detail)
+        assert "line 1" not in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
     ("body", "place"),
     [
         (b'[{"text":"a"}, {"text":1}]', "text"),

@@ -98,4 +98,4 @@ run(main)
 """
     modules = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
     assert "{{ cookiecutter.package_name }}.service" in modules
-    assert modules.isdisjoint({"prometheus_client", "protobuf", "structlog"})
+    assert modules.isdisjoint({"prometheus_client", "structlog"})

@@ -14,6 +14,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from .codec import JsonError
 from .response import Event, Send
 from .response_framing import Framing
 
@@ -114,3 +115,12 @@ class RawFrames:
     def close(self) -> list[bytes]:
         """End the body, which is one part if it is empty: path and query may add to that."""
         return [b""] if self._is_empty else []
+
+    @property
+    def place(self) -> str:
+        """Nothing: where raw bytes are parted says nothing to a caller."""
+        return ""
+
+    def located(self, error: JsonError) -> JsonError:
+        """Return what is wrong as it is."""
+        return error

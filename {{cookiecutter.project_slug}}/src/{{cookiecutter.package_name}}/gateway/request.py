@@ -96,14 +96,17 @@ class BodyMessages:
             chunk = await incoming.next_chunk()
             self._ended = chunk is None
             self._texts = self._split(chunk)
-        return read_message(self._decode, text)
+        try:
+            return self._decode(text)
+        except JsonError as error:
+            raise malformed(self._frames.located(error)) from None
 
     def _next_text(self) -> bytes | None:
         try:
             return next(self._texts, None)
         except MessageTooLarge:
             self._ended = True
-            raise too_large(self._max_message_bytes) from None
+            raise too_large(self._max_message_bytes, self._frames.place) from None
         except JsonError as error:
             self._ended = True
             raise malformed(error) from None
@@ -168,11 +171,12 @@ def frames_for(
     raise _unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
 
 
-def too_large(max_message_bytes: int) -> CallFailed:
-    """The failure of a message of more than `max_message_bytes`."""
+def too_large(max_message_bytes: int, place: str = "") -> CallFailed:
+    """The failure of a message of more than `max_message_bytes`, at a place in a stream."""
+    detail = f"a message may have at most {max_message_bytes} bytes"
     return CallFailed(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"a message may have at most {max_message_bytes} bytes",
+        f"{place}: {detail}" if place else detail,
         http_status=413,
     )
 

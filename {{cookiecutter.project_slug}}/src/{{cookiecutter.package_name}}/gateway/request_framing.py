@@ -2,6 +2,15 @@
 
 One class for each media type that a stream of requests may have. Both take the body in chunks of
 any size and hold at most one unfinished message. The texts they yield are checked by the codec.
+
+What is wrong with a message begins with its place in the stream:
+
+- `line 3: name: expected a string`, of NDJSON: lines count from 1, blank ones too;
+- `[1]: name: expected a string`, of a JSON array: indices count from 0. Lines and columns of what
+  is no JSON count from the start of the message. Bytes, as in `[1]: expected '}' at byte 27`, count
+  from the start of the body, whose brackets and commas are told by them alone.
+
+A body that is no array is one message, which needs no place.
 """
 
 from __future__ import annotations
@@ -62,7 +71,7 @@ class NdjsonFrames:
         if rest:
             self._unfinished.write(rest)
             # The "\r" of a line ending is no part of the message, but its "\n" may be yet to come.
-            self._check_size(self._unfinished.tell() - rest.endswith(b"\r"))
+            self._check_size(self._unfinished.tell() - rest.endswith(b"\r"), self._line_number + 1)
 
     def close(self) -> list[bytes]:
         """End the body and return its last message, if that had no line ending.
@@ -73,6 +82,17 @@ class NdjsonFrames:
         message = self._message(self._take_unfinished())
         return [message] if message else []
 
+    @property
+    def place(self) -> str:
+        """Which message was the last to be yielded, or is wrong; empty where there is but one."""
+        return f"line {self._line_number}"
+
+    def located(self, error: JsonError) -> JsonError:
+        """Return what is wrong with the last message that was yielded, with its place."""
+        if error.line is None:
+            return JsonError(f"{self.place}: {error}")
+        return JsonError(f"{self.place}: {error.reason} at column {error.column}")
+
     def _take_unfinished(self) -> bytes:
         line = self._unfinished.getvalue()
         self._unfinished = BytesIO()
@@ -80,13 +100,15 @@ class NdjsonFrames:
 
     def _message(self, line: bytes) -> bytes:
         self._line_number += 1
-        self._check_size(len(line) - line.endswith(b"\r"))
+        self._check_size(len(line) - line.endswith(b"\r"), self._line_number)
         if line.startswith(_BYTE_ORDER_MARK):
             raise JsonError(f"line {self._line_number} starts with a byte order mark")
-        return line.strip(b" \t\r")
+        # White space before a message counts among the columns of what is wrong with it.
+        return line.rstrip(b" \t\r")
 
-    def _check_size(self, size: int) -> None:
+    def _check_size(self, size: int, line_number: int) -> None:
         if size > self._max_message_bytes:
+            self._line_number = line_number
             raise MessageTooLarge(self._max_message_bytes)
 
 
@@ -168,6 +190,8 @@ class JsonArrayFrames:
         self._open = bytearray()
         self._unfinished = BytesIO()
         self._offset = 0
+        self._index = -1
+        self._is_array = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next chunk of the body and yield the messages that it completes.
@@ -193,6 +217,15 @@ class JsonArrayFrames:
                 yield data[start:position]
         self._offset += len(data)
 
+    @property
+    def place(self) -> str:
+        """Which message was the last to begin: it was yielded, or is wrong; empty for the body."""
+        return f"[{self._index}]" if self._is_array else ""
+
+    def located(self, error: JsonError) -> JsonError:
+        """Return what is wrong with the last message that has begun, with its place."""
+        return JsonError(f"{self.place}: {error}") if self._is_array else error
+
     def close(self) -> list[bytes]:
         """End the body and return its last message, if only the end could complete that.
 
@@ -203,7 +236,7 @@ class JsonArrayFrames:
             self._inside = None
             return [self._take_unfinished()]
         if self._inside:
-            raise JsonError(f"the body ends inside a message at byte {self._offset}")
+            raise self.located(JsonError(f"the body ends inside a message at byte {self._offset}"))
         if self._expected not in (_Expected.BODY, _Expected.END):
             raise JsonError(
                 f"the body ends at byte {self._offset}, expected {self._expected.value}"
@@ -223,11 +256,13 @@ class JsonArrayFrames:
                 break
             byte = data[position]
             if expected := _AFTER_BYTE[self._expected].get(byte):
+                self._is_array = True
                 self._expected = expected
                 position += 1
             elif byte in _VALUE_STARTS and self._expected in _AFTER_MESSAGE:
                 self._expected = _AFTER_MESSAGE[self._expected]
                 self._inside = _Inside.START
+                self._index += 1
             else:
                 raise self._unexpected(self._expected.value, byte, position)
         return position
@@ -276,15 +311,14 @@ class JsonArrayFrames:
             self._inside = _Inside.BRACKETS
             self._open.append(closer)
             if len(self._open) > MAX_DEPTH:
-                raise JsonError(
-                    f"nested deeper than {MAX_DEPTH} levels at byte {self._offset + position}"
-                )
+                place = f"byte {self._offset + position}"
+                raise self.located(JsonError(f"nested deeper than {MAX_DEPTH} levels at {place}"))
         elif byte == self._open[-1]:
             del self._open[-1]
             if not self._open:
                 self._inside = None
         else:
-            raise self._unexpected(repr(chr(self._open[-1])), byte, position)
+            raise self.located(self._unexpected(repr(chr(self._open[-1])), byte, position))
 
     def _unexpected(self, expected: str, byte: int, position: int) -> JsonError:
         offset = self._offset + position

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
+from threading import RLock
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
@@ -21,14 +22,18 @@ class CompiledFunctions(ABC):
         self._namespace = dict(names)
         self._function_names: dict[str, str] = {}
         self._numbers = count()
+        # A function has its name before it is there, and servicers may be in threads.
+        self._lock = RLock()
 
     @abstractmethod
     def _source(self, descriptor: Descriptor) -> Iterable[str]:
         """Yields the lines of a type's function, without its name: `(message):` and so on."""
 
-    def _compiled(self, type_name: str, lines: Iterable[str]) -> Callable[..., Any]:
+    def _compiled(
+        self, type_name: str, lines: Iterable[str], name: str | None = None
+    ) -> Callable[..., Any]:
         """Compiles a function; the first line has its parameters alone: `(message):`."""
-        name = f"function_{next(self._numbers)}"
+        name = name or self._new_name()
         source = f"def {name}" + "\n".join(lines)
         code = compile(source, f"<{type(self).__name__} of {type_name}>", "exec")
         exec(code, self._namespace)  # noqa: S102 - made of numbers, repr() and proto identifiers
@@ -39,9 +44,13 @@ class CompiledFunctions(ABC):
         """Answers the name by which functions call that of a message type."""
         name = self._function_names.get(descriptor.full_name)
         if name is None:
-            name = self._compiled(descriptor.full_name, self._source(descriptor)).__name__
-            self._function_names[descriptor.full_name] = name
+            # Known before it is compiled: the function of a type that contains itself calls itself.
+            name = self._function_names[descriptor.full_name] = self._new_name()
+            self._compiled(descriptor.full_name, self._source(descriptor), name)
         return name
+
+    def _new_name(self) -> str:
+        return f"function_{next(self._numbers)}"
 
     def _constant(self, value: object) -> str:
         """Answers a name by which functions can use a value."""

@@ -1,28 +1,28 @@
-"""What descriptors say of message types, for both of the codec's ways."""
+"""What descriptors say of message types, for all of the codec's ways."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
 
 ANY = "google.protobuf.Any"
-VALUE = "google.protobuf.Value"
+DURATION = "google.protobuf.Duration"
+FIELD_MASK = "google.protobuf.FieldMask"
+LIST_VALUE = "google.protobuf.ListValue"
 NULL_VALUE = "google.protobuf.NullValue"
+STRUCT = "google.protobuf.Struct"
+TIMESTAMP = "google.protobuf.Timestamp"
+VALUE = "google.protobuf.Value"
 WRAPPERS = frozenset(
     f"google.protobuf.{kind}Value"
     for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
 )
-SPECIAL = WRAPPERS | {
-    ANY,
-    VALUE,
-    "google.protobuf.Duration",
-    "google.protobuf.FieldMask",
-    "google.protobuf.ListValue",
-    "google.protobuf.Struct",
-    "google.protobuf.Timestamp",
-}
+SPECIAL = WRAPPERS | {ANY, DURATION, FIELD_MASK, LIST_VALUE, STRUCT, TIMESTAMP, VALUE}
 """Messages with a JSON form of their own, which an `Any` carries under the key `value`."""
+DEEPEST = 100
+"""Levels of messages that protobuf's parsers take inside a message; an entry of a map is one."""
 
 
 class Map(NamedTuple):
@@ -48,11 +48,14 @@ def is_null_value(field: FieldDescriptor) -> bool:
     )
 
 
-def fields_by_key(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
-    """Answers the fields of a message by every JSON key that names one; the JSON names win."""
+def other_names(descriptor: Descriptor) -> dict[str, str]:
+    """Answers the JSON names of fields by their names in the `.proto` file, where these differ.
+
+    A name that is also the JSON name of another field means that one.
+    """
+    json_names = {field.json_name for field in descriptor.fields}
     return {
-        **{field.name: field for field in descriptor.fields},
-        **{field.json_name: field for field in descriptor.fields},
+        field.name: field.json_name for field in descriptor.fields if field.name not in json_names
     }
 
 
@@ -75,3 +78,21 @@ def closure(descriptor: Descriptor) -> dict[str, Descriptor]:
             found[message.full_name] = message
             pending += [field.message_type for field in message.fields if field.message_type]
     return found
+
+
+def may_lack_fields(descriptor: Descriptor) -> bool:
+    """Answers whether a message can lack a required field, be it one of an extension's."""
+    return any(
+        message.is_extendable or any(field.is_required for field in message.fields)
+        for message in closure(descriptor).values()
+    )
+
+
+def find_type(type_url: object) -> Descriptor | None:
+    """Answers the message type that an `Any` names, if an imported module defines it."""
+    if not isinstance(type_url, str):
+        return None
+    try:
+        return descriptor_pool.Default().FindMessageTypeByName(type_url.rpartition("/")[2])
+    except (KeyError, ValueError):
+        return None

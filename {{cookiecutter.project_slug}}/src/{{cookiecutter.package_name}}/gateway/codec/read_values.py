@@ -1,32 +1,45 @@
-"""What compiled readers call for values that protobuf's constructors would not take as they are.
+"""Reads single JSON values as protobuf has them, for compiled functions and for the strict reader.
 
-Each takes a value that orjson has parsed and raises an exception of any kind, mostly
-`UncoveredError`, for what is not plain, be it wrong or only rare.
+What a function does not take it refuses with an exception: `UncoveredError`, `ValueError`,
+`TypeError`, `LookupError` or `ArithmeticError`. Where a compiled function has another one than the
+strict reader, it takes less, of what orjson has parsed: it is quicker, and leaves the rest.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from binascii import a2b_base64
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from .float32 import LARGEST_FLOAT
 
-_INTEGER = re.compile(r"-?[0-9]{1,20}").fullmatch
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?").fullmatch
 _INTEGER_KEY = re.compile(r"0|-?[1-9][0-9]{0,19}").fullmatch
 _TIMESTAMP = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.([0-9]{1,9}))?Z"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.([0-9]{1,9}))?"
+    r"(?:Z|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
 ).fullmatch
 _DURATION = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?s").fullmatch
 _BOOLEAN_KEYS = {"true": True, "false": False}
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_STANDARD_BASE64 = str.maketrans("-_", "+/")
 _EPOCH = datetime(1970, 1, 1)
+EARLIEST_TIMESTAMP, LATEST_TIMESTAMP = -62_135_596_800, 253_402_300_799
+"""Seconds since 1970 of the first and the last one of the years 1 to 9999."""
 LONGEST_DURATION = 315_576_000_000
 """Seconds, about 10,000 years."""
+_SMALLEST_FLOAT, _MINUS_INFINITY = -LARGEST_FLOAT, -math.inf
+_ROUNDED_UP = 3.4028235677973366e38
+"""The least number that rounds to infinity, half a step above the largest float."""
+_LONGEST_INTEGER = 20
+"""Digits of the largest integer of 64 bits."""
 
 
 class UncoveredError(Exception):
-    """A compiled function is not sure of what it was given."""
+    """A value is not what it should be, or a compiled function is not sure of it."""
 
 
 def use_json_names(tree: dict[str, Any], json_names: dict[str, str]) -> None:
@@ -45,6 +58,12 @@ def given(value: Any) -> Any:
     return value
 
 
+def text(value: Any) -> Any:
+    if value.__class__ is str:
+        return value
+    raise UncoveredError
+
+
 def boolean(value: Any) -> bool:
     if value is True or value is False:
         return bool(value)
@@ -52,12 +71,34 @@ def boolean(value: Any) -> bool:
 
 
 def integer(value: Any) -> Any:
-    """Reads a quoted integer; constructors refuse what else is none."""
-    if value.__class__ is str:
-        if not (value.isdigit() and value.isascii()) and _INTEGER(value) is None:
-            raise UncoveredError
+    """Reads an integer, be it in quotes; protobuf refuses what else is none, or too large."""
+    if value.__class__ is not str:
+        return given(value)
+    if value.isdigit() and value.isascii() and value[0] != "0":
         return int(value)
-    return given(value)
+    match = _NUMBER(value)
+    if match is None:
+        raise UncoveredError
+    if match[1] is None and match[2] is None:
+        return int(value)
+    number = Decimal(value)
+    if number and (number.adjusted() >= _LONGEST_INTEGER or number != number.to_integral_value()):
+        raise UncoveredError
+    return int(number)
+
+
+def any_integer(value: Any) -> Any:
+    """As `integer`, with a fraction of zero or an exponent as well; not after orjson.
+
+    It reads integers of more than 64 bits as floats, which can be near enough to one of 64.
+    """
+    if value.__class__ is str:
+        return integer(value)
+    if value.__class__ is float and value.is_integer():
+        return int(value)
+    if value.__class__ is not int:
+        raise UncoveredError
+    return value
 
 
 def double(value: Any, zeros: list[object]) -> float:
@@ -78,15 +119,53 @@ def single(value: Any, zeros: list[object]) -> float:
     return number
 
 
-def octets(value: Any) -> bytes:
-    """Reads standard base64 with padding."""
-    if len(value) % 4:  # more padding than there must be
+def any_double(value: Any) -> Any:
+    """Reads a number in every form, in quotes and not finite too."""
+    if value.__class__ is float and _MINUS_INFINITY < value < math.inf:
+        return value
+    if value.__class__ is str:
+        if value in _NOT_FINITE:
+            return _NOT_FINITE[value]
+        if _NUMBER(value) is None:
+            raise UncoveredError
+    elif value.__class__ is not int:
         raise UncoveredError
+    number = float(value)
+    if not math.isfinite(number):
+        raise UncoveredError
+    return number
+
+
+def any_single(value: Any) -> Any:
+    """As `any_double`, in the range of 32 bits, with all that rounds to the largest float."""
+    if value.__class__ is float and _SMALLEST_FLOAT <= value <= LARGEST_FLOAT:
+        return value
+    number = any_double(value)
+    if LARGEST_FLOAT < abs(number) < math.inf:
+        if abs(number) >= _ROUNDED_UP:
+            raise UncoveredError
+        # Most runtimes print 3.4028235e+38 for it.
+        return math.copysign(LARGEST_FLOAT, number)
+    return number
+
+
+def octets(value: Any) -> bytes:
+    """Reads base64 of either alphabet, with all of its padding or none."""
+    if value.__class__ is not str:
+        raise UncoveredError
+    if "-" in value or "_" in value:
+        if "+" in value or "/" in value:
+            raise UncoveredError
+        value = value.translate(_STANDARD_BASE64)
+    if len(value) % 4:
+        if "=" in value:
+            raise UncoveredError
+        value += "=" * (-len(value) % 4)
     return a2b_base64(value, strict_mode=True)
 
 
 def integer_key(key: str) -> int:
-    """Reads the key of a map, of which there is one form for each integer."""
+    """Reads the key of a map in the one form that each integer is printed in."""
     if _INTEGER_KEY(key) is None:
         raise UncoveredError
     return int(key)
@@ -97,12 +176,18 @@ def boolean_key(key: str) -> bool:
 
 
 def timestamp(value: Any) -> dict[str, int]:
-    """Reads an RFC 3339 time in UTC."""
+    """Reads an RFC 3339 time."""
     match = _TIMESTAMP(value)
     if match is None:
         raise UncoveredError
     since = datetime.fromisoformat(value[:19]) - _EPOCH
-    return {"seconds": since.days * 86_400 + since.seconds, "nanos": _nanos(match[1])}
+    seconds = since.days * 86_400 + since.seconds
+    if sign := match[2]:
+        offset = int(match[3]) * 3600 + int(match[4]) * 60
+        seconds += offset if sign == "-" else -offset
+        if not EARLIEST_TIMESTAMP <= seconds <= LATEST_TIMESTAMP:
+            raise UncoveredError
+    return {"seconds": seconds, "nanos": _nanos(match[1])}
 
 
 def duration(value: Any) -> dict[str, int]:
@@ -112,9 +197,19 @@ def duration(value: Any) -> dict[str, int]:
         raise UncoveredError
     sign = -1 if match[1] else 1
     seconds, nanos = int(match[2]), _nanos(match[3])
-    if seconds >= LONGEST_DURATION:
+    if seconds > LONGEST_DURATION:
         raise UncoveredError
     return {"seconds": sign * seconds, "nanos": sign * nanos}
+
+
+def field_paths(value: Any) -> list[str]:
+    """Reads field paths such as `title,author.firstName` as the names of the `.proto` file."""
+    if value.__class__ is not str or "_" in value:
+        raise UncoveredError
+    return _UPPER_CASE.sub(lambda match: f"_{match[0].lower()}", value).split(",") if value else []
+
+
+_UPPER_CASE = re.compile("[A-Z]")
 
 
 def _nanos(fraction: str | None) -> int:

@@ -14,7 +14,7 @@ is
      if 'price_cents' in tree: use_json_names(tree, constant_1)
      value = tree.pop('priceCents', None)
      if value is not None:
-      if value.__class__ is str: value = int(value) if value.isdigit() and … else integer(value)
+      if value.__class__ is str: value = number if str(number := int(value)) == value else …
       tree['price_cents'] = value
      value = tree.get('parts')
      if value is not None:
@@ -27,7 +27,9 @@ is
 
 Messages that contain others have functions of their own; what is done for the rest is written where
 they are contained. `keys` counts the keys, and `zeros` has what may have been a minus zero: both
-are looked for in the text. For what a function is not sure of it raises an exception of any kind.
+are looked for in the text. Functions of types that can contain themselves have a third argument,
+`depth`: so many levels of messages there may be in one. For what a function is not sure of it
+raises an exception of any kind.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ from orjson import loads
 
 from . import read_values
 from .compiled import CompiledFunctions
-from .coverage import DURATION, LEAVES, TIMESTAMP
-from .descriptors import map_entry, real_oneofs
+from .coverage import LEAVES
+from .descriptors import DEEPEST, DURATION, TIMESTAMP, map_entry, other_names, real_oneofs
 from .read_values import UncoveredError
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -77,7 +79,7 @@ _SHORTCUTS = {
         _INTEGERS,
         (
             "{0}.__class__ is str",
-            "int({0}) if {0}.isdigit() and {0}.isascii() else integer({0})",
+            "number if str(number := int({0})) == {0} else integer({0})",
         ),
     ),
 }
@@ -101,6 +103,7 @@ class CompiledReaders(CompiledFunctions):
                 "MINUS_ZERO": _MINUS_ZERO,
             }
         )
+        self._heights: dict[str, int | None] = {}
 
     def of(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
         """Makes the function that turns JSON text into a message.
@@ -108,32 +111,62 @@ class CompiledReaders(CompiledFunctions):
         It raises an exception of any kind where it is not sure what a text means, wrong or not.
         """
         descriptor: Any = message_class.DESCRIPTOR
-        lines = [
-            "(text):",
-            " tree = loads(text)",
-            " zeros = []",
-            " keys = len(tree)",
-            *_indented(self._fields(descriptor, "tree", "value")),
-            # orjson lets the last of repeated keys win.
-            " if text.count(b':') != keys: refuse_repeated_keys(text, keys)",
-            " if zeros and MINUS_ZERO.search(text): raise UncoveredError",
-            f" return {self._constant(message_class)}(**tree)",
-        ]
-        return self._compiled(descriptor.full_name, lines)
+        with self._lock:
+            lines = [
+                "(text):",
+                " tree = loads(text)",
+                " zeros = []",
+                *([] if self._has_end(descriptor) else [f" depth = {DEEPEST}"]),
+                " keys = len(tree)",
+                *_indented(self._fields(descriptor, "tree", "value")),
+                # orjson lets the last of repeated keys win.
+                " if text.count(b':') != keys: refuse_repeated_keys(text, keys)",
+                " if zeros and MINUS_ZERO.search(text): raise UncoveredError",
+                f" return {self._constant(message_class)}(**tree)",
+            ]
+            return self._compiled(descriptor.full_name, lines)
 
     def _source(self, descriptor: Descriptor) -> Iterator[str]:
-        yield "(tree, zeros):"
+        if self._has_end(descriptor):
+            yield "(tree, zeros):"
+        else:
+            yield "(tree, zeros, depth):"
+            # That of all fields but those whose own functions look at what is left for them.
+            heights = (self._field_height(each) for each in descriptor.fields)
+            height = max((each for each in heights if each is not None), default=0)
+            yield f" if depth < {height}: raise UncoveredError"
         yield " keys = len(tree)"
         yield from _indented(self._fields(descriptor, "tree", "value"))
         yield " return keys"
 
+    def _has_end(self, descriptor: Descriptor) -> bool:
+        return self._height(descriptor) is not None
+
+    def _height(self, descriptor: Descriptor) -> int | None:
+        """Answers how many levels of messages a message can have in it; None: without end."""
+        name = descriptor.full_name
+        if name not in self._heights:
+            # Until it is known: what comes back to a type has no end.
+            self._heights[name] = None
+            heights = [self._field_height(field) for field in descriptor.fields]
+            known = [height for height in heights if height is not None]
+            if len(known) == len(heights):
+                self._heights[name] = max(known, default=0)
+        return self._heights[name]
+
+    def _field_height(self, field: FieldDescriptor) -> int | None:
+        entry = map_entry(field)
+        message = _message_type(entry.value if entry else field)
+        if message is None:
+            return int(field.message_type is not None) + int(_is_leaf_entry(field))
+        height = self._height(message)
+        return None if height is None else height + (2 if entry else 1)
+
     def _fields(self, descriptor: Descriptor, tree: str, value: str) -> Iterator[str]:
         """Yields what makes the fields of `tree` right, each as `value`: both are variables."""
-        names = {each.name: each.json_name for each in descriptor.fields}
-        other_names = {name: key for name, key in names.items() if name != key}
-        if other_names:
-            found = " or ".join(f"{name!r} in {tree}" for name in other_names)
-            yield f"if {found}: use_json_names({tree}, {self._constant(other_names)})"
+        if names := other_names(descriptor):
+            found = " or ".join(f"{name!r} in {tree}" for name in names)
+            yield f"if {found}: use_json_names({tree}, {self._constant(names)})"
         for oneof in real_oneofs(descriptor):
             members = " + ".join(f"({each.json_name!r} in {tree})" for each in oneof.fields)
             yield f"if {members} > 1: raise UncoveredError"
@@ -155,7 +188,7 @@ class CompiledReaders(CompiledFunctions):
             yield f"if {value}.__class__ is not dict: raise UncoveredError"
             yield f"keys += len({value})"
             if message := _message_type(entry.value):
-                yield from self._each(message, f"{value}.values()")
+                yield from self._each(message, f"{value}.values()", 2)
             key = _KEYS.get(entry.key.type, "integer_key(key)")
             each = _converted(entry.value, "each")
             if (key, each) != ("key", "each"):
@@ -163,29 +196,31 @@ class CompiledReaders(CompiledFunctions):
         elif field.is_repeated:
             yield f"if {value}.__class__ is not list: raise UncoveredError"
             if message := _message_type(field):
-                yield from self._each(message, value)
+                yield from self._each(message, value, 1)
             each = _converted(field, "each")
             if each != "each":
                 yield f"{put}[{each} for each in {value}]"
         elif message := _message_type(field):
-            yield from self._message(message, value, "part")
+            yield from self._message(message, value, 1)
         elif field.type in _SHORTCUTS:
             condition, converted = _SHORTCUTS[field.type]
             yield f"if {condition.format(value)}: {put}{converted.format(value)}"
         elif (converted := _converted(field, value)) != value:
             yield f"{put}{converted}"
 
-    def _each(self, message: Descriptor, values: str) -> Iterator[str]:
+    def _each(self, message: Descriptor, values: str, levels: int) -> Iterator[str]:
         yield f"for each in {values}:"
-        yield from _indented(self._message(message, "each", "part"))
+        yield from _indented(self._message(message, "each", levels))
 
-    def _message(self, message: Descriptor, tree: str, value: str) -> Iterator[str]:
-        """Yields what makes a message that is contained right, `tree`."""
-        if any(map(_message_type, message.fields)):
+    def _message(self, message: Descriptor, tree: str, levels: int) -> Iterator[str]:
+        """Yields what makes `tree` right, a contained message that is so many levels further in."""
+        if not self._has_end(message):
+            yield f"keys += {self._name(message)}({tree}, zeros, depth - {levels})"
+        elif any(map(_message_type, message.fields)):
             yield f"keys += {self._name(message)}({tree}, zeros)"
         else:  # a call would cost as much as two fields
             yield f"keys += len({tree})"
-            yield from self._fields(message, tree, value)
+            yield from self._fields(message, tree, "part")
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -196,6 +231,11 @@ def _message_type(field: FieldDescriptor) -> Descriptor | None:
     """Answers the type of a field whose JSON is an object with fields of its own."""
     message = field.message_type
     return message if message is not None and message.full_name not in LEAVES else None
+
+
+def _is_leaf_entry(field: FieldDescriptor) -> bool:
+    entry = map_entry(field)
+    return entry is not None and entry.value.message_type is not None
 
 
 def _converted(field: FieldDescriptor, value: str) -> str:

@@ -1,23 +1,22 @@
-"""What compiled writers call for values that orjson would not print as proto3 JSON has them.
+"""What writers call for values that orjson would not print as proto3 JSON has them.
 
 Each takes a value of a message. `ValueError` says that it has no JSON form.
 """
 
 from __future__ import annotations
 
+import re
 from binascii import b2a_base64
 from datetime import datetime, timedelta
 from math import copysign, isfinite, isnan
-
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
+from typing import Any
 
 from .float32 import shortest
-from .read_values import LONGEST_DURATION
+from .read_values import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, LONGEST_DURATION, field_paths
 
 _EPOCH = datetime(1970, 1, 1)
-_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_799
 _BILLION = 1_000_000_000
+_AFTER_UNDERSCORE = re.compile("_([a-z])")
 
 
 def double(value: float) -> float | str:
@@ -39,23 +38,60 @@ def base64(value: bytes) -> str:
     return b2a_base64(value, newline=False).decode()
 
 
-def timestamp(value: Timestamp) -> str:
+def timestamp(value: Any) -> str:
     """Prints an RFC 3339 time with as many digits as three, six or nine hold."""
     seconds, nanos = value.seconds, value.nanos
-    if not (_EARLIEST <= seconds <= _LATEST and 0 <= nanos < _BILLION):
-        raise ValueError("no RFC 3339 time")
+    if not (EARLIEST_TIMESTAMP <= seconds <= LATEST_TIMESTAMP and 0 <= nanos < _BILLION):
+        raise ValueError("a Timestamp is out of range")
     return f"{(_EPOCH + timedelta(0, seconds)).isoformat()}{_fraction(nanos)}Z"
 
 
-def duration(value: Duration) -> str:
+def duration(value: Any) -> str:
     """Prints seconds such as `-1.500s`."""
     seconds, nanos = value.seconds, value.nanos
     sign = "-" if seconds < 0 or nanos < 0 else ""
     if sign:
         seconds, nanos = -seconds, -nanos
     if not (0 <= seconds <= LONGEST_DURATION and 0 <= nanos < _BILLION):
-        raise ValueError("no duration")
+        raise ValueError("a Duration is out of range")
     return f"{sign}{seconds}{_fraction(nanos)}s"
+
+
+def field_mask(value: Any) -> str:
+    """Prints field paths such as `title,author.firstName`."""
+    paths = list(value.paths)
+    text = ",".join(_AFTER_UNDERSCORE.sub(lambda match: match[1].upper(), path) for path in paths)
+    if field_paths(text) != paths:
+        raise ValueError("a FieldMask has a path that JSON would change")
+    return text
+
+
+def struct(value: Any) -> dict[str, Any]:
+    fields = value.fields
+    return {key: json_value(fields[key]) for key in fields}
+
+
+def list_value(value: Any) -> list[Any]:
+    return [json_value(each) for each in value.values]
+
+
+def json_value(value: Any) -> Any:
+    """Answers what a `google.protobuf.Value` holds; nothing is null."""
+    # The most frequent ones first, and those that can be told by their value.
+    if text := value.string_value:
+        return text
+    if value.HasField("number_value"):
+        number = value.number_value
+        if not isfinite(number):
+            raise ValueError("a Value is no JSON number")
+        return number
+    if value.HasField("struct_value"):
+        return struct(value.struct_value)
+    if value.HasField("list_value"):
+        return list_value(value.list_value)
+    if value.HasField("bool_value"):
+        return value.bool_value
+    return "" if value.HasField("string_value") else None
 
 
 def _fraction(nanos: int) -> str:

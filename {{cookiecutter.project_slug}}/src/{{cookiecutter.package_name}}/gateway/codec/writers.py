@@ -15,7 +15,8 @@ is
      return dumps(tree)
 
 Messages that contain others, or fields that need not be there, have functions of their own; the
-rest are written where they are contained. What has no JSON form raises an exception.
+rest are written where they are contained. What an `Any` or an extension holds is looked at when it
+comes. What has no JSON form raises an exception.
 """
 
 from __future__ import annotations
@@ -23,15 +24,29 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from orjson import dumps
 
 from . import write_values
 from .compiled import CompiledFunctions
-from .coverage import DURATION, LEAVES, TIMESTAMP
-from .descriptors import WRAPPERS, map_entry
+from .descriptors import (
+    ANY,
+    DURATION,
+    FIELD_MASK,
+    LIST_VALUE,
+    NULL_VALUE,
+    SPECIAL,
+    STRUCT,
+    TIMESTAMP,
+    VALUE,
+    WRAPPERS,
+    find_type,
+    map_entry,
+)
 
 _FORMS = {
     FieldDescriptor.TYPE_BYTES: "base64({})",
@@ -53,6 +68,16 @@ _KEYS = {
     FieldDescriptor.TYPE_BOOL: "'true' if key else 'false'",
 }
 """How the key of a map becomes that of a JSON object; others are integers."""
+_SPECIAL_FORMS = {
+    ANY: "any_content({})",
+    DURATION: "duration({})",
+    FIELD_MASK: "field_mask({})",
+    LIST_VALUE: "list_value({})",
+    STRUCT: "struct({})",
+    TIMESTAMP: "timestamp({})",
+    VALUE: "json_value({})",
+}
+"""How messages with a JSON form of their own become what orjson prints."""
 
 
 class CompiledWriters(CompiledFunctions):
@@ -66,22 +91,36 @@ class CompiledWriters(CompiledFunctions):
     def __init__(
         self, *, preserving_proto_field_name: bool, always_print_fields_with_no_presence: bool
     ) -> None:
-        super().__init__({**vars(write_values), "dumps": dumps})
+        super().__init__(
+            {
+                **vars(write_values),
+                "dumps": dumps,
+                "any_content": self._any_content,
+                "add_extensions": self._add_extensions,
+            }
+        )
         self._preserving_proto_field_name = preserving_proto_field_name
         self._always_print = always_print_fields_with_no_presence
 
     def of(self, descriptor: Descriptor) -> Callable[[Message], bytes]:
         """Makes the function that turns a message into JSON text.
 
-        It raises an exception of any kind for a message that it cannot print.
+        It raises an exception of any kind for a message that has no JSON form.
         """
-        lines = ["(message):", *self._statements(descriptor), " return dumps(tree)"]
-        return self._compiled(descriptor.full_name, lines)
+        with self._lock:
+            if descriptor.full_name in SPECIAL:
+                lines = ["(message):", f" return dumps({self._message(descriptor, 'message')})"]
+            else:
+                lines = ["(message):", *self._statements(descriptor), " return dumps(tree)"]
+            return self._compiled(descriptor.full_name, lines)
 
     def _source(self, descriptor: Descriptor) -> Iterator[str]:
         yield "(message):"
-        yield from self._statements(descriptor)
-        yield " return tree"
+        if descriptor.full_name in SPECIAL:
+            yield f" return {self._message(descriptor, 'message')}"
+        else:
+            yield from self._statements(descriptor)
+            yield " return tree"
 
     def _statements(self, descriptor: Descriptor) -> Iterator[str]:
         """Yields what makes the `tree` of a `message`."""
@@ -99,6 +138,8 @@ class CompiledWriters(CompiledFunctions):
             else:
                 yield f" value = {_attribute(field, 'message')}"
                 yield f" if {_is_set(field)}: {put} {self._all(field, 'value')}"
+        if descriptor.is_extendable:
+            yield " add_extensions(tree, message)"
 
     def _is_always_there(self, field: FieldDescriptor) -> bool:
         return self._always_print and not field.has_presence
@@ -130,23 +171,28 @@ class CompiledWriters(CompiledFunctions):
 
     def _one(self, field: FieldDescriptor, value: str) -> str:
         """Answers the expression for one value of a field."""
-        message = field.message_type
-        if message is None:
+        if field.message_type is None:
             return self._scalar(field, value)
-        if message.full_name == TIMESTAMP:
-            return f"timestamp({value})"
-        if message.full_name == DURATION:
-            return f"duration({value})"
+        return self._message(field.message_type, value)
+
+    def _message(self, message: Descriptor, value: str) -> str:
+        """Answers the expression for a message."""
         if message.full_name in WRAPPERS:
             return self._one(message.fields_by_name["value"], f"{value}.value")
-        if value.isidentifier() and all(map(self._is_simple, message.fields)):
+        if message.full_name in SPECIAL:
+            return _SPECIAL_FORMS[message.full_name].format(value)
+        is_simple = all(map(self._is_simple, message.fields)) and not message.is_extendable
+        if is_simple and value.isidentifier():
             return self._literal(message.fields, value)
         return f"{self._name(message)}({value})"
 
     def _scalar(self, field: FieldDescriptor, value: str) -> str:
         if field.enum_type is not None:
-            names = field.enum_type.values_by_number.items()
-            constant = self._constant({number: each.name for number, each in names})
+            if field.enum_type.full_name == NULL_VALUE:
+                return "None"
+            # Of several names of a number the first one is printed.
+            values = reversed(field.enum_type.values)
+            constant = self._constant({each.number: each.name for each in values})
             first, again = _twice(value, "number")
             return f"{constant}.get({first}, {again})"
         if field.type == FieldDescriptor.TYPE_DOUBLE:
@@ -156,7 +202,39 @@ class CompiledWriters(CompiledFunctions):
 
     def _is_simple(self, field: FieldDescriptor) -> bool:
         message = field.message_type
-        return self._is_always_there(field) and (message is None or message.full_name in LEAVES)
+        return self._is_always_there(field) and (message is None or message.full_name in SPECIAL)
+
+    def _any_content(self, message: Any) -> dict[str, Any]:
+        type_url = message.type_url
+        if not type_url and not message.value:
+            return {}
+        descriptor = find_type(type_url)
+        if descriptor is None:
+            raise ValueError(f"an Any holds a message of an unknown type, {type_url}")
+        content = GetMessageClass(descriptor).FromString(message.value)
+        with self._lock:
+            name = self._name(descriptor)
+        tree = self._namespace[name](content)
+        if descriptor.full_name in SPECIAL:
+            return {"@type": type_url, "value": tree}
+        return {"@type": type_url, **tree}
+
+    def _add_extensions(self, tree: dict[str, Any], message: Any) -> None:
+        for field, value in message.ListFields():
+            if field.is_extension:
+                with self._lock:
+                    write = self._extension(field)
+                tree[f"[{field.full_name}]"] = write(value)
+
+    def _extension(self, field: FieldDescriptor) -> Callable[[Any], Any]:
+        # Between brackets, for it could have the name of a message.
+        key = f"[{field.full_name}]"
+        name = self._function_names.get(key)
+        if name is None:
+            lines = ["(value):", f" return {self._all(field, 'value')}"]
+            name = self._function_names[key] = self._compiled(key, lines).__name__
+        function: Callable[[Any], Any] = self._namespace[name]
+        return function
 
 
 def _attribute(field: FieldDescriptor, message: str) -> str:
