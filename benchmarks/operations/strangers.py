@@ -1,4 +1,4 @@
-"""Half-open clients, floods and garbage on both ports, while normal calls go on.
+"""Half-open clients, floods, odd names and garbage on both ports, while normal calls go on.
 
     python strangers.py
 
@@ -12,11 +12,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import grpc
 from running import load, lost, refused, report, service
 
 HALF_OPEN = 200
 MALFORMED = 10_000
 AT_A_TIME = 50
+NAMERS = 8
+NAMING_SECONDS = 5.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BEGINNINGS = (
     *(b"", b"\x16\x03\x01", b"GET /", b"GET / HTTP/1.1\r\nhost: a\r\nx: "),
@@ -74,6 +77,28 @@ async def malformed() -> dict[str, Any]:
     return figures
 
 
+async def odd_names() -> dict[str, Any]:
+    """Clients that call, as fast as they can, a method whose name is not UTF-8."""
+    async with service() as running:
+        ports = await running.line("serving")
+        async with load(running, 20, protocols=["grpc"]) as figures:
+            end = asyncio.get_running_loop().time() + NAMING_SECONDS
+            callers = [call_odd_name(ports["grpc_port"], number, end) for number in range(NAMERS)]
+            figures["calls of odd names"] = sum(await asyncio.gather(*callers))
+    return figures
+
+
+async def call_odd_name(port: int, number: int, end: float) -> int:
+    """Calls it from a connection of its own until `end`; returns how often."""
+    calls = 0
+    name: Any = b"/greeter_service.v1.Greeter/\xff"
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", [("number", number)]) as channel:
+        while asyncio.get_running_loop().time() < end:
+            await channel.unary_unary(name)(b"", timeout=5).code()
+            calls += 1
+    return calls
+
+
 def garbage(chance: random.Random) -> bytes:
     """An input that is nothing a server should understand."""
     noise = chance.randbytes(chance.randrange(1, 200))
@@ -118,10 +143,11 @@ def rss(pid: int) -> int:
 
 
 async def main() -> None:
-    """Measures both."""
+    """Measures all of it."""
     for title, scene in (
         (f"{HALF_OPEN} half-open clients", half_open()),
         (f"{MALFORMED} malformed inputs", malformed()),
+        (f"{NAMERS} callers of names that are not UTF-8", odd_names()),
     ):
         figures = await scene
         report(title, figures)
