@@ -12,7 +12,7 @@ import grpc
 from .metadata import Metadata, checked
 from .peer import peer_address, tls_properties
 from .request_head import invocation_metadata
-from .status import status_code
+from .status import check_details, status_code
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     ) -> NoReturn:
         if self.aborted is not None:
             raise grpc.aio.UsageError("Abort already called!")
-        _check_details(details)
+        check_details(details)
         trailing = checked(trailing_metadata)
         self.aborted = grpc.aio.AbortError("Locally aborted.")
         self.trailing = trailing or self.trailing
@@ -154,7 +154,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         return self.code_set
 
     def set_details(self, details: str) -> None:
-        _check_details(details)
+        check_details(details)
         self._details = details
 
     def details(self) -> str:
@@ -206,8 +206,3 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             raise self.aborted
         if self.finished:
             raise grpc.aio.UsageError("RPC already finished.")
-
-
-def _check_details(details: object) -> None:
-    if not isinstance(details, str):
-        raise TypeError(f"details must be a str, not {type(details).__name__}")

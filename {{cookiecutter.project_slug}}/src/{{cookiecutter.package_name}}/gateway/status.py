@@ -38,6 +38,9 @@ STATUS_OF_INT: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grp
 UNEXPECTED = "Unexpected error"
 """All that a caller learns of an exception that is not an RPC error; the log has the rest."""
 
+WITHOUT_MESSAGE = "The call ended without a message"
+"""Said of a call that has neither failed nor answered, where it takes a message to succeed."""
+
 _RICH_STATUS = "grpc-status-details-bin"
 
 
@@ -73,6 +76,16 @@ def status_code(code: object) -> grpc.StatusCode:
     if isinstance(code, int):
         return STATUS_OF_INT.get(code, grpc.StatusCode.UNKNOWN)
     return grpc.StatusCode.UNKNOWN
+
+
+def check_details(details: object) -> None:
+    """Refuses details that are no text.
+
+    Raises:
+        TypeError: They are not.
+    """
+    if not isinstance(details, str):
+        raise TypeError(f"details must be a str, not {type(details).__name__}")
 
 
 def error_body(
