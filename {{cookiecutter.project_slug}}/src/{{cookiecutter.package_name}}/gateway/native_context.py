@@ -95,8 +95,9 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
     def details(self) -> Any:
         return self._context.details()
 
-    def set_compression(self, compression: grpc.Compression) -> None:
-        self._context.set_compression(grpc.Compression(compression))
+    def set_compression(self, compression: grpc.Compression | None) -> None:
+        chosen: Any = None if compression is None else grpc.Compression(compression)
+        self._context.set_compression(chosen)
 
     def disable_next_message_compression(self) -> None:
         self._context.disable_next_message_compression()
