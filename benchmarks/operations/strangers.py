@@ -1,4 +1,4 @@
-"""Half-open clients, floods and garbage on both ports, while normal calls go on.
+"""Half-open clients, floods, odd names, pings and garbage, while normal calls go on.
 
     python strangers.py
 
@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from pathlib import Path
 from typing import Any
 
+import grpc
 from running import load, lost, refused, report, service
 
 HALF_OPEN = 200
 MALFORMED = 10_000
 AT_A_TIME = 50
+NAMERS = 8
+SECONDS_OF_FLOODS = 5.0
+PINGS = b"\0\0\x08\6\0\0\0\0\0pingpong" * 2000
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BEGINNINGS = (
     *(b"", b"\x16\x03\x01", b"GET /", b"GET / HTTP/1.1\r\nhost: a\r\nx: "),
@@ -74,6 +79,53 @@ async def malformed() -> dict[str, Any]:
     return figures
 
 
+async def odd_names() -> dict[str, Any]:
+    """Clients that call, as fast as they can, a method whose name is not UTF-8."""
+    async with service() as running:
+        ports = await running.line("serving")
+        async with load(running, 20, protocols=["grpc"]) as figures:
+            end = asyncio.get_running_loop().time() + SECONDS_OF_FLOODS
+            callers = [call_odd_name(ports["grpc_port"], number, end) for number in range(NAMERS)]
+            figures["calls of odd names"] = sum(await asyncio.gather(*callers))
+    return figures
+
+
+async def call_odd_name(port: int, number: int, end: float) -> int:
+    """Calls it from a connection of its own until `end`; returns how often."""
+    calls = 0
+    name: Any = b"/greeter_service.v1.Greeter/\xff"
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", [("number", number)]) as channel:
+        while asyncio.get_running_loop().time() < end:
+            await channel.unary_unary(name)(b"", timeout=5).code()
+            calls += 1
+    return calls
+
+
+async def pings() -> dict[str, Any]:
+    """A client that pings as fast as it can, and reads nothing."""
+    async with service() as running:
+        ports = await running.line("serving")
+        async with load(running, 20, protocols=["grpc"]) as figures:
+            over = asyncio.Event()
+            pinging = asyncio.create_task(asyncio.to_thread(ping, ports["grpc_port"], over))
+            await asyncio.sleep(SECONDS_OF_FLOODS)
+            over.set()
+            await pinging
+    return figures
+
+
+def ping(port: int, over: asyncio.Event) -> None:
+    """Sends pings until it is over, and connects anew whenever the server has had enough."""
+    while not over.is_set():
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                connection.sendall(PREFACE + b"\0\0\0\4\0\0\0\0\0")
+                while not over.is_set():
+                    connection.sendall(PINGS)
+        except OSError:
+            continue
+
+
 def garbage(chance: random.Random) -> bytes:
     """An input that is nothing a server should understand."""
     noise = chance.randbytes(chance.randrange(1, 200))
@@ -118,10 +170,12 @@ def rss(pid: int) -> int:
 
 
 async def main() -> None:
-    """Measures both."""
+    """Measures all of it."""
     for title, scene in (
         (f"{HALF_OPEN} half-open clients", half_open()),
         (f"{MALFORMED} malformed inputs", malformed()),
+        (f"{NAMERS} callers of names that are not UTF-8", odd_names()),
+        ("pings that nobody asked for", pings()),
     ):
         figures = await scene
         report(title, figures)

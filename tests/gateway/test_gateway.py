@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import pytest
 import trustme
 from gateway import ServiceGateway
-from gateway.departure import Departure
 from gateway.framework import Application, Gateway, GrpcGateway, ImproperlyConfigured, get
 from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
@@ -259,19 +258,30 @@ class _Ordinary(grpc.aio.ServerInterceptor):
         return await continuation(handler_call_details)
 
 
-async def _answered(stub: Any, text: str) -> str:
-    """Calls until it is answered: what reaches a server that is just going is cancelled."""
-    while True:
-        call = stub.Unary(pb.EchoRequest(text=text), wait_for_ready=True, timeout=20)
-        code = await call.code()
-        if code is grpc.StatusCode.OK:
-            return cast(str, (await call).text)
-        assert code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+NOT_UTF_8: Any = b"/a/\xff"
+"""A method name at which the loop in which `grpc.aio` accepts calls ends."""
+
+
+async def test_a_method_name_that_is_not_utf_8_is_one_that_there_is_not() -> None:
+    seen: list[str] = []
+
+    class Seeing(_Ordinary):
+        async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+            seen.append(handler_call_details.method)
+            return await super().intercept_service(continuation, handler_call_details)
+
+    for interceptors in ((), (Seeing(),)):
+        async with serving(gateway_of(EchoService, interceptors=interceptors)) as served:
+            for _ in range(2):
+                call = served.channel.unary_unary(NOT_UTF_8)(b"")
+                assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
+                assert await call.details() == "Method not found!"
+    assert seen == ["/a/\\xff"] * 2
 
 
 @pytest.mark.parametrize("interceptors", [(), (_Ordinary(),)])
 @pytest.mark.parametrize("so_reuseport", [0, 1])
-async def test_a_method_name_that_is_not_utf_8_stops_neither_calls_in_flight_nor_new_ones(
+async def test_a_method_name_that_is_not_utf_8_costs_nobody_a_call(
     interceptors: Any, so_reuseport: int
 ) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
@@ -282,6 +292,9 @@ async def test_a_method_name_that_is_not_utf_8_stops_neither_calls_in_flight_nor
             await leave.wait()
             yield pb.EchoResponse(text="finished")
 
+    async def call(number: int) -> str:
+        return str((await served.stub.Unary(pb.EchoRequest(text=str(number)))).text)
+
     options = [("grpc.so_reuseport", so_reuseport)]
     gateway = gateway_of(Slow, interceptors=interceptors, options=options)
     async with serving(gateway) as served:
@@ -289,25 +302,48 @@ async def test_a_method_name_that_is_not_utf_8_stops_neither_calls_in_flight_nor
         in_flight = served.stub.ServerStream(pb.EchoRequest())
         reading = asyncio.ensure_future(in_flight.read())
         await entered.wait()
-        for _ in range(3):
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                with pytest.raises(grpc.aio.AioRpcError):
-                    await channel.unary_unary(b"/a/\xff")(b"")
-            assert await asyncio.wait_for(_answered(served.stub, "again"), 60) == "again"
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", [("of", "others")]) as channel:
+            for _ in range(20):
+                odd = [channel.unary_unary(NOT_UTF_8)(b"") for _ in range(5)]
+                assert await asyncio.gather(*map(call, range(20))) == list(map(str, range(20)))
+                codes = {await call.code() for call in odd}
+                assert codes == {grpc.StatusCode.UNIMPLEMENTED}
         assert gateway.bound_port == port
         leave.set()
         assert (await reading).text == "finished"
 
 
-async def test_what_has_broken_down_is_stopped_with_the_rest() -> None:
+async def test_whatever_ends_the_accept_loop_it_begins_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway.accept_loop._PAUSE_SECONDS", 0)
+    gateway = gateway_of(EchoService)
+    async with serving(gateway) as served:
+        core, failures = gateway.grpc_server._server, iter([MemoryError("full")])
+        request_call = core._request_call
+
+        async def request_or_fail() -> Any:
+            for failure in failures:
+                raise failure
+            return await request_call()
+
+        core._request_call = request_or_fail
+        for text in ("a", "b", "c"):
+            assert (await served.stub.Unary(pb.EchoRequest(text=text))).text == text
+    assert "MemoryError: full" in caplog.text
+
+
+@pytest.mark.parametrize("grace", [0, None])
+async def test_a_server_stops_all_calls_whatever_names_it_was_sent(grace: float | None) -> None:
     entered, cancelled = asyncio.Event(), asyncio.Event()
 
     class Endless(EchoService):
         async def ServerStream(self, request: Any, context: Any) -> Any:
             entered.set()
             try:
-                await asyncio.Event().wait()
-                yield pb.EchoResponse()
+                while not context.cancelled() and grace == 0:
+                    await asyncio.Event().wait()
+                yield pb.EchoResponse(text="finished")
             finally:
                 cancelled.set()
 
@@ -315,42 +351,18 @@ async def test_what_has_broken_down_is_stopped_with_the_rest() -> None:
     async with serving(gateway) as served:
         reading = asyncio.ensure_future(served.stub.ServerStream(pb.EchoRequest()).read())
         await entered.wait()
-        with pytest.raises(grpc.aio.AioRpcError):
-            await served.channel.unary_unary(b"/a/\xff")(b"")
-        assert await asyncio.wait_for(_answered(served.stub, "again"), 60) == "again"
-        await gateway.shutdown(grace=0)
-        await cancelled.wait()
-        with pytest.raises(grpc.aio.AioRpcError):
-            await reading
-
-
-async def test_a_gateway_stops_while_its_server_breaks_down() -> None:
-    gateway = gateway_of(EchoService)
-    async with serving(gateway) as served:
-        with pytest.raises(grpc.aio.AioRpcError):
-            await served.channel.unary_unary(b"/a/\xff")(b"")
-        await gateway.shutdown()
+        await served.channel.unary_unary(NOT_UTF_8)(b"").code()
+        odd = [served.channel.unary_unary(NOT_UTF_8)(b"") for _ in range(5)]
+        await gateway.shutdown(grace=grace)
         assert gateway.grpc_server is None
-
-
-async def test_a_server_that_breaks_down_as_it_stops_keeps_its_grace() -> None:
-    class Breaking:
-        def __init__(self) -> None:
-            self.stops = 0
-            self.last_call = asyncio.Event()
-
-        async def stop(self, grace: float | None) -> None:
-            self.stops += 1
-            if self.stops == 1:
-                b"/a/\xff".decode()
-            if grace is not None:
-                await self.last_call.wait()
-            assert self.last_call.is_set()
-
-    server: Any = Breaking()
-    stopping = asyncio.create_task(Departure().stop(server, None))
-    asyncio.get_running_loop().call_later(0.05, server.last_call.set)
-    await stopping
+        await cancelled.wait()
+        for call in odd:
+            assert await call.code() is not grpc.StatusCode.OK
+        if grace == 0:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await reading
+        else:
+            assert (await reading).text == "finished"
 
 
 async def test_is_secure_needs_credentials() -> None:
@@ -370,9 +382,8 @@ async def test_a_secure_gateway_speaks_tls() -> None:
         async with grpc.aio.secure_channel(f"localhost:{gateway.bound_port}", trust) as channel:
             stub: Any = pb_grpc.EchoStub(channel)
             assert (await stub.Unary(pb.EchoRequest(text="secret"))).text == "secret"
-            with pytest.raises(grpc.aio.AioRpcError):
-                await channel.unary_unary(b"/a/\xff")(b"")
-            assert await asyncio.wait_for(_answered(stub, "x"), 60) == "x"
+            await channel.unary_unary(NOT_UTF_8)(b"").code()
+            assert (await stub.Unary(pb.EchoRequest(text="x"))).text == "x"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sys
 
-from .grpc_options import choose_engine
 from .process import STOP_SIGNALS, exit_statuses, log_start, on_signals, run
 from .settings import PREFIX, Settings
 
@@ -40,7 +39,6 @@ def main() -> None:
                 raise SystemExit(2)
 
         settings = Settings.from_environment()
-        choose_engine()
 
         from .logs import configure_logging
 

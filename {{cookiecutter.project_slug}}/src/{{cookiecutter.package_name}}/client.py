@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import grpc
+
+from .current_call import CALL
+from .logs import REQUEST_ID
+
+_REQUEST_ID = "x-request-id"
+_TRACE_CONTEXT = ("traceparent", "tracestate")
+
+Metadata = Iterable[tuple[str, str | bytes]]
 
 
 def channel(
@@ -29,13 +39,16 @@ def channel(
         async with channel("dns:///greeter:50051", deadline=5.0) as greeter_channel:
             greeter = GreeterStub(greeter_channel)
 
+    A call that is made while the service serves one itself goes on with the request id and the
+    trace context of that one, and has no more time than is left to it.
+
     Args:
         target: Where to connect, as in https://github.com/grpc/grpc/blob/master/doc/naming.md.
         ca_file: What the server's certificate is checked against, PEM; None: no TLS.
         cert_file: The client's certificate chain for mutual TLS, PEM.
         key_file: Its private key, PEM.
-        deadline: Seconds for each call that is made without a `timeout`, streams included, all
-            attempts together; None: no limit.
+        deadline: Seconds for each call, streams included, all attempts together; a `timeout` of
+            the call may be shorter. The server is told. None: no limit.
         attempts: How often a call is tried; only calls that have not been answered yet are, and
             only safely so if they may run twice. 1: calls that no server has begun are sent
             anew, others are not.
@@ -49,11 +62,13 @@ def channel(
 
     Raises:
         OSError: A file cannot be read.
-        ValueError: A certificate without its key, or without `ca_file`.
+        ValueError: A certificate without its key, or without `ca_file`; a deadline that is none.
     """
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"a deadline is a positive number of seconds, not {deadline}")
     if (cert_file is None) != (key_file is None) or (cert_file is not None and ca_file is None):
         raise ValueError("a client certificate needs its key, and ca_file")
-    config = _service_config(deadline, attempts, retry_on, round_robin=round_robin)
+    config = _service_config(attempts, retry_on, round_robin=round_robin)
     arguments: list[tuple[str, Any]] = [
         *options,
         ("grpc.service_config", json.dumps(config)),
@@ -62,25 +77,119 @@ def channel(
     if keepalive is not None:
         arguments.append(("grpc.keepalive_time_ms", int(keepalive * 1000)))
     if ca_file is None:
-        return grpc.aio.insecure_channel(target, arguments)
+        return _Channel(grpc.aio.insecure_channel(target, arguments), deadline)
     credentials = grpc.ssl_channel_credentials(
         ca_file.read_bytes(),
         None if key_file is None else key_file.read_bytes(),
         None if cert_file is None else cert_file.read_bytes(),
     )
-    return grpc.aio.secure_channel(target, credentials, arguments)
+    return _Channel(grpc.aio.secure_channel(target, credentials, arguments), deadline)
+
+
+class _Channel(grpc.aio.Channel):
+    """A channel whose calls have a deadline, and go on from the call that they are made for."""
+
+    def __init__(self, channel: grpc.aio.Channel, deadline: float | None) -> None:
+        self._channel = channel
+        self._deadline = deadline
+
+    def unary_unary(self, *method: Any, **options: Any) -> Any:
+        return self._calling(self._channel.unary_unary(*method, **options))
+
+    def unary_stream(self, *method: Any, **options: Any) -> Any:
+        return self._calling(self._channel.unary_stream(*method, **options))
+
+    def stream_unary(self, *method: Any, **options: Any) -> Any:
+        return self._calling(self._channel.stream_unary(*method, **options))
+
+    def stream_stream(self, *method: Any, **options: Any) -> Any:
+        return self._calling(self._channel.stream_stream(*method, **options))
+
+    def _calling(self, make_call: Callable[..., Any]) -> Callable[..., Any]:
+        def call(
+            *request: Any,
+            timeout: float | None = None,
+            metadata: Metadata | None = None,
+            **options: Any,
+        ) -> Any:
+            return make_call(
+                *request,
+                timeout=_shortest(timeout, self._deadline, _time_remaining()),
+                metadata=_handed_on(tuple(metadata or ())),
+                **options,
+            )
+
+        return call
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._channel.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return self._channel.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._channel.channel_ready()
+
+    async def __aenter__(self) -> Self:
+        await self._channel.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> bool | None:
+        return await self._channel.__aexit__(exc_type, exc_val, exc_tb)
+
+
+def _shortest(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _time_remaining() -> float | None:
+    """What is left to the call that is served; None: no limit, or it has ended."""
+    call = CALL.get()
+    if call is None or call.done():
+        return None
+    remaining: float | None = call.time_remaining()
+    return remaining
+
+
+def _handed_on(metadata: tuple[tuple[str, str | bytes], ...]) -> Metadata:
+    """Adds to the metadata of a call what it hands on, as far as its caller has not said it."""
+    said = {key.lower() for key, _ in metadata}
+    further: list[tuple[str, str | bytes]] = []
+    if _REQUEST_ID not in said and (identity := REQUEST_ID.get()):
+        further.append((_REQUEST_ID, identity))
+    if said.isdisjoint(_TRACE_CONTEXT):
+        further += _trace_context()
+    return (*metadata, *further)
+
+
+def _trace_context() -> Iterable[tuple[str, str | bytes]]:
+    propagate: Any = sys.modules.get("opentelemetry.propagate")
+    if propagate is not None:
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        if carrier:
+            return carrier.items()
+    # Nobody here takes part in the trace: it goes on as it came.
+    call = CALL.get()
+    received: Metadata = (call and call.invocation_metadata()) or ()
+    return [(key, value) for key, value in received if key in _TRACE_CONTEXT]
 
 
 def _service_config(
-    deadline: float | None,
     attempts: int,
     retry_on: Iterable[grpc.StatusCode],
     *,
     round_robin: bool,
 ) -> dict[str, Any]:
     every_method: dict[str, Any] = {"name": [{}]}
-    if deadline is not None:
-        every_method["timeout"] = f"{deadline:.3f}s"
     if attempts > 1:
         every_method["retryPolicy"] = {
             "maxAttempts": attempts,

@@ -1,8 +1,6 @@
-"""What gRPC's own server is told: of the settings, and of how to run."""
+"""What gRPC's own server is told of the settings."""
 
 from __future__ import annotations
-
-import os
 
 from .settings import Settings
 
@@ -10,16 +8,6 @@ _PING_TIMEOUT_SECONDS = 20.0
 _PINGS_EVERY_SECONDS = 10.0
 _MAX_CONCURRENT_STREAMS = 1000
 _NEVER = 2**31 - 1
-
-
-def choose_engine() -> None:
-    """Has gRPC's core serve connections in its older way; to be called before it is imported.
-
-    There the thread that waits for gRPC's events reads the sockets too. In the newer one another
-    thread does, which hands over to it: a tenth of a small call's time. Whoever sets the variable
-    decides otherwise, and a core that knows the newer way only takes no notice.
-    """
-    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
 
 
 def channel_arguments(settings: Settings) -> list[tuple[str, int]]:

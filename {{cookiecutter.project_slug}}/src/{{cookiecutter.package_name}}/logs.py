@@ -21,6 +21,8 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 
+from .grpc_log import keep_metadata_out
+
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Of the call that the running task serves: all that is logged meanwhile has it."""
 
@@ -87,6 +89,7 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
         handler.setFormatter(_console_formatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
+    keep_metadata_out()
 
 
 class JsonPipe(logging.Handler):

@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 
-from .grpc_options import choose_engine
 from .process import exit_statuses, on_signals, run
 from .settings import Settings
 
@@ -31,7 +30,6 @@ def main() -> None:
     """Runs a worker; its arguments are the file descriptors of its sockets."""
     with exit_statuses():
         settings = Settings.from_environment()
-        choose_engine()
 
         from .logs import configure_logging
 

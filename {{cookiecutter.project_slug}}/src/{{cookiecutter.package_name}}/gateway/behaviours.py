@@ -65,6 +65,12 @@ def _write_all_blocking(
 
 
 def _in_thread(function: Callable[[Any, SyncServicerContext], Any]) -> Behaviour:
+    def call(request: Any, context: SyncServicerContext) -> Any:
+        try:
+            return function(request, context)
+        except StopIteration as error:  # Futures do not take it: nobody would hear of its end.
+            raise RuntimeError("the handler raised StopIteration") from error
+
     async def run(request: Any, context: Context) -> Any:
         loop = asyncio.get_running_loop()
         if isinstance(request, AsyncIterator):
@@ -72,7 +78,7 @@ def _in_thread(function: Callable[[Any, SyncServicerContext], Any]) -> Behaviour
         sync_context = SyncServicerContext(context, loop)
         run_in_context = contextvars.copy_context().run
         try:
-            return await loop.run_in_executor(None, run_in_context, function, request, sync_context)
+            return await loop.run_in_executor(None, run_in_context, call, request, sync_context)
         finally:
             sync_context.terminate()
 

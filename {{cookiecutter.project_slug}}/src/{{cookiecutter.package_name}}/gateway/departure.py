@@ -55,7 +55,7 @@ class Departure:
         """
         if grace != 0:
             await self._wait_for_quiet()
-        goodbye = asyncio.ensure_future(_say_goodbye(server))
+        goodbye = asyncio.ensure_future(server.stop(_WITHOUT_LIMIT))
         await asyncio.sleep(0)  # Now it is said.
         self._let_pass()
         done, _ = await asyncio.wait([goodbye], timeout=grace)
@@ -84,11 +84,3 @@ class Departure:
         if self.gate is not None:
             self.gate.set()
             self.gate = None
-
-
-async def _say_goodbye(server: grpc.aio.Server) -> None:
-    try:
-        await server.stop(_WITHOUT_LIMIT)
-    except UnicodeDecodeError:
-        # The name of the method of a call that came just now. The server is stopping all the same.
-        await server.stop(_WITHOUT_LIMIT)

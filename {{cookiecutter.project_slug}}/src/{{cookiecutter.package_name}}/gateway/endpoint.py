@@ -40,7 +40,7 @@ from .response import (
     unary_events,
 )
 from .response_framing import FRAMINGS, negotiate
-from .status import CallFailed
+from .status import WITHOUT_MESSAGE, CallFailed
 
 Scope = Mapping[str, Any]
 CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
@@ -298,7 +298,7 @@ def _events(call: Call, outcome: CallFailed | None) -> Sequence[Event]:
     if call.stream is not None:
         stream = call.stream
         return stream.finish(call) if outcome is None else stream.fail(outcome, call)
-    nothing = CallFailed(grpc.StatusCode.UNKNOWN, "The call ended without a message")
+    nothing = CallFailed(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
     return failure_events(outcome or nothing, call)
 
 

@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 STOPPING = "the server is stopping"
 """Said to callers whose calls outlast the grace of a stop, and to the tasks that it cancels."""
 
+NOT_IMPLEMENTED = "Method not implemented!"
+"""What callers of an RPC that is left to the generated base class are told, as by gRPC itself."""
+
 _CLOCK_SKEW = 0.01
 """Seconds by which a caller that gives up at its deadline may be ahead of the server."""
 
@@ -23,7 +26,8 @@ def failure_of(error: BaseException, rpc: str, code: grpc.StatusCode) -> CallFai
     """Turns what a handler or interceptor raised into the status of the call.
 
     The error of an RPC that the servicer made itself keeps its code and details. Any other
-    exception is logged with its traceback, and the caller is told nothing of it.
+    exception is logged with its traceback, and the caller is told nothing of it; except for what
+    the generated base class raises for an RPC that the servicer does not have.
 
     Args:
         error: What was raised.
@@ -33,6 +37,8 @@ def failure_of(error: BaseException, rpc: str, code: grpc.StatusCode) -> CallFai
     failure = _rpc_failure(error)
     if failure is not None:
         return failure
+    if isinstance(error, NotImplementedError) and code is grpc.StatusCode.UNIMPLEMENTED:
+        return CallFailed(code, NOT_IMPLEMENTED)
     logger.error("Unexpected %s raised by %s", type(error).__name__, rpc, exc_info=error)
     return CallFailed(_unexpected(code), UNEXPECTED)
 

@@ -15,7 +15,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from .breakdown import Successions
+from .accept_loop import make_server
 from .codec import JsonCodec
 from .departure import Departure
 from .endpoint import Endpoint
@@ -130,7 +130,6 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = Departure()
-        self._successions = Successions(self._start_again)
         self._methods = method_table(services)
         self._native_methods = [*self._methods, *method_table(native_services)]
         # Health watches and reflection sessions last as long as their clients like.
@@ -165,7 +164,10 @@ class ServiceGateway(GrpcGateway):
         """
         if self.grpc_server is not None:
             raise RuntimeError("the gateway is running already")
-        await self._start(self.server_options["port"])
+        server = self._server()
+        self.bound_port = self._bind(server, self.server_options["port"])
+        self.grpc_server = server
+        await server.start()
 
     async def shutdown(self, grace: float | None = None) -> None:
         """Stops the gRPC server: new calls are refused, those in flight may finish.
@@ -178,34 +180,20 @@ class ServiceGateway(GrpcGateway):
         server = self.grpc_server
         if server is not None:
             # A second call while the first one waits may shorten its grace.
-            self._successions.end()
             await self._departure.stop(server, grace)
-            await self._successions.stop_predecessors()
             self.grpc_server = self.bound_port = None
-
-    async def _start(self, port: int) -> None:
-        server = self._server()
-        self.bound_port = self._bind(server, port)
-        self.grpc_server = server
-        await self._successions.start(server)
-
-    async def _start_again(self) -> None:
-        await self._start(self.bound_port or 0)
 
     def _server(self) -> grpc.aio.Server:
         rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
         options = list(self._options.items())
         layers = all_layers(self.interceptors)
         servicers = {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values()
+        handlers = generic_handlers(servicers)
         if layers is not None:
-            others = generic_handlers(servicers)
-            handlers = NativeHandlers(rpcs, layers, timeouts, departure, others)
-            return grpc.aio.server(handlers=[handlers], options=options)
+            ready = NativeHandlers(rpcs, layers, timeouts, departure, handlers)
+            return make_server([ready], options=options)
         guard = NativeGuard(rpcs, timeouts, departure)
-        server = grpc.aio.server(interceptors=[guard, *self.interceptors], options=options)
-        for servicer in servicers:
-            servicer.__add_to_server__(servicer, server)
-        return server
+        return make_server(handlers, [guard, *self.interceptors], options)
 
     def _bind(self, server: grpc.aio.Server, port: int) -> int:
         host = self.server_options["host"]

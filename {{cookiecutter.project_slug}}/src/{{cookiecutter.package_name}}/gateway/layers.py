@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any, Literal, NoReturn, TypeAlias, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from .behaviours import Behaviour, Context, behaviour
-from .status import status_code
+from .status import CallFailed, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Protocol = Literal["grpc", "http"]
@@ -21,6 +22,9 @@ _CONSTRUCTORS = {
     (True, False): grpc.stream_unary_rpc_method_handler,
     (True, True): grpc.stream_stream_rpc_method_handler,
 }
+_MALFORMED = (DecodeError, ValueError)
+"""What deserializers raise at a message that they cannot read."""
+
 _MOST_KNOWN = 1000
 """Handlers that a layer keeps between ordinary interceptors: callers can make up any name."""
 
@@ -106,9 +110,18 @@ def answering(run: Behaviour) -> Handler:
     return grpc.stream_stream_rpc_method_handler(cast(Any, run))
 
 
-def with_messages(handler: Handler) -> Behaviour:
-    """Adapts `handler` as `behaviour` does, and takes and returns its single messages as bytes."""
+def with_messages(
+    handler: Handler, around: Callable[[Handler, Behaviour], Behaviour] | None = None
+) -> Behaviour:
+    """Adapts `handler` as `behaviour` does, and takes and returns its single messages as bytes.
+
+    Args:
+        handler: What is to run.
+        around: Puts something around it that has to do with messages, not with bytes.
+    """
     run = behaviour(handler)
+    if around is not None:
+        run = around(handler, run)
     if handler.request_streaming and handler.response_streaming:
         return run
     if handler.response_streaming:
@@ -119,7 +132,11 @@ def with_messages(handler: Handler) -> Behaviour:
     deserialize = handler.request_deserializer or _unchanged
 
     async def read_and_write(request: Any, context: Context) -> Any:
-        response = await run(deserialize(request), context)
+        try:
+            message = deserialize(request)
+        except _MALFORMED:
+            raise undecodable() from None
+        response = await run(message, context)
         if context.code() and _has_failed(context):
             return b""
         return serialize(response)
@@ -127,13 +144,41 @@ def with_messages(handler: Handler) -> Behaviour:
     return read_and_write
 
 
-def handler_like(handler: Handler, run: Behaviour) -> Handler:
-    """Makes a handler of the same kind that does `run`; streamed messages pass it as before."""
+def undecodable() -> CallFailed:
+    """How a native call ends whose request is no message of its type, as gRPC's table says."""
+    return CallFailed(grpc.StatusCode.INTERNAL, "The request is no message of its type")
+
+
+def decoding(handler: Handler) -> Callable[[bytes], Any] | None:
+    """What `grpc.aio` is to read the streamed requests of `handler` with."""
+    deserialize = handler.request_deserializer
+    if deserialize is None:
+        return None
+
+    def decode(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except _MALFORMED:
+            raise undecodable() from None
+
+    return decode
+
+
+def handler_like(
+    handler: Handler, run: Behaviour, decode: Callable[[bytes], Any] | None = None
+) -> Handler:
+    """Makes a handler of the same kind that does `run`; streamed messages pass it as before.
+
+    Args:
+        handler: What it is to be like.
+        run: Takes and returns single messages as bytes.
+        decode: Reads streamed requests, in the place of what `handler` reads them with.
+    """
     # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
     make: Any = _CONSTRUCTORS[handler.request_streaming, handler.response_streaming]
     made: Handler = make(
         run,
-        handler.request_deserializer if handler.request_streaming else None,
+        (decode or handler.request_deserializer) if handler.request_streaming else None,
         handler.response_serializer if handler.response_streaming else None,
     )
     return made
@@ -141,7 +186,11 @@ def handler_like(handler: Handler, run: Behaviour) -> Handler:
 
 def _reading(run: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
     async def read(request: Any, context: Context) -> Any:
-        return await run(deserialize(request), context)
+        try:
+            message = deserialize(request)
+        except _MALFORMED:
+            raise undecodable() from None
+        return await run(message, context)
 
     return read
 

@@ -72,12 +72,16 @@ def service_names(servicers: Iterable[type[Any]]) -> list[str]:
 
 
 def generic_handlers(servicers: Iterable[Any]) -> list[grpc.GenericRpcHandler]:
-    """The handlers that instances register without telling what they answer."""
-    return [
-        generic
-        for servicer in servicers
-        for generic in _registered(type(servicer), servicer).generic
-    ]
+    """All handlers that instances register, by name or without telling what they answer."""
+    handlers: list[grpc.GenericRpcHandler] = []
+    for servicer in servicers:
+        registered = _registered(type(servicer), servicer)
+        handlers += [
+            grpc.method_handlers_generic_handler(service, by_name)
+            for service, by_name in registered.handlers.items()
+        ]
+        handlers += registered.generic
+    return handlers
 
 
 def _methods_of(servicer: Any) -> list[RpcMethod]:

@@ -13,9 +13,10 @@ import grpc
 from .behaviours import Behaviour, Context
 from .departure import Departure
 from .failures import STOPPING, failure_of
-from .layers import Layer, answering, handler_like, layered, not_found, with_messages
+from .layers import Layer, answering, decoding, handler_like, layered, not_found, with_messages
 from .methods import RpcMethod
-from .status import UNEXPECTED, CallFailed, status_code
+from .native_context import AbortedWithOkError, in_native_context
+from .status import CallFailed, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -79,8 +80,8 @@ class NativeHandlers(grpc.GenericRpcHandler):
         return _NOT_FOUND
 
     def _handler(self, handler: Handler, rpc: str, default_timeout: float | None) -> Handler:
-        run = layered(self._layers, rpc, "grpc", with_messages(handler))
-        return handler_like(handler, guarded(run, rpc, default_timeout, self._departure))
+        run = layered(self._layers, rpc, "grpc", with_messages(handler, in_native_context))
+        return _native(handler, guarded(run, rpc, default_timeout, self._departure))
 
 
 class NativeGuard(grpc.aio.ServerInterceptor):
@@ -123,8 +124,9 @@ class NativeGuard(grpc.aio.ServerInterceptor):
         known = self._guards.get(rpc)
         if known is not None and known[0] is handler:
             return known[1]
-        run = guarded(with_messages(handler), rpc, self._default_timeouts.get(rpc), self._departure)
-        made = handler_like(handler, run)
+        run = with_messages(handler, in_native_context)
+        timeout = self._default_timeouts.get(rpc)
+        made = _native(handler, guarded(run, rpc, timeout, self._departure))
         if rpc in self._known:
             self._guards[rpc] = handler, made
         return made
@@ -155,24 +157,46 @@ def guarded(
         in_flight.add(task)
         try:
             return await run(request, context)
-        except grpc.aio.AbortError:
-            raise
+        except AbortedWithOkError:
+            return None
         except asyncio.CancelledError:
-            if not departure.ended(task):
+            failure = _cancellation(task, departure)
+        except grpc.aio.AbortError as error:
+            if context.done():
                 raise
-            return await _tell_of_stop(context)
-        except Exception as error:  # the caller is told no more than `failure` says
+            # It is not the one of this call's own `abort`.
+            failure = failure_of(error, rpc, status_code(context.code() or 0))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the caller is told no more than `failure` says
+            if isinstance(error, GeneratorExit) and asyncio.current_task() is not task:
+                raise  # The task is thrown away.
             failure = failure_of(error, rpc, status_code(context.code() or 0))
         finally:
             in_flight.discard(task)
-        try:
-            return await context.abort(failure.code, failure.detail)
-        except grpc.aio.UsageError:
-            # An abort has failed before, such as for its metadata: gRPC allows one only, but sends
-            # what is raised if nothing has been sent.
-            raise CallFailed(failure.code, UNEXPECTED) from None
+        return await _end(context, failure)
 
     return guarded_run
+
+
+def _cancellation(task: asyncio.Task[Any], departure: Departure) -> CallFailed:
+    """How a call ends that was cancelled: not by its caller, if it is to hear of it at all."""
+    if departure.ended(task) or task.cancelling():
+        # As long as it counts as cancelled, it cannot wait for the status to be sent.
+        while task.cancelling():
+            task.uncancel()
+        return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
+    # The handler has let out the cancellation of another task.
+    return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
+
+
+async def _end(context: Context, failure: CallFailed) -> bytes:
+    try:
+        await context.abort(failure.code, failure.detail)
+    except grpc.aio.UsageError:  # An abort has come before, and has been said: it stays the end.
+        return b""
+    except grpc.aio.InternalError:  # The caller has gone, or a message is just being sent.
+        raise asyncio.CancelledError from None
 
 
 def _within(seconds: float, run: Behaviour) -> Behaviour:
@@ -210,11 +234,8 @@ class _TimedContext:
         return max(self._deadline - monotonic(), 0.0)
 
 
-async def _tell_of_stop(context: Context) -> NoReturn:
-    try:
-        await context.abort(grpc.StatusCode.UNAVAILABLE, STOPPING)
-    except grpc.aio.InternalError:  # A message is just being sent: gRPC itself ends the call.
-        raise asyncio.CancelledError from None
+def _native(handler: Handler, run: Behaviour) -> Handler:
+    return handler_like(handler, run, decoding(handler))
 
 
 def _failing(failure: CallFailed) -> Handler:

@@ -38,6 +38,9 @@ STATUS_OF_INT: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grp
 UNEXPECTED = "Unexpected error"
 """All that a caller learns of an exception that is not an RPC error; the log has the rest."""
 
+WITHOUT_MESSAGE = "The call ended without a message"
+"""Said of a call that has neither failed nor answered, where it takes a message to succeed."""
+
 _RICH_STATUS = "grpc-status-details-bin"
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from ..current_call import CALL
 from ..gateway.behaviours import Behaviour, Context
 from ..gateway.failures import final_code
 from ..gateway.layers import Layer, Protocol, answering
@@ -117,6 +118,7 @@ class _Observation(Layer):
 
         async def observed(request: Any, context: Context) -> Any:
             identity = identify(context)
+            CALL.set(context)
             start = perf_counter()
             deadline = context.time_remaining()
             metrics.start()
@@ -134,6 +136,7 @@ class _Observation(Layer):
                     code = grpc.StatusCode.DEADLINE_EXCEEDED
                 metrics.end(code, seconds)
                 log.write(code, seconds, deadline, context, identity)
+                CALL.set(None)
             return response
 
         if self._traced is not None and not rpc.is_health:
