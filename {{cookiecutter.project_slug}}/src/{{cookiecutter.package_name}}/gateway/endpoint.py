@@ -43,6 +43,9 @@ Scope = Mapping[str, Any]
 CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
 
 _ENDED = object()
+_REQUEST_STREAM = "polyrpc.request_stream"
+"""An extension of the ASGI scope, where the server limits the time in which a body must arrive: a
+function that says that this one is a stream, whose client may pause."""
 
 
 class HandlerCallDetails(grpc.HandlerCallDetails):
@@ -125,6 +128,8 @@ class Endpoint:
             except CallFailed as failure:
                 call.messages = RefusedRequest(failure)
             else:
+                if self.rpc.handler.request_streaming and not from_query:
+                    _let_pause(scope)
                 self._connect(call, head, send, from_query=from_query)
                 timeout = timeout if head.timeout is None else head.timeout
         if timeout is not None:
@@ -243,6 +248,12 @@ class Endpoint:
             return handler if refusal is None or handler is None else _refusing(handler, refusal)
         continuation: Callable[..., Any] = functools.partial(self._continue, refusal, index + 1)
         return await self._interceptors[index].intercept_service(continuation, details)
+
+
+def _let_pause(scope: Scope) -> None:
+    let_pause = scope.get("extensions", {}).get(_REQUEST_STREAM)
+    if let_pause is not None:
+        let_pause()
 
 
 def _status(call: Call) -> CallFailed | None:

@@ -50,8 +50,8 @@ class RequestHead:
             if name == b"content-type":
                 self.content_type = _media_type(value)
             elif name == b"content-length":
-                # A malformed length is for the server to refuse.
-                self.content_length = int(value) if value.isdigit() else None
+                # A malformed length is for the server to refuse. Python reads no endless numbers.
+                self.content_length = int(value[-20:]) if value.isdigit() else None
             elif name == b"accept":
                 text = value.decode("latin-1")
                 self.accept = text if self.accept is None else f"{self.accept},{text}"
