@@ -40,7 +40,7 @@ class Calls:
         self.release = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """`/echo` tells the request, `/wait` reads it and waits, `/early` does not read it."""
+        """`/echo` tells the request, `/wait` reads it and waits, `/early` does not read it, …"""
         path = scope["path"]
         self.begun.append(path)
         match path.split("/")[1]:
@@ -49,6 +49,8 @@ class Calls:
                 await self._wait(path, receive, send)
             case "unread":
                 await self._wait(path, receive, send)
+            case "deaf":
+                await self.release.wait()
             case "early":
                 await answer(send, b"early", 413)
             case "close":

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from .http_framing import ChunkedBody, RequestHead
-from .http_refusals import FAILED, STOPPING, Refusal
+from .http_refusals import FAILED, NO_BODY, STOPPING, Refusal, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class Exchange:
         """Takes what belongs to the body, and returns the position of what comes after.
 
         Raises:
-            Refused: It is malformed.
+            Refused: It is malformed, or there is to be none.
         """
         if self.chunks is not None:
             part, position = self.chunks.feed(data, position)
@@ -172,6 +172,9 @@ class Exchange:
             self.more_body = self.missing > 0
         self.received += len(part)
         if not (self.response_complete or self.disconnected):
+            # Frameworks read it whole, for nothing.
+            if self.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
+                raise Refused(NO_BODY)
             self._keep(part)
         return position
 
