@@ -40,7 +40,7 @@ class Calls:
         self.release = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """`/echo` tells the request, `/wait` reads it and waits, `/early` does not read it, …"""
+        """Does what the first part of the path says."""
         path = scope["path"]
         self.begun.append(path)
         match path.split("/")[1]:
