@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,11 @@ class Client:
 
     async def rest(self) -> bytes:
         """Reads until the server ends the connection; a reset counts as an end."""
-        try:
-            return await self.reader.read()
-        except ConnectionError:
-            return b""
+        received = b""
+        with suppress(ConnectionError):
+            while part := await self.reader.read(65_536):
+                received += part
+        return received
 
     def reset(self) -> None:
         """Breaks the connection off."""

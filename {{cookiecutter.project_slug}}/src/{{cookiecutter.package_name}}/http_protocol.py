@@ -104,7 +104,7 @@ class HttpProtocol(asyncio.Protocol):
         # What is being received, and what waits for its turn.
         self._head: RequestHead | None = None
         self._exchange: Exchange | None = None
-        self._unread = b""
+        self._unread, self._position = b"", 0
         self._read_paused = self._ending = False
         # What is being sent.
         self.write_paused = False
@@ -154,7 +154,9 @@ class HttpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        self._unread = self._unread + data if self._unread else data
+        if self._unread:
+            data = self._unread[self._position :] + data
+        self._unread, self._position = data, 0
         self._advance()
 
     def pause_writing(self) -> None:
@@ -243,7 +245,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Takes what has arrived, as far as there is somebody who wants it."""
-        data, position = self._unread, 0
+        data, position = self._unread, self._position
         try:
             while position < len(data) and not self._ending:
                 exchange = self._exchange
@@ -264,8 +266,11 @@ class HttpProtocol(asyncio.Protocol):
         if self._ending:
             self._unread = b""
             return
-        self._unread = data[position:] if position < len(data) else b""
-        if len(self._unread) > HIGH_WATER_BYTES:
+        left = len(data) - position
+        if not left:
+            self._unread, position = b"", 0
+        self._position = position
+        if left > HIGH_WATER_BYTES:
             self._pause_reading()
         elif self._read_paused:
             self._resume_reading()
@@ -434,7 +439,10 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
         elif self._waits_for(exchange):
             enough = SLOWEST_BYTES_PER_SECOND * self._limits.read_timeout
-            if exchange.response_complete or exchange.received - self._received_before < enough:
+            if exchange.response_complete:
+                self._ending = True
+                self.transport.close()
+            elif exchange.received - self._received_before < enough:
                 self._refuse(TOO_SLOW)
             else:
                 self._wait_anew()

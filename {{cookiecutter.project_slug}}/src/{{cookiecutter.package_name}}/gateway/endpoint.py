@@ -26,6 +26,7 @@ from .request import (
     RefusedRequest,
     RequestMessages,
     frames_for,
+    not_lost,
 )
 from .request_head import RequestHead, is_plain
 from .response import (
@@ -196,6 +197,8 @@ class Endpoint:
         streaming = self.rpc.handler.request_streaming
         frames = frames_for(head, streaming=streaming, max_message_bytes=limit)
         if frames is None:
+            if head.offers_upgrade and head.announces_body:
+                receive = not_lost(receive)
             return BodyMessage(receive, decode, limit)
         return BodyMessages(receive, decode, frames, limit)
 

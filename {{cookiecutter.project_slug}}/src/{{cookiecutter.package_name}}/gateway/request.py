@@ -282,6 +282,29 @@ def frames_for(
     raise _unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
 
 
+def not_lost(receive: Receive) -> Receive:
+    """Watches over the body of a request that offers an upgrade.
+
+    Servers that read HTTP with httptools, such as uvicorn, take such an offer for the end of the
+    request: they report that its body, which is announced, is empty.
+    """
+    is_first = True
+
+    async def checked() -> Any:
+        nonlocal is_first
+        event = await receive()
+        if is_first and event["type"] == "http.request":
+            is_first = False
+            if not (event.get("body") or event.get("more_body", False)):
+                raise CallFailed(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    "the server has lost the body: send the request without upgrade",
+                )
+        return event
+
+    return checked
+
+
 def too_large(max_message_bytes: int) -> CallFailed:
     """The failure of a message of more than `max_message_bytes`."""
     return CallFailed(

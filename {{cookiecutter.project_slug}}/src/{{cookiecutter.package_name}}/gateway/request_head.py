@@ -20,7 +20,7 @@ _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 # What most requests have, so that nothing more is asked of it.
 _HARMLESS = frozenset((b"host", b"user-agent", b"accept-encoding", b"connection"))
-_UNUSUAL = frozenset((b"content-encoding", b"grpc-timeout"))
+_UNUSUAL = frozenset((b"content-encoding", b"grpc-timeout", b"upgrade"))
 _NOT_METADATA = HOP_BY_HOP | {b"host"}
 _NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
 
@@ -34,6 +34,8 @@ class RequestHead:
         content_encoding: How the body is encoded, in lower case; empty: not at all.
         content_length: How many bytes the body has; None: it is not told.
         timeout: `grpc-timeout` in seconds; None: there is none.
+        announces_body: Whether there is to be one, as far as that is told.
+        offers_upgrade: The client offers to go on in another protocol.
 
     Raises:
         CallFailed: INVALID_ARGUMENT, `grpc-timeout` or binary metadata is malformed.
@@ -44,6 +46,7 @@ class RequestHead:
     content_encoding = ""
     content_length: int | None = None
     timeout: float | None = None
+    announces_body = offers_upgrade = False
 
     def __init__(self, headers: Headers) -> None:
         for name, value in headers:
@@ -52,6 +55,11 @@ class RequestHead:
             elif name == b"content-length":
                 # A malformed length is for the server to refuse. Python reads no endless numbers.
                 self.content_length = int(value[-20:]) if value.isdigit() else None
+                self.announces_body = self.announces_body or bool(self.content_length)
+            elif name == b"transfer-encoding":
+                self.announces_body = True
+            elif name == b"upgrade":
+                self.offers_upgrade = True
             elif name == b"accept":
                 text = value.decode("latin-1")
                 self.accept = text if self.accept is None else f"{self.accept},{text}"
