@@ -149,6 +149,10 @@ REFUSED = {
     "another version": (b"GET / HTTP/0.9\r\nhost: a\r\n\r\n", 400),
     "no chunk": (chunked() + b"g\r\n", 400),
     "a chunk longer than it says": (chunked() + b"1\r\nabc", 400),
+    "a space after a chunk's length": (chunked() + b"1 \r\na\r\n0\r\n\r\n", 400),
+    "an empty extension": (chunked() + b"1;\r\na\r\n0\r\n\r\n", 400),
+    "a bare line feed after a chunk": (chunked() + b"1\r\na\n0\r\n\r\n", 400),
+    "a bare line feed in an extension": (chunked() + b"1;a\nb\r\na\r\n0\r\n\r\n", 400),
     "a signed chunk": (chunked() + b"+1\r\na\r\n", 400),
     "an endless chunk": (chunked() + b"f" * 17 + b"\r\n", 400),
     "no trailer field": (chunked() + b"0\r\n a\r\n\r\n", 400),
@@ -205,7 +209,7 @@ async def test_a_client_may_wait_to_be_told_to_send_the_body() -> None:
 
 @pytest.mark.parametrize("size", range(1, 12))
 def test_chunks_may_be_split_anywhere(size: int) -> None:
-    sent = b'3\r\nabc\r\n00A ;x="y"\r\n0123456789\r\n1\r\n\r\r\n0;\r\na:b\r\n\r\nrest'
+    sent = b'3\r\nabc\r\n00A;x="y"\r\n0123456789\r\n1\r\n\r\r\n0;c\r\na:b\r\n\r\nrest'
     body = ChunkedBody(1024)
     content = b""
     left = b""

@@ -30,7 +30,7 @@ _LENGTH_DIGITS = 19
 _HOST = re.compile(rb"[!-~]*")
 _NOT_HOST = re.compile(rb"[/?#@\\]")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~\x80-\xff]*)?\r\n")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[!-~][\t -~\x80-\xff]*)?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n")
 
 
