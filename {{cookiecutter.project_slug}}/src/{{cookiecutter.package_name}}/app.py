@@ -20,6 +20,7 @@ from .grpc_options import channel_arguments
 from .health import HealthService
 from .interceptors import documentation_middleware, interceptors
 from .lifespan import Lifespan
+from .listeners import address_of
 from .reflection import ReflectionService
 from .servicers import SERVICERS
 from .settings import Settings
@@ -47,7 +48,7 @@ def create_app(settings: Settings | None = None) -> Application:
         http_methods=["POST"],
         is_secure=tls is not None,
         server_credentials=None if tls is None else tls.credentials,
-        host=settings.grpc_host,
+        host=address_of(settings.grpc_host),
         port=settings.grpc_port,
         native_services=[
             health,

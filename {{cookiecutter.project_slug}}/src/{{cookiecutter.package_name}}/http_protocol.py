@@ -1,23 +1,29 @@
-"""One HTTP/1.1 connection: uvicorn's, with limits for slow clients and an unhurried end."""
+"""One HTTP/1.1 connection: requests one after another, and limits for what its client may cost.
+
+Nothing is read ahead of the answers but a few bytes: a request is looked at when the one before it
+has been answered, so that answers, refusals included, are in the order of the requests.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import os
+import select
 import ssl
+import struct
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from socket import SO_LINGER, SOL_SOCKET
+from typing import Any
+from urllib.parse import unquote
 from weakref import WeakSet
 
 import httptools
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
-from uvicorn.server import ServerState
+
+from .http_exchange import HIGH_WATER_BYTES, Exchange, status_line
+from .http_framing import RequestHead
+from .http_refusals import MALFORMED, TOO_SLOW, Refusal, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -25,26 +31,15 @@ LINGER_SECONDS = 1.0
 """For how long a stopping server awaits a request that may be on its way to it."""
 
 SLOWEST_BYTES_PER_SECOND = 500
+"""What a client must send of a body, or take of an answer, in each `read_timeout` on average."""
 
+REQUEST_STREAM = "polyrpc.request_stream"
+"""An extension of the ASGI scope: a function of no arguments, with which an application says that
+the request's body is a stream, whose client may pause between chunks for as long as it likes."""
 
-class Refusal(NamedTuple):
-    """An answer that needs no application, in the form of the gateway's errors."""
-
-    status: int
-    code: int
-    name: str
-    detail: str
-
-    def body(self) -> bytes:
-        """The error body."""
-        fields = {"detail": self.detail, "code": self.code, "status": self.name, "details": []}
-        return json.dumps(fields).encode()
-
-
-MALFORMED = Refusal(400, 3, "INVALID_ARGUMENT", "this is no HTTP/1.1 request")
-TOO_SLOW = Refusal(408, 4, "DEADLINE_EXCEEDED", "the request took too long to arrive")
-TOO_LARGE = Refusal(431, 8, "RESOURCE_EXHAUSTED", "the request's headers are too large")
-STOPPING = Refusal(503, 14, "UNAVAILABLE", "the server is stopping")
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_LOOK_SECONDS = 1.0
+"""How often a client is looked after from which nothing is read meanwhile."""
 
 
 @dataclass
@@ -52,112 +47,130 @@ class Limits:
     """What clients may demand of a connection; see `Settings`."""
 
     read_timeout: float
+    keep_alive: float
     max_header_bytes: int
     max_age: float
 
 
-class Connections(ServerState):
+class Connections:
     """What the connections of one server have in common.
 
     Attributes:
+        app: The ASGI application that answers.
         limits: They hold for each connection.
+        open: Those that are made.
+        unmade: Accepted, but still shaking hands.
+        tasks: The calls in flight.
+        default_head: The headers that all responses have, each with its line's end.
         draining: Answers ask clients to close their connections.
         stopping: Connections close when they have nothing to do.
-        unmade: Accepted, but still shaking hands.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        super().__init__()
+    def __init__(self, app: Any, limits: Limits) -> None:
+        self.app = app
         self.limits = limits
-        self.draining = self.stopping = False
+        self.open: set[HttpProtocol] = set()
         self.unmade: WeakSet[HttpProtocol] = WeakSet()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.default_head = b""
+        self.draining = self.stopping = False
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """Adds to uvicorn's protocol: the ASGI TLS extension, limits, and a stop that loses no call."""
+class HttpProtocol(asyncio.Protocol):
+    """A connection to a client.
 
-    def __init__(
-        self, config: uvicorn.Config, state: Connections, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        super().__init__(config, state, {}, loop)
-        self._shared = state
-        self._limits = state.limits
-        self._keep_alive = self.timeout_keep_alive
-        self._tls: dict[object, object] | None = None
-        self._made = self._waiting_since = 0.0
-        self._in_headers = False
-        self._header_bytes = self._arrived = self._received = self._received_before = 0
-        self._refusal = MALFORMED
-        self._refused = False
+    A client that closes its side of the connection, half or whole, has gone: what it asked for is
+    cancelled. That is how asyncio has it, and the only sign of most clients that give up.
+
+    Args:
+        connections: The others of the server, and what holds for all.
+        loop: The running event loop.
+
+    Attributes:
+        transport: The way to the client.
+        write_paused: The client is slow to take what was written.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self._connections = connections
+        self._limits = connections.limits
+        self._loop = loop
+        self._extensions: dict[str, Any] = {REQUEST_STREAM: self._allow_pauses}
+        self._scheme = "http"
+        self._server: tuple[str, int] | None = None
+        self._client: tuple[str, int] | None = None
+        # What is being received, and what waits for its turn.
+        self._head: RequestHead | None = None
+        self._exchange: Exchange | None = None
+        self._unread, self._position = b"", 0
+        self._read_paused = self._ending = False
+        # What is being sent.
+        self.write_paused = False
+        self._held: bytes | None = None
+        self._writable: asyncio.Event | None = None
+        # How long the client has had for what it is awaited to do.
+        self._made = self._since = 0.0
+        self._received_before = 0
+        self._is_new = True
+        self._written = self._taken = 0
+        self._stuck_since: float | None = None
         self._patrol: asyncio.TimerHandle | None = None
-        state.unmade.add(self)
+        connections.unmade.add(self)
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        super().connection_made(transport)
-        # What uvicorn sends goes this way; it asks for no more of a transport than there is.
-        self.transport = cast(asyncio.Transport, JoinedWrites(transport, self.loop))
-        self._shared.unmade.discard(self)
-        self._made = self._waiting_since = self.loop.time()
-        self._patrol = self.loop.call_later(self._limits.read_timeout, self._check)
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
+        self._connections.unmade.discard(self)
+        self._connections.open.add(self)
+        self.transport = transport
+        self._server = _address(transport.get_extra_info("sockname"))
+        self._client = _address(transport.get_extra_info("peername"))
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if tls is not None:
             certificate = tls.getpeercert(binary_form=True)
-            self._tls = {
+            self._scheme = "https"
+            self._extensions["tls"] = {
                 "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
                 "peer_certificate": tls.getpeercert(),
             }
-        if self._shared.stopping:
-            self.finish()
+        self._made = self._since = self._loop.time()
+        self._look_in(LINGER_SECONDS if self._connections.stopping else self._limits.read_timeout)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
+        self._connections.open.discard(self)
         if self._patrol is not None:
             self._patrol.cancel()
+        self._ending = True
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.disconnect()
+        self._head = self._held = None
+        self._unread = b""
+        self._extensions = {}  # It holds a method of this object.
+        self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._ending:
             return
-        self._unset_keepalive_if_required()
-        message = self.scope
-        size = len(data)
-        self._arrived += size
-        self._received += size
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # An offer; it is declined by answering in HTTP/1.1.
-        except httptools.HttpParserError:
-            self._refuse(self._refusal)
-            return
-        if not self._in_headers:
-            self._arrived = 0
-        elif self.scope is message:
-            # Unfinished headers are not seen by `on_headers_complete`, perhaps never.
-            self._header_bytes += size
-            if self._header_bytes > self._limits.max_header_bytes:
-                self._refuse(TOO_LARGE)
+        if self._unread:
+            data = self._unread[self._position :] + data
+        self._unread, self._position = data, 0
+        self._advance()
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_headers = True
-        self._header_bytes = 0
-        self._waiting_since = self.loop.time()
-        if self._tls is not None:
-            self.scope["extensions"] = {"tls": self._tls}
+    def pause_writing(self) -> None:
+        self.write_paused = True
 
-    def on_headers_complete(self) -> None:
-        # Counted only where what has arrived, bodies and all, is more than there may be.
-        if self._arrived > self._limits.max_header_bytes:
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            if size > self._limits.max_header_bytes:
-                self._refusal = TOO_LARGE
-                raise ValueError(TOO_LARGE.detail)
-        self._in_headers = False
-        super().on_headers_complete()
-        self._received_before = self._received
-        now = self._waiting_since = self.loop.time()
-        if self._shared.draining or now - self._made > self._limits.max_age:
-            self.cycle.keep_alive = False
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+        if self._unread and self._exchange is None:
+            self._advance()
+
+    # What the server calls
 
     def finish(self) -> None:
         """Closes the connection as soon as it has had nothing to do for a moment.
@@ -165,138 +178,333 @@ class HttpProtocol(HttpToolsProtocol):
         What has been asked is answered. The answers that begin from now on tell the client that
         the connection ends; after one that could not, the next request is awaited for a moment.
         """
-        if self.timeout_keep_alive == LINGER_SECONDS:  # It is being finished already.
-            return
-        self.timeout_keep_alive = cast(int, LINGER_SECONDS)  # call_later takes any number.
-        if self.cycle is not None and not self.cycle.response_complete:
-            if not self.cycle.response_started:
-                self.cycle.keep_alive = False
-        elif not self._in_headers:
-            idle = self.loop.time() - self._idle_since()
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                max(LINGER_SECONDS - idle, 0.0), self.timeout_keep_alive_handler
-            )
+        self._look_in(0.0)
 
-    def _check(self) -> None:
-        now = self.loop.time()
-        overdue = now - self._waiting_since - self._limits.read_timeout
-        if self._waits_for_body():
-            overdue -= (self._received - self._received_before) / SLOWEST_BYTES_PER_SECOND
-        elif not self._in_headers and self.cycle is not None:
-            overdue = -self._limits.read_timeout
-        if overdue < 0:
-            self._patrol = self.loop.call_later(-overdue, self._check)
-        elif self._in_headers or self.cycle is not None:
-            self._refuse(TOO_SLOW)
-        else:  # Not a byte so far.
-            self.transport.close()
+    # What an exchange calls
 
-    def _idle_since(self) -> float:
-        # uvicorn sets this timer when a response is complete.
-        timer = self.timeout_keep_alive_task
-        return self._made if timer is None else timer.when() - self._keep_alive
+    def default_head(self) -> bytes:
+        return self._connections.default_head
 
-    def _waits_for_body(self) -> bool:
-        """Whether a body of declared length is due; one without is a stream, and may pause."""
-        return (
-            self.cycle is not None
-            and self.cycle.more_body
-            and not self.flow.read_paused
-            and any(name == b"content-length" for name, _ in self.headers)
-        )
+    def may_go_on(self) -> bool:
+        connections = self._connections
+        if self._unread:  # It has been asked for already.
+            return True
+        if connections.draining or not self._limits.keep_alive:
+            return False
+        return self._loop.time() - self._made <= self._limits.max_age
 
-    def _refuse(self, refusal: Refusal) -> None:
-        if self._patrol is not None:
-            self._patrol.cancel()
-        logger.debug("refused %s: %s", self.client, refusal.detail)
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if not cycle.more_body:  # It is the next request that is refused: this one goes first.
-                cycle.keep_alive = False
-                self.flow.pause_reading()
-                return
-            cycle.disconnected = True
-            cycle.message_event.set()
-            if cycle.response_started:
-                self.transport.close()
-                return
-        body = refusal.body()
-        self.transport.write(
-            b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-            % (STATUS_LINE[refusal.status], len(body), body)
-        )
-        # Closed with something unread, the connection would be reset and the answer with it.
-        self._refused = True
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-
-class JoinedWrites:
-    """A transport that sends what is written in one go with one system call: head and body, say.
-
-    Args:
-        transport: It does everything else.
-        loop: On its next turn, what waits for more is sent as it is.
-    """
-
-    __slots__ = ("_loop", "_transport", "_waiting")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._waiting: bytes | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def hold(self, head: bytes) -> None:
+        self._held = head
+        self._loop.call_soon(self._release)
 
     def write(self, data: bytes) -> None:
-        """Sends `data`, together with what waits, or has it wait for what follows."""
-        waiting = self._waiting
-        if waiting is None:
-            self._waiting = data
-            self._loop.call_soon(self._send)
+        held, self._held = self._held, None
+        if held is None:
+            self._written += len(data)
+            self.transport.write(data)
         else:
-            self._waiting = None
-            self._transport.writelines((waiting, data))
+            self._written += len(held) + len(data)
+            self.transport.writelines((held, data))
 
-    def write_eof(self) -> None:
-        """Ends the stream, after what waits."""
-        self._send()
-        self._transport.write_eof()
+    async def drain(self) -> None:
+        while self.write_paused:
+            if self._writable is None:
+                self._writable = asyncio.Event()
+            await self._writable.wait()
 
-    def close(self) -> None:
-        """Closes the connection, once what waits has been sent."""
-        self._send()
-        self._transport.close()
+    def go_on(self) -> None:
+        self._wait_anew()
+        self._advance()
 
-    def _send(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not self._transport.is_closing():
-            self._transport.write(waiting)
+    def answered(self) -> None:
+        exchange = self._exchange
+        if exchange is None or self._ending:
+            return
+        if not exchange.keep_alive:
+            self._end()
+            return
+        self._wait_anew()
+        if not exchange.more_body:
+            self._exchange = None
+        if self._unread:
+            self._advance()
+        elif self._connections.stopping:
+            self._look_in(LINGER_SECONDS)
 
+    def cut(self, *, reset: bool = False) -> None:
+        self._ending = True
+        self._release()
+        if reset:
+            no_linger = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
+            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, no_linger)
+            self.transport.abort()
+        else:
+            self.transport.close()
 
-def answering_when_cancelled(app: Any) -> Any:
-    """Wraps an ASGI application served by uvicorn: calls cancelled by a stop get an answer too."""
+    # Reading
 
-    async def answering(scope: Any, receive: Any, send: Any) -> None:
+    def _advance(self) -> None:
+        """Takes what has arrived, as far as there is somebody who wants it."""
+        data, position = self._unread, self._position
         try:
-            await app(scope, receive, send)
-        except asyncio.CancelledError:  # The time to stop is over.
-            cycle: RequestResponseCycle = send.__self__
-            if cycle.response_started:
-                cycle.disconnected = True
-                cycle.transport.close()
-                return
-            body = STOPPING.body()
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                (b"connection", b"close"),
-            ]
-            start = {"type": "http.response.start", "status": STOPPING.status, "headers": headers}
-            await send(start)
-            await send({"type": "http.response.body", "body": body, "more_body": False})
+            while position < len(data) and not self._ending:
+                exchange = self._exchange
+                if exchange is None:
+                    if self.write_paused:
+                        break
+                    position = self._read_head(data, position)
+                elif exchange.more_body and len(exchange.body) <= HIGH_WATER_BYTES:
+                    position = exchange.feed(data, position)
+                    if exchange.response_complete and not exchange.more_body:
+                        self._exchange = None
+                        self._wait_anew()
+                else:
+                    break
+        except Refused as refused:
+            self._refuse(refused.refusal)
+            return
+        if self._ending:
+            self._unread = b""
+            return
+        left = len(data) - position
+        if not left:
+            self._unread, position = b"", 0
+        self._position = position
+        if left > HIGH_WATER_BYTES:
+            self._pause_reading()
+        elif self._read_paused:
+            self._resume_reading()
 
-    return answering
+    def _read_head(self, data: bytes, position: int) -> int:
+        head = self._head
+        if head is None:
+            if data[position] in b"\r\n":  # Blank lines before a request are overlooked.
+                position = len(data) - len(data[position:].lstrip(b"\r\n"))
+                if position == len(data):
+                    return position
+            head = self._head = RequestHead()
+            self._is_new = False
+            self._wait_anew()
+        position = head.feed(data, position, self._limits.max_header_bytes)
+        if head.is_complete:
+            self._head = None
+            self._begin(head)
+        return position
+
+    def _begin(self, head: RequestHead) -> None:
+        raw_path, query = _target(head.url)
+        path = raw_path.decode("ascii")
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": "1.0" if head.is_1_0 else "1.1",
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+            "root_path": "",
+            "method": head.method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": head.headers,
+            "state": {},
+            "extensions": self._extensions,
+        }
+        connections = self._connections
+        exchange = self._exchange = Exchange(self, scope, head, self._limits.max_header_bytes)
+        self._wait_anew()
+        task = self._loop.create_task(exchange.run(connections.app))
+        connections.tasks.add(task)
+        task.add_done_callback(connections.tasks.discard)
+
+    def _allow_pauses(self) -> None:
+        if self._exchange is not None:
+            self._exchange.may_pause = True
+
+    def _pause_reading(self) -> None:
+        if not self._read_paused:
+            self._read_paused = True
+            self.transport.pause_reading()
+            if self._patrol is None or self._patrol.when() > self._loop.time() + _LOOK_SECONDS:
+                self._look_in(_LOOK_SECONDS)
+
+    def _resume_reading(self) -> None:
+        if self._read_paused:
+            self._read_paused = False
+            self._wait_anew()
+            self.transport.resume_reading()
+
+    # Ending
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answers what the client has sent, or has failed to send."""
+        logger.debug("refused %s: %s", self._client, refusal.detail)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.disconnect()
+            if exchange.response_started and not exchange.response_complete:
+                self.cut()
+                return
+        if exchange is None or not exchange.response_started:
+            body = refusal.body()
+            self.hold(
+                b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n"
+                % (status_line(refusal.status), self._connections.default_head, len(body))
+            )
+            self.write(body)
+        self._linger()
+
+    def _end(self) -> None:
+        """Closes the connection after its last answer."""
+        self._release()
+        exchange = self._exchange
+        if self._unread or self._head or (exchange is not None and exchange.more_body):
+            self._linger()
+        else:
+            self._ending = True
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Says that nothing more comes, and waits for the client to see that.
+
+        Closed with something unread, the connection would be reset, and the answer with it.
+        """
+        self._ending = True
+        self._unread = b""
+        self._head = self._exchange = None
+        self._resume_reading()
+        self._since = self._loop.time()
+        if self.transport.can_write_eof():
+            with suppress(OSError):  # It has gone just now.
+                self.transport.write_eof()
+        if self._connections.stopping:
+            self._look_in(LINGER_SECONDS)
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if held is not None and not self.transport.is_closing():
+            self._written += len(held)
+            self.transport.write(held)
+
+    # Looking after the client
+
+    def _wait_anew(self) -> None:
+        self._since = self._loop.time()
+        if self._exchange is not None:
+            self._received_before = self._exchange.received
+
+    def _look_in(self, seconds: float) -> None:
+        if self._patrol is not None:
+            self._patrol.cancel()
+        self._patrol = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Ends the connection if its client has gone, or takes too long."""
+        now = self._loop.time()
+        if self._is_stuck(now) or (self._read_paused and _has_hung_up(self.transport)):
+            self.transport.abort()
+            return
+        left = self._since + self._patience() - now
+        if left <= 0:
+            self._run_out(now)
+            if self.transport.is_closing():
+                left = self._limits.read_timeout
+            else:
+                left = max(self._since + self._patience() - now, 0.0)
+        longest = min(self._limits.read_timeout, self._limits.keep_alive or LINGER_SECONDS)
+        if self._read_paused:
+            longest = min(longest, _LOOK_SECONDS)
+        self._look_in(min(left, max(longest, 0.05)))
+
+    def _patience(self) -> float:
+        """How long the client may take for what it is awaited to do."""
+        is_idle = self._exchange is None and self._head is None
+        if is_idle and self._connections.stopping:
+            return LINGER_SECONDS
+        if is_idle and not (self._is_new or self._ending):
+            return self._limits.keep_alive
+        return self._limits.read_timeout
+
+    def _run_out(self, now: float) -> None:
+        """The client has had the time that there was."""
+        exchange = self._exchange
+        if self._ending and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+        elif self._ending:  # It is taking its answer.
+            self._since = now
+        elif self._head is not None:
+            self._refuse(TOO_SLOW)
+        elif exchange is None:
+            self.transport.close()
+        elif self._waits_for(exchange):
+            enough = SLOWEST_BYTES_PER_SECOND * self._limits.read_timeout
+            if exchange.response_complete:
+                self._ending = True
+                self.transport.close()
+            elif exchange.received - self._received_before < enough:
+                self._refuse(TOO_SLOW)
+            else:
+                self._wait_anew()
+        else:  # It is the application's turn.
+            self._since = now
+
+    def _waits_for(self, exchange: Exchange) -> bool:
+        """Whether the client is to send something of the request's body."""
+        if not exchange.more_body or exchange.awaits_continue:
+            return False
+        if exchange.response_complete:
+            return True
+        if exchange.may_pause and exchange.chunks is not None:
+            return False
+        return len(exchange.body) <= HIGH_WATER_BYTES
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether the client has long taken next to nothing of what was written."""
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting:
+            self._stuck_since = None
+            return False
+        timeout = self._limits.read_timeout
+        taken = self._written - waiting
+        if self._stuck_since is None or taken - self._taken >= SLOWEST_BYTES_PER_SECOND * timeout:
+            self._stuck_since = now
+            self._taken = taken
+        return now - self._stuck_since >= timeout
+
+
+def _target(url: bytes) -> tuple[bytes, bytes]:
+    """Splits a request target into path and query.
+
+    Raises:
+        Refused: It is none of an origin server.
+    """
+    if not url.isascii():
+        raise Refused(MALFORMED)
+    if url[:1] == b"/" and b"#" not in url:
+        path, _, query = url.partition(b"?")
+        return path, query
+    try:
+        parsed = httptools.parse_url(url)
+    except httptools.HttpParserInvalidURLError:
+        raise Refused(MALFORMED) from None
+    return parsed.path or b"/", parsed.query or b""
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    if not isinstance(name, tuple):
+        return None
+    host = str(name[0])
+    # A listener for both families tells the old one so.
+    if host.startswith("::ffff:") and "." in host:
+        host = host[7:]
+    return host, int(name[1])
+
+
+def _has_hung_up(transport: asyncio.Transport) -> bool:
+    """Whether the client has closed the connection, behind what has not been read from it."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))

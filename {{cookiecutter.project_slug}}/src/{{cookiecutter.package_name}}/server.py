@@ -1,25 +1,19 @@
-"""The HTTP server: uvicorn's protocol, under this service's own start, drain and stop."""
+"""The HTTP server: connections of one listener, from its start to its drain and stop."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import ssl
 from collections.abc import Callable
 from email.utils import formatdate
 from socket import socket
-from typing import Any, cast
+from typing import Any
 
-import uvicorn
-
-from .http_protocol import (
-    LINGER_SECONDS,
-    STOPPING,
-    Connections,
-    HttpProtocol,
-    Limits,
-    answering_when_cancelled,
-)
+from .http_protocol import LINGER_SECONDS, Connections, HttpProtocol, Limits
+from .http_refusals import STOPPING
 from .listeners import ACCEPT_QUEUE
 from .settings import Settings
 
@@ -27,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _SECONDS_TO_BREAK_OFF = 1.0
 # What callers send comes back in some answers; no browser shall take that for a page.
-_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_DEFAULT_HEAD = "date: {}\r\nx-content-type-options: nosniff\r\n"
 
 
 class HttpServer:
@@ -40,24 +34,14 @@ class HttpServer:
     """
 
     def __init__(self, app: Any, settings: Settings, context: ssl.SSLContext | None = None) -> None:
-        self._config = uvicorn.Config(
-            answering_when_cancelled(app),
-            http=HttpProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            # Declared as int; asyncio, which it goes to, takes any number.
-            timeout_keep_alive=cast(int, settings.http_keepalive_seconds),
-        )
-        self._config.load()
         self._connections = Connections(
+            app,
             Limits(
                 read_timeout=settings.read_timeout_seconds,
+                keep_alive=settings.http_keepalive_seconds,
                 max_header_bytes=settings.max_header_bytes,
                 max_age=settings.max_connection_age_seconds or float("inf"),
-            )
+            ),
         )
         self._tls: dict[str, Any] = {}
         if context is not None:
@@ -65,6 +49,7 @@ class HttpServer:
         self._listener: socket | None = None
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
+        self._out_of_descriptors = False
         self._latecomers: set[asyncio.Task[None]] = set()
 
     async def start(self, listener: socket) -> None:
@@ -91,7 +76,7 @@ class HttpServer:
         """
         await self._stop_accepting(shared=shared)
         self._connections.draining = self._connections.stopping = True
-        for connection in self._open():
+        for connection in list(self._connections.open):
             connection.finish()
         try:
             async with asyncio.timeout(grace):
@@ -102,7 +87,7 @@ class HttpServer:
             self._clock.cancel()
 
     def _protocol(self) -> HttpProtocol:
-        return HttpProtocol(self._config, self._connections, asyncio.get_running_loop())
+        return HttpProtocol(self._connections, asyncio.get_running_loop())
 
     async def _stop_accepting(self, *, shared: bool) -> None:
         if self._server is None or self._listener is None:
@@ -134,7 +119,7 @@ class HttpServer:
         handshakes_end = loop.time() + LINGER_SECONDS
         await _wait_while(
             lambda: (
-                connections.connections
+                connections.open
                 or connections.tasks
                 or self._latecomers
                 # Failed ones stay in sight until they are collected as garbage.
@@ -149,24 +134,36 @@ class HttpServer:
             for task in tasks:
                 task.cancel(STOPPING.detail)
             await asyncio.wait(tasks, timeout=_SECONDS_TO_BREAK_OFF)
-        for connection in self._open():
+        for connection in list(self._connections.open):
             connection.transport.close()
         try:
             async with asyncio.timeout(_SECONDS_TO_BREAK_OFF):
-                await _wait_while(lambda: self._connections.connections)
+                await _wait_while(lambda: self._connections.open)
         except TimeoutError:
-            for connection in self._open():
+            for connection in list(self._connections.open):
                 connection.transport.abort()
 
-    def _open(self) -> list[HttpProtocol]:
-        return [one for one in self._connections.connections if isinstance(one, HttpProtocol)]
-
     def _tick(self) -> None:
-        date = formatdate(usegmt=True).encode()
-        self._connections.default_headers = [(b"date", date), _NO_SNIFFING]
+        self._connections.default_head = _DEFAULT_HEAD.format(formatdate(usegmt=True)).encode()
+        self._check_descriptors()
         self._clock = asyncio.get_running_loop().call_later(1.0, self._tick)
+
+    def _check_descriptors(self) -> None:
+        """Says once that clients cannot be accepted: event loops do so with each, or not at all."""
+        try:
+            os.close(os.dup(2))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE) and not self._out_of_descriptors:
+                self._out_of_descriptors = True
+                logger.error(
+                    "no connection can be accepted: %s; raise the limit (ulimit -n), or send "
+                    "fewer clients here",
+                    error.strerror,
+                )
+        else:
+            self._out_of_descriptors = False
 
 
 async def _wait_while(condition: Callable[[], object]) -> None:
-    while condition():  # noqa: ASYNC110 - uvicorn's sets tell nobody when they change
+    while condition():  # noqa: ASYNC110 - sets tell nobody when they change
         await asyncio.sleep(0.02)

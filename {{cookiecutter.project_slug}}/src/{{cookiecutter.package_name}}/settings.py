@@ -46,13 +46,18 @@ def _with_a_token(tokens: SecretStr) -> SecretStr:
     return tokens
 
 
+def _without_brackets(host: str) -> str:
+    is_bracketed = host.startswith("[") and host.endswith("]") and ":" in host
+    return host[1:-1] if is_bracketed else host
+
+
 def _ports_can_be_shared(workers: int) -> int:
     if workers > 1 and not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError("processes cannot share ports on this platform: it must be 1")
     return workers
 
 
-Host = Annotated[str, Field(min_length=1)]
+Host = Annotated[str, Field(min_length=1), AfterValidator(_without_brackets)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
@@ -62,7 +67,8 @@ class Settings(BaseSettings):
     """Each field is an environment variable: `http_port` is `{PREFIX}HTTP_PORT`.
 
     Attributes:
-        http_host: The address that the HTTP listener binds.
+        http_host: The address that the HTTP listener binds. `0.0.0.0` and `::` are all addresses
+            of both families, for every listener; a name is its first IPv4 address, if it has one.
         http_port: Its port; 0 takes a free one.
         grpc_host: The address that the gRPC listener binds.
         grpc_port: Its port; 0 takes a free one.
@@ -76,7 +82,9 @@ class Settings(BaseSettings):
             balancers take notice.
         shutdown_grace_seconds: How long calls in flight may take to finish after that.
         read_timeout_seconds: How long a client may take for its handshakes and for the headers
-            of an HTTP request, and to send 10 KB of an HTTP body whose length it has declared.
+            of an HTTP request, and to send each 10 KB of its body (or the rest) and to take each
+            10 KB of its answer (20 seconds of 500 bytes a second). Only the body of a request
+            stream that comes in chunks may pause.
         http_keepalive_seconds: How long an HTTP connection may be idle. Longer than load
             balancers keep theirs, or else they send requests to connections just closed.
         grpc_keepalive_seconds: How long a gRPC connection may be silent before it is pinged.

@@ -28,6 +28,7 @@ from .request import (
     RefusedRequest,
     RequestMessages,
     frames_for,
+    not_lost,
 )
 from .request_head import JSON, RequestHead, is_forgeable, is_plain
 from .response import (
@@ -46,6 +47,9 @@ Scope = Mapping[str, Any]
 CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
 
 _ENDED = object()
+_REQUEST_STREAM = "polyrpc.request_stream"
+"""An extension of the ASGI scope, where the server limits the time in which a body must arrive: a
+function that says that this one is a stream, whose client may pause."""
 
 
 class HandlerCallDetails(grpc.HandlerCallDetails):
@@ -128,6 +132,8 @@ class Endpoint:
             except CallFailed as failure:
                 _refuse(call, failure)
             else:
+                if self.rpc.handler.request_streaming and not from_query:
+                    _let_pause(scope)
                 self._connect(call, head, send, from_query=from_query)
                 timeout = timeout if head.timeout is None else head.timeout
         if timeout is not None:
@@ -199,9 +205,11 @@ class Endpoint:
     def _body(self, head: RequestHead, call: Call) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
-        raw = isinstance(decode, RawDecoder)
+        raw = isinstance(call.decode, RawDecoder)
         frames = frames_for(head, streaming=streaming, max_message_bytes=limit, raw=raw)
         if frames is None:
+            if head.offers_upgrade and head.announces_body:
+                call.receive = not_lost(call.receive)
             return BodyMessage(call.decode, limit)
         return BodyMessages(call.decode, frames, limit)
 
@@ -282,6 +290,12 @@ def _check_type(head: RequestHead, scope: Scope) -> None:
         and (scope["http_version"].startswith("1") or scope["method"] in ("GET", "HEAD"))
     ):
         head.content_type = ""
+
+
+def _let_pause(scope: Scope) -> None:
+    let_pause = scope.get("extensions", {}).get(_REQUEST_STREAM)
+    if let_pause is not None:
+        let_pause()
 
 
 def _status(call: Call) -> CallFailed | None:

@@ -196,7 +196,7 @@ class ServiceGateway(GrpcGateway):
         return make_server(handlers, [guard, *self.interceptors], options)
 
     def _bind(self, server: grpc.aio.Server, port: int) -> int:
-        host = self.server_options["host"]
+        host = self.server_options["host"].removeprefix("[").removesuffix("]")
         # gRPC says neither why it cannot bind nor fails quietly, so the socket is tried first.
         if not self._options["grpc.so_reuseport"]:
             _try_bind(host, port)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 from google.protobuf.message import Message
 
 from .codec import JsonError
-from .incoming import Incoming
+from .incoming import Incoming, Receive
 from .raw_body import RawFrames
 from .request_framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
 from .request_head import JSON, RequestHead
@@ -169,6 +169,29 @@ def frames_for(
         return NdjsonFrames(max_message_bytes)
     accepted = f"{_NDJSON} or {JSON}" if streaming else JSON
     raise _unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
+
+
+def not_lost(receive: Receive) -> Receive:
+    """Watches over the body of a request that offers an upgrade.
+
+    Servers that read HTTP with httptools, such as uvicorn, take such an offer for the end of the
+    request: they report that its body, which is announced, is empty.
+    """
+    is_first = True
+
+    async def checked() -> Any:
+        nonlocal is_first
+        event = await receive()
+        if is_first and event["type"] == "http.request":
+            is_first = False
+            if not (event.get("body") or event.get("more_body", False)):
+                raise CallFailed(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    "the server has lost the body: send the request without upgrade",
+                )
+        return event
+
+    return checked
 
 
 def too_large(max_message_bytes: int, place: str = "") -> CallFailed:

@@ -20,7 +20,7 @@ _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 # What most requests have, so that nothing more is asked of it.
 _HARMLESS = frozenset((b"host", b"user-agent", b"accept-encoding", b"connection"))
-_UNUSUAL = frozenset((b"content-encoding", b"grpc-timeout"))
+_UNUSUAL = frozenset((b"content-encoding", b"grpc-timeout", b"upgrade"))
 _OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
 _WITHOUT_PREFLIGHT = frozenset(
     ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
@@ -39,6 +39,7 @@ class RequestHead:
         content_length: How many bytes the body has; None: it is not told.
         is_chunked: The body has a transfer encoding.
         timeout: `grpc-timeout` in seconds; None: there is none.
+        offers_upgrade: The client offers to go on in another protocol.
 
     Raises:
         CallFailed: INVALID_ARGUMENT, `grpc-timeout` or binary metadata is malformed.
@@ -50,14 +51,17 @@ class RequestHead:
     content_length: int | None = None
     is_chunked = False
     timeout: float | None = None
+    offers_upgrade = False
 
     def __init__(self, headers: Headers) -> None:
         for name, value in headers:
             if name == b"content-type":
                 self.content_type = _media_type(value)
             elif name == b"content-length":
-                # A malformed length is for the server to refuse.
-                self.content_length = int(value) if value.isdigit() else None
+                # A malformed length is for the server to refuse. Python reads no endless numbers.
+                self.content_length = int(value[-20:]) if value.isdigit() else None
+            elif name == b"upgrade":
+                self.offers_upgrade = True
             elif name == b"accept":
                 text = value.decode("latin-1")
                 self.accept = text if self.accept is None else f"{self.accept},{text}"
@@ -69,6 +73,11 @@ class RequestHead:
                 self.timeout = _timeout_seconds(value)
             elif name.endswith(b"-bin") and _metadata_key(name) is not None:
                 _binary(name, value)
+
+    @property
+    def announces_body(self) -> bool:
+        """Whether there is to be a body, as far as that is told."""
+        return self.is_chunked or bool(self.content_length)
 
 
 def is_plain(headers: Headers, max_length_digits: int) -> bool:

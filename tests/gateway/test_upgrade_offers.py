@@ -1,0 +1,31 @@
+"""Requests that offer an upgrade, behind a server that loses their bodies: stock uvicorn."""
+
+from __future__ import annotations
+
+import pytest
+from serving import EchoService, gateway_of, serving
+
+OFFER = {"connection": "upgrade", "upgrade": "h2c"}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_lost_body_is_not_taken_for_an_empty_message(framing: str) -> None:
+    body = b'{"text": "lost"}'
+    async with serving(gateway_of(EchoService())) as served:
+        response = await served.http.post(
+            "/grpc/echoservice/unary",
+            content=body if framing == "length" else _chunks(body),
+            headers={"content-type": "application/json", **OFFER},
+        )
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("the server has lost the body")
+
+
+async def test_without_a_body_there_is_none_to_lose() -> None:
+    async with serving(gateway_of(EchoService())) as served:
+        response = await served.http.post("/grpc/echoservice/unary", headers=OFFER)
+    assert response.status_code == 200
+
+
+async def _chunks(body: bytes):  # noqa: ANN202 - an asynchronous iterator, for httpx
+    yield body

@@ -1,0 +1,42 @@
+"""The answers of the HTTP server itself, which need no application."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+
+class Refusal(NamedTuple):
+    """An answer in the form of the gateway's errors."""
+
+    status: int
+    code: int
+    name: str
+    detail: str
+
+    def body(self) -> bytes:
+        """The error body."""
+        fields = {"detail": self.detail, "code": self.code, "status": self.name, "details": []}
+        return json.dumps(fields).encode()
+
+
+class Refused(Exception):  # noqa: N818 - named after what happened, as HTTP names its answers
+    """A request that is not to be served; `args` is the one `Refusal`."""
+
+    @property
+    def refusal(self) -> Refusal:
+        """What its client is told."""
+        refusal: Refusal = self.args[0]
+        return refusal
+
+
+MALFORMED = Refusal(400, 3, "INVALID_ARGUMENT", "this is no HTTP/1.1 request")
+HOST = Refusal(400, 3, "INVALID_ARGUMENT", "there must be one host header, and a host in it")
+NOT_TEXT = Refusal(400, 3, "INVALID_ARGUMENT", "headers must be UTF-8")
+TOO_SLOW = Refusal(408, 4, "DEADLINE_EXCEEDED", "the request took too long to arrive")
+NO_BODY = Refusal(413, 8, "RESOURCE_EXHAUSTED", "a GET or HEAD request has no large body")
+TOO_LARGE = Refusal(431, 8, "RESOURCE_EXHAUSTED", "the request's headers or trailers are too large")
+FAILED = Refusal(500, 2, "UNKNOWN", "Internal Server Error")
+NO_TUNNEL = Refusal(501, 12, "UNIMPLEMENTED", "this is no proxy: there is no CONNECT")
+CODING = Refusal(501, 12, "UNIMPLEMENTED", "transfer-encoding must be chunked, and nothing else")
+STOPPING = Refusal(503, 14, "UNAVAILABLE", "the server is stopping")
