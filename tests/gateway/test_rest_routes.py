@@ -139,6 +139,14 @@ async def test_they_work_in_a_mounted_application() -> None:
         assert response.json()["name"] == "a/b"
 
 
+@pytest.mark.parametrize("path", ["/v1/books/a%2Fb", "/behind/it/v1/books/a%2Fb"])
+async def test_they_work_behind_a_proxy(path: str) -> None:
+    app = Application(root_path="/behind/it")
+    async with serving(gateway_of(LibraryService), app=app) as served:
+        assert (await served.http.get(path)).json()["name"] == "a/b"
+        assert (await served.http.get(f"/behind/him{path}")).status_code == 404
+
+
 async def test_two_gateways_with_the_same_route_are_refused() -> None:
     app = Application()
     register_grpc_http_routes(app, [gateway_of(LibraryService)])

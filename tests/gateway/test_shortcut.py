@@ -250,17 +250,42 @@ async def test_callbacks_of_requests_are_run(when: str) -> None:
     assert ran == [PATH]
 
 
+async def test_what_comes_after_the_first_request_is_run() -> None:
+    ran: list[str] = []
+
+    async def callback(scope: Any, *_: Any) -> None:
+        ran.append(scope["path"])
+
+    app = registered(application())
+    await call(app)
+    app.router.after_request.append(callback)
+    await call(app)
+    assert ran == [PATH]
+    before = Counting.calls
+    app.interceptors.append(Counting)
+    await call(app)
+    assert Counting.calls > before
+    app.permissions.append(DenyAll)
+    assert (await post_to(app)).status_code == 403
+
+
 async def test_settings_of_the_application_take_the_general_way(scopes: Scopes) -> None:
     await call(registered(application(settings_module=ApplicationSettings)))
     assert not scopes.short
 
 
-async def test_a_root_path_takes_the_general_way(scopes: Scopes) -> None:
-    await call(registered(application(root_path="/behind")))
-    assert not scopes.short
-    for path in (PATH, f"/behind{PATH}"):
-        await call(registered(application()), path, root_path="/behind")
-        assert not scopes.short
+@pytest.mark.parametrize("path", [PATH, f"/behind{PATH}"])
+async def test_a_root_path_does_not_count(scopes: Scopes, path: str) -> None:
+    await call(registered(application(root_path="/behind")), path)
+    assert scopes.short
+    await call(registered(application()), path, root_path="/behind")
+    assert scopes.short
+
+
+async def test_no_more_than_the_root_path_is_taken_off() -> None:
+    app = registered(application(root_path="/behind"))
+    for path in (f"/beside{PATH}", f"/behind/behind{PATH}", f"/behind{PATH}/"):
+        assert (await post_to(app, path)).status_code != 200
 
 
 @pytest.mark.parametrize(
@@ -268,10 +293,13 @@ async def test_a_root_path_takes_the_general_way(scopes: Scopes) -> None:
     [("/", Application), ("/sub", Application), ("/sub", ChildApplication)],
     ids=["root", "application", "child"],
 )
-async def test_it_may_be_mounted(mounted_at: str, child: type[Application]) -> None:
+async def test_it_may_be_mounted(
+    scopes: Scopes, mounted_at: str, child: type[Application]
+) -> None:
     app = registered(child(logging_config=UnchangedLogging()))
     parent = application(routes=[Include(mounted_at, app=app)])
     await call(parent, f"{mounted_at.rstrip('/')}{PATH}")
+    assert scopes.seen[-1]["app"] is parent  # The stack of the other would have put that there.
 
 
 async def test_a_permission_of_the_place_where_it_is_mounted_is_asked(scopes: Scopes) -> None:

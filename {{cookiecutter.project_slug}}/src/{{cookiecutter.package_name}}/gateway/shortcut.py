@@ -4,10 +4,10 @@ An application in which a gateway is registered looks up the exact path of a req
 an RPC's, and the general way would do nothing for it but find it, its endpoint answers at once.
 Everything else takes the general way, and so do all calls where the framework has something to run
 around them: middleware, permissions, interceptors, `before_request` or `after_request` of the
-application, its router or the route, other settings, a root path, a parent, an earlier route that
-matches too. After the first request, routes and middleware that come later are noticed, and nothing
-else: permissions, interceptors and callbacks are to be there by then. Middleware whose attribute
-`leaves_rpcs_alone` is true is for other paths: it need not be passed, and has the next as `app`.
+application, its router or the route, other settings, an earlier route that matches too. What comes
+later, or goes, is noticed, but for what a route of an RPC itself is given after the first request.
+Middleware whose attribute `leaves_rpcs_alone` is true is for other paths: it need not be passed, and
+has the next as `app`. Where an application is mounted, its parents have run what is theirs before.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
 too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
@@ -34,15 +34,6 @@ from .handler import Answer, RpcHandler
 from .rest.routes import RestRoutes
 
 _BY_PATH_AND_METHOD = (Path.search, WebSocketPath.search, Include.search, RestRoutes.search)
-_OF_APPLICATIONS = ("root_path", "parent", "settings_module", "permissions", "interceptors")
-_OF_ROUTERS = (
-    "settings_module",
-    "permissions",
-    "lilya_permissions",
-    "interceptors",
-    "before_request",
-    "after_request",
-)
 _OF_ROUTES = (
     "middleware",
     "permissions",
@@ -66,17 +57,29 @@ def shorten(app: Any) -> None:
     # Python looks for `__call__` in the class alone, so the application gets a class of its own.
     # Servers ask whether it is a coroutine function.
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807 - as Python names it
-        answer = None
-        if scope["type"] == "http" and not scope.get("root_path"):
-            # A lifespan may have put up more before the first request.
-            routes = self.router.routes
+        answer, router = None, self.router
+        if scope["type"] == "http" and not (
+            # What a lifespan has put up, or whoever else, since the last request.
+            self.permissions
+            or self.interceptors
+            or router.permissions
+            or router.lilya_permissions
+            or router.interceptors
+            or router.before_request
+            or router.after_request
+        ):
+            routes = router.routes
             if (
                 len(routes) != shortcuts.length
                 or routes is not shortcuts.routes
                 or self.middleware_stack is not shortcuts.middleware_stack
             ):
                 shortcuts.decide()
-            answer = shortcuts.answers.get((scope["method"], scope["path"]))
+            path, root_path = scope["path"], self.root_path or scope.get("root_path")
+            if root_path and path.startswith(root_path):
+                # As the framework has it: what stands before the application need not be there.
+                path = path[len(root_path) :]
+            answer = shortcuts.answers.get((scope["method"], path))
         if answer is None:
             await ApplicationBase.__call__(self, scope, receive, send)
         else:
@@ -124,8 +127,7 @@ def _has_own_steps(app: Any) -> bool:
         or type(router) is not Router
         or router.parent is not app
         or router.middleware_stack != router.app
-        or _has_any(app, _OF_APPLICATIONS)
-        or _has_any(router, _OF_ROUTERS)
+        or any(getattr(owner, "settings_module", None) for owner in (app, router))
     )
 
 

@@ -110,8 +110,11 @@ class RestRoutes(BasePath):
 def _raw_path(scope: Any) -> str:
     raw = scope.get("raw_path")
     path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
-    # Where the application is mounted, as many segments go as its root path has.
+    # Of where the application is mounted the path tells, but not of what a proxy has taken away.
     mounted_at = scope.get("root_path", "").strip("/")
+    if not f"{scope['path']}/".startswith(f"/{mounted_at}/"):
+        return path
+    # It may be encoded in any way: as many segments go as the root path has.
     for _ in range(mounted_at.count("/") + 1 if mounted_at else 0):
         path = f"/{path[1:].partition('/')[2]}"
     return path
