@@ -12,6 +12,19 @@ from typing import Any
 
 TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 GATEWAY = TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway"
+# Which modules of the gateway the service's own import.
+SHARED = [
+    "gateway.behaviours",
+    "gateway.failures",
+    "gateway.framework",
+    "gateway.handler",
+    "gateway.layers",
+    "gateway.native",
+    "gateway.peer",
+    "gateway.rest",
+    "gateway.rest.routes",
+    "gateway.status",
+]
 FRAMEWORK = "esmerald" if find_spec("esmerald") else "ravyn"
 
 
@@ -19,6 +32,7 @@ def load() -> None:
     """Import the framework's `framework.py` as `gateway.framework`, and make a package `service`.
 
     `service` stands for the package around the gateway, which has a name only once it is rendered.
+    Its gateway is the one that the tests import as `gateway`: there is one class of each name.
     """
     name = "gateway.framework"
     condition = f"{{% if cookiecutter.framework == '{FRAMEWORK}' %}}"
@@ -33,7 +47,7 @@ def load() -> None:
     sys.modules |= {
         "service": service,
         "service.gateway": import_module("gateway"),
-        "service.gateway.framework": module,
+        **{f"service.{name}": import_module(name) for name in SHARED},
     }
 
 
@@ -49,7 +63,10 @@ Interceptor: Any = getattr(
     import_module(f"{FRAMEWORK}.core.interceptors.interceptor"),
     f"{FRAMEWORK.capitalize()}Interceptor",
 )
+head: Any = _framework.head
 post: Any = _framework.post
+websocket: Any = _framework.websocket
+WebSocketGateway: Any = _framework.WebSocketGateway
 OpenAPIResponse: Any = import_module(f"{FRAMEWORK}.openapi.datastructures").OpenAPIResponse
 
 

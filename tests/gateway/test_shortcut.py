@@ -293,9 +293,7 @@ async def test_no_more_than_the_root_path_is_taken_off() -> None:
     [("/", Application), ("/sub", Application), ("/sub", ChildApplication)],
     ids=["root", "application", "child"],
 )
-async def test_it_may_be_mounted(
-    scopes: Scopes, mounted_at: str, child: type[Application]
-) -> None:
+async def test_it_may_be_mounted(scopes: Scopes, mounted_at: str, child: type[Application]) -> None:
     app = registered(child(logging_config=UnchangedLogging()))
     parent = application(routes=[Include(mounted_at, app=app)])
     await call(parent, f"{mounted_at.rstrip('/')}{PATH}")
