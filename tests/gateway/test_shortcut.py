@@ -27,10 +27,12 @@ from gateway.framework import (
     JSONResponse,
     Match,
     Router,
+    get,
     register_grpc_http_routes,
 )
 from gateway.rest.routes import RestRoutes
 from serving import EchoService, UnchangedLogging, gateway_of
+from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
 PATH = "/grpc/echoservice/unary"
@@ -410,17 +412,85 @@ async def test_other_methods_are_answered_as_ever() -> None:
         assert (await client.post("/nowhere")).status_code == 404
 
 
-async def test_rest_routes_of_other_gateways_do_not_stand_in_the_way(scopes: Scopes) -> None:
-    class LibraryService(pb_grpc.LibraryServicer):
-        @classmethod
-        def __add_to_server__(cls, instance: Any, server: Any) -> None:
-            pb_grpc.add_LibraryServicer_to_server(instance, server)
+class LibraryService(pb_grpc.LibraryServicer):
+    async def GetBook(self, request: Any, context: Any) -> Any:
+        return pb.Book(name=request.name)
 
-    app = application()
-    register_grpc_http_routes(app, [gateway_of(LibraryService)])
+    @classmethod
+    def __add_to_server__(cls, instance: Any, server: Any) -> None:
+        pb_grpc.add_LibraryServicer_to_server(instance, server)
+
+
+def with_library(app: Any, **options: Any) -> Any:
+    register_grpc_http_routes(app, [gateway_of(LibraryService)], **options)
+    return app
+
+
+async def get_book(app: Any, path: str = "/v1/books/mine", **options: Any) -> Any:
+    async with client_of(app, **options) as client:
+        response = await client.get(path)
+    assert response.status_code == 200
+    return response.json()["name"]
+
+
+async def test_rest_routes_of_other_gateways_do_not_stand_in_the_way(scopes: Scopes) -> None:
+    app = with_library(application())
     assert any(isinstance(route, RestRoutes) for route in app.routes)
     await call(registered(app))
     assert scopes.short
+
+
+async def test_a_call_of_a_rest_route_goes_past_the_stack_too(scopes: Scopes) -> None:
+    app = with_library(with_library(application()), base_path="/api")
+    for path in ("/v1/books/mine", "/api/v1/books/mine"):
+        assert await get_book(app, path) == "mine"
+        assert scopes.short
+    assert await get_book(with_library(application(root_path="/behind"))) == "mine"
+    assert scopes.short
+
+
+@get("/v1/books/{name}")
+async def any_book(name: str) -> dict[str, str]:
+    return {"name": f"no {name}"}
+
+
+@get("/books/{name}")
+async def book_below(name: str) -> dict[str, str]:
+    return {"name": f"no {name}"}
+
+
+@get("/v1/{path:path}")
+async def anything(path: str) -> dict[str, str]:
+    return {"name": f"no {path}"}
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        lambda: Gateway(handler=any_book),
+        lambda: Gateway(handler=anything),
+        lambda: Include("/v1", routes=[Gateway("/", handler=book_below)]),
+        Elsewhere,
+    ],
+    ids=["parameters", "path", "include", "custom"],
+)
+async def test_an_earlier_route_goes_before_a_rest_route(
+    scopes: Scopes, route: Callable[[], Any]
+) -> None:
+    app = with_library(application(routes=[route()]))
+    async with client_of(app) as client:
+        assert (await client.get("/v1/books/mine")).json() != {"name": "mine"}
+    assert not scopes.seen
+
+
+async def test_a_rest_route_is_found_that_comes_after_the_first_request(scopes: Scopes) -> None:
+    app = registered(application())
+    await call(app)
+    assert await get_book(with_library(app)) == "mine"
+    assert scopes.short
+    app.permissions.append(DenyAll)
+    async with client_of(app) as client:
+        assert (await client.get("/v1/books/mine")).status_code == 403
 
 
 async def test_a_lifespan_is_run_and_may_add_callbacks() -> None:
