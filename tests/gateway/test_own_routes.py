@@ -38,7 +38,8 @@ from service.http_errors import error_handlers
 from service.interceptors.auth import Tokens, caller
 from service.interceptors.concerns import Concerns
 from service.interceptors.prometheus import exposition
-from service.own_routes import OpenGateway, around_routes
+from service.own_routes import around_routes
+from service.routing import OpenGateway
 from serving import EchoService, gateway_of, http_server
 
 SECRET = "password=hunter2"
@@ -89,6 +90,11 @@ async def taken() -> None:
     raise HTTPException(status_code=409, detail="taken", headers={"x-by": "another"})
 
 
+@get("/unknown")
+async def unknown() -> None:
+    raise HTTPException(status_code=401, detail="who are you?")
+
+
 @get("/missing")
 async def missing() -> None:
     raise NotFound(detail="no such order")
@@ -118,7 +124,7 @@ async def talk(socket: Any) -> None:
 talk.__annotations__["return"] = None  # The framework does not read what is text.
 
 
-HANDLERS = (order, add_item, bug, misconfigured, taken, missing, value)
+HANDLERS = (order, add_item, bug, misconfigured, taken, unknown, missing, value)
 
 
 def application(
@@ -264,6 +270,28 @@ async def test_preflights_need_no_token_and_browsers_may_read_refusals() -> None
         assert refused.headers["access-control-allow-origin"] == origin
 
 
+async def test_middleware_of_routes_may_answer_what_the_routes_do_not() -> None:
+    class Preflights(Passing):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http" and scope["method"] == "OPTIONS":
+                await JSONResponse({"preflight": True})(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
+
+    app = application(
+        routes=[
+            Gateway("/one", handler=order, middleware=[Preflights], include_in_schema=False),
+            Include("/all", routes=[Gateway(handler=order)], middleware=[Preflights]),
+        ]
+    )
+    async with client_of(app) as http:
+        for path in ("/one/orders/1", "/all/orders/1", "/all/others"):
+            assert (await http.options(path)).json() == {"preflight": True}
+            refused = await http.put(path)
+            assert refused.status_code == (404 if path == "/all/others" else 405)
+            assert refused.headers.get("allow") == (None if path == "/all/others" else "GET, HEAD")
+
+
 async def call_socket(app: Any, *headers: tuple[bytes, bytes], text: str = "") -> list[Any]:
     events = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": text}]
     sent: list[Any] = []
@@ -357,6 +385,7 @@ async def test_handlers_of_a_teams_own_go_first(caplog: pytest.LogCaptureFixture
     [
         ("/taken", 409, 10, "ABORTED", "taken"),
         ("/child/taken", 409, 10, "ABORTED", "taken"),
+        ("/unknown", 401, 16, "UNAUTHENTICATED", "who are you?"),
         ("/missing", 404, 5, "NOT_FOUND", "no such order"),
         ("/no", 404, 5, "NOT_FOUND", "Not Found"),
         ("/inside/no", 404, 5, "NOT_FOUND", "Not Found"),
@@ -372,6 +401,7 @@ async def test_the_frameworks_exceptions_have_the_error_body(
     body = {"detail": detail, "code": code, "status": name, "details": []}
     assert (response.status_code, response.json()) == (status, body)
     assert response.headers.get("x-by") == ("another" if status == 409 else None)
+    assert response.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
 
 
 async def test_what_is_invalid_is_named_and_not_repeated(http: httpx.AsyncClient) -> None:

@@ -14,7 +14,8 @@ from .gateway.framework import (
 )
 from .health import HealthService
 from .http_errors import error_handlers
-from .own_routes import OpenGateway, around_routes
+from .own_routes import around_routes
+from .routing import OpenGateway
 
 
 def admin_routes(health: HealthService) -> list[OpenGateway]:

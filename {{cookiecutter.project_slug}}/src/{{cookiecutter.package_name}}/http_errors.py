@@ -29,6 +29,7 @@ from .gateway.framework import (
     Response,
     ValidationErrorException,
 )
+from .interceptors.auth import CHALLENGE
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +174,10 @@ def _response(
         "status": code_of(status).name,
         "details": list(details),
     }
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+    headers = {name.lower(): value for name, value in (headers or {}).items()}
+    if status == 401:
+        headers.setdefault("www-authenticate", CHALLENGE)
+    return JSONResponse(body, status_code=status, headers=headers)
 
 
 def _arose_in_reading(error: Exception) -> bool:

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from time import perf_counter, time
 from typing import Any
 
 import grpc
 
 from .gateway.framework import (
-    ApplicationBase,
-    BaseRouter,
     DefineMiddleware,
-    Gateway,
-    HTTPHandler,
-    Include,
     LilyaHTTPException,
     Match,
     MethodNotAllowed,
@@ -31,16 +26,14 @@ from .gateway.framework import (
     Request,
     WebSocketDisconnect,
     WebSocketException,
-    clean_path,
 )
-from .gateway.handler import RpcHandler
 from .gateway.peer import peer_address
-from .gateway.rest.routes import RestRoutes
 from .http_errors import ROUTE, answer_alike, code_of, log_unexpected, respond_to
 from .interceptors import auth, request_id
 from .interceptors.metrics import route_seconds
 from .interceptors.rpc import UNKNOWN
 from .logs import EventRecord
+from .routing import Destination, destination
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +47,6 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
 _POLICY_VIOLATION, _INTERNAL_ERROR = 1008, 1011
-
-
-class OpenGateway(Gateway):
-    """A route that needs no token, and whose requests are logged as debugging only: for probes."""
 
 
 def around_routes(tokens: auth.Tokens | None = None, middleware: Sequence[Any] = ()) -> list[Any]:
@@ -160,7 +149,8 @@ class Entrance:
     async def _enter(self, scope: Any, receive: Any, send: Any) -> None:
         visit: _Visit = scope[_VISIT]
         # The `$` of the router's patterns would overlook a last newline.
-        found = _Found() if scope["path"].endswith("\n") else _find(scope["app"].routes, scope)
+        overlooked = scope["path"].endswith("\n")
+        found = Destination() if overlooked else destination(scope["app"].routes, scope)
         visit.route, visit.is_open = found.path, found.is_open
         scope[ROUTE] = found.path
         if found.is_of_an_rpc:
@@ -169,15 +159,17 @@ class Entrance:
             await self.app(scope, receive, send)
             return
         if not found.is_open and not self._admits(scope):
-            raise NotAuthenticated(detail=auth.DETAIL, headers={"www-authenticate": auth.CHALLENGE})
+            raise NotAuthenticated(detail=auth.DETAIL)
         if found.match is Match.NONE:
             # The router would look whether a slash more or less helps, and send the caller there.
             raise NotFound(detail=_NOT_FOUND)
+        for mounted in found.mounted:
+            answer_alike(mounted)
         allow = _allow(found.methods)
         if scope["method"] == "HEAD" and "GET" in found.methods and "HEAD" not in found.methods:
             # The framework's patterns take it, its handlers refuse it.
             scope, send = {**scope, "method": "GET"}, _without_body(send)
-        elif found.match is Match.PARTIAL:
+        elif found.match is Match.PARTIAL and not found.has_middleware:
             raise MethodNotAllowed(
                 detail=f"the method must be one of: {allow}", headers={"allow": allow}
             )
@@ -190,7 +182,7 @@ class Entrance:
                 event = _with_header(event, b"allow", allow.encode("ascii"))
             await send(event)
 
-        await self.app(scope, receive, send_allow)
+        await _answering(self.app, visit, scope, receive, send_allow)
 
     async def _enter_websocket(self, scope: Any, receive: Any, send: Any) -> None:
         if not self._admits(scope):
@@ -253,73 +245,6 @@ async def _answering(app: App, visit: _Visit, scope: Any, receive: Any, send: An
             return
         response = await respond_to(error, Request(scope, receive, send))
         await response(scope, receive, send)
-
-
-@dataclass(slots=True)
-class _Found:
-    """Where the router will go.
-
-    Attributes:
-        match: As the framework has it; PARTIAL where the path matches, but not the method.
-        path: The pattern of the first route that matches.
-        methods: Those of the routes whose path matches.
-        is_open: Whether it is an `OpenGateway`.
-        is_of_an_rpc: Whether an RPC answers.
-    """
-
-    match: Any = Match.NONE
-    path: str = UNKNOWN
-    methods: set[str] = field(default_factory=set)
-    is_open: bool = False
-    is_of_an_rpc: bool = False
-
-
-def _find(routes: Iterable[Any], scope: Mapping[str, Any]) -> _Found:
-    """Looks for a route as the framework's router does: the first that matches in full."""
-    partial = _Found()
-    for route in routes:
-        match, child_scope = route.search(scope)
-        if match is Match.NONE:
-            continue
-        found = _found(route, match, {**scope, **child_scope})
-        if found.match is Match.FULL:
-            found.methods |= partial.methods
-            return found
-        if found.match is Match.PARTIAL and partial.match is Match.NONE:
-            partial = found
-        else:
-            partial.methods |= found.methods
-    return partial
-
-
-def _found(route: Any, match: Any, scope: Mapping[str, Any]) -> _Found:
-    if isinstance(route, Include):
-        inside = route.__base_app__
-        if isinstance(inside, ApplicationBase):
-            return _found_in_application(route, inside, scope)
-        if isinstance(inside, BaseRouter):
-            found = _find(inside.routes, scope)
-            found.path = clean_path(route.path + found.path)
-            return found
-    handler = getattr(route, "handler", None)
-    has_methods = handler if isinstance(handler, HTTPHandler) else route
-    return _Found(
-        match,
-        getattr(route, "path_format", UNKNOWN),
-        set(getattr(has_methods, "methods", None) or ()),
-        isinstance(route, OpenGateway),
-        isinstance(route, RestRoutes) or isinstance(handler, RpcHandler),
-    )
-
-
-def _found_in_application(route: Any, inside: Any, scope: Mapping[str, Any]) -> _Found:
-    # It has middleware of its own, which may answer whatever its routes do not, and its RPCs may
-    # ask for no tokens.
-    answer_alike(inside)
-    found = _Found() if inside.root_path else _find(inside.routes, scope)
-    if found.match is not Match.FULL:
-        return _Found(Match.FULL, route.path_format, found.methods)
-    return _Found(Match.FULL, clean_path(route.path + found.path), found.methods)
 
 
 def _allow(methods: set[str]) -> str:
