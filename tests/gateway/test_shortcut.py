@@ -302,6 +302,18 @@ async def test_it_may_be_mounted(scopes: Scopes, mounted_at: str, child: type[Ap
     assert scopes.seen[-1]["app"] is parent  # The stack of the other would have put that there.
 
 
+@pytest.mark.parametrize("prefix", ["", "/behind"])
+async def test_it_may_be_mounted_behind_a_proxy(prefix: str) -> None:
+    mine = [Gateway(handler=any_book)]
+    app = with_library(registered(ChildApplication(logging_config=UnchangedLogging())))
+    also = registered(ChildApplication(logging_config=UnchangedLogging(), routes=mine))
+    routes = [Include("/sub", app=app), Include("/other", app=also)]
+    parent = application(root_path="/behind", routes=routes)
+    await call(parent, f"{prefix}/sub{PATH}")
+    assert await get_book(parent, f"{prefix}/sub/v1/books/mine") == "mine"
+    assert await get_book(parent, f"{prefix}/other/v1/books/mine") == "no mine"
+
+
 async def test_a_permission_of_the_place_where_it_is_mounted_is_asked(scopes: Scopes) -> None:
     app = registered(ChildApplication(logging_config=UnchangedLogging()))
     parent = application(routes=[Include("/sub", app=app, permissions=[DenyAll])])

@@ -77,7 +77,10 @@ def shorten(app: Any) -> None:
                 or self.middleware_stack is not shortcuts.middleware_stack
             ):
                 shortcuts.decide()
-            path, root_path = scope["path"], self.root_path or scope.get("root_path")
+            root_path = self.root_path or scope.get("root_path")
+            if root_path:
+                scope = _in_full(scope, root_path)
+            path = scope["path"]
             if root_path and path.startswith(root_path):
                 # As the framework has it: what stands before the application need not be there.
                 path = path[len(root_path) :]
@@ -141,6 +144,21 @@ class Shortcuts:
             if match is Match.FULL:
                 return partial(_dispatch, route, found)
         return None
+
+
+def _in_full(scope: Any, root_path: str) -> Any:
+    """Puts back what a proxy has taken from the path before a parent's root path.
+
+    Without it, the framework does not find where in the path the parent has mounted an application.
+    """
+    taken = scope.get("app_root_path")
+    path = scope["path"]
+    if not taken or path.startswith(root_path) or not f"{taken}{path}".startswith(root_path):
+        return scope
+    raw_path = scope.get("raw_path")
+    if raw_path is not None:
+        raw_path = taken.encode() + raw_path
+    return {**scope, "path": f"{taken}{path}", "raw_path": raw_path}
 
 
 async def _dispatch(route: Any, found: Any, scope: Any, receive: Any, send: Any) -> None:
