@@ -138,10 +138,11 @@ def _response_to(request: Request, error: Any) -> Any:
         return _invalid(error.status_code, faults)
     if isinstance(error, ValidationError):
         return _invalid(422, error.errors())
-    if isinstance(error, LilyaHTTPException) and error.status_code != 500:
-        if error.status_code < 400:
-            return Response(None, status_code=error.status_code, headers=error.headers)
-        return _response(error.status_code, error.detail, headers=error.headers)
+    status = (isinstance(error, LilyaHTTPException) and error.status_code) or 500
+    if status < 400:
+        return Response(None, status_code=status, headers=error.headers)
+    if status != 500:
+        return _response(status, error.detail, headers=error.headers)
     if isinstance(error, json.JSONDecodeError) and _arose_in_reading(error):
         return _response(400, f"malformed JSON: {error}")
     if isinstance(error, ValueError) and _arose_in_reading(error):
