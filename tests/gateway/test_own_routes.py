@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from framework_under_test import (
     ChildApplication,
     CORSConfig,
+    Host,
     WebSocketGateway,
     head,
     post,
@@ -27,6 +29,7 @@ from gateway.framework import (
     JSONResponse,
     NotFound,
     Request,
+    Router,
     UnchangedLogging,
     get,
     register_grpc_http_routes,
@@ -366,6 +369,22 @@ async def test_a_response_that_has_begun_is_cut(caplog: pytest.LogCaptureFixture
     assert caplog.text.count("Unexpected ") == 1
     (line,) = lines(caplog)
     assert (line.fields["status"], line.fields["code"]) == (200, "INTERNAL")
+
+
+@pytest.mark.parametrize(
+    "inside", [Router, partial(ChildApplication, logging_config=UnchangedLogging())]
+)
+async def test_a_host_of_its_own_is_no_way_round(
+    caplog: pytest.LogCaptureFixture, inside: Any
+) -> None:
+    host = Host("other", app=inside(routes=[Gateway("/only", handler=bug)]))
+    async with client_of(application(Tokens(TOKEN), routes=[host])) as http:
+        assert (await http.get("/only/bug", headers={"host": "other"})).status_code == 401
+        response = await http.get("/only/bug", headers={**KNOWN, "host": "other"})
+        assert (response.status_code, response.json()) == (500, UNEXPECTED)
+        assert caplog.text.count("Traceback") == 1
+        response = await http.get("/only/bug", headers={**KNOWN, "host": b"\xff"})
+        assert response.status_code == 400
 
 
 async def test_handlers_of_a_teams_own_go_first(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,6 +21,7 @@ from .gateway.framework import (
     ClientDisconnect,
     Connection,
     ExceptionMiddleware,
+    Header,
     HTTPException,
     ImproperlyConfigured,
     JSONResponse,
@@ -184,6 +185,6 @@ def _response(
 def _arose_in_reading(error: Exception) -> bool:
     """Whether it was raised while the framework read the request: its text is at fault."""
     return any(
-        isinstance(frame.f_locals.get("self"), Connection)
+        isinstance(frame.f_locals.get("self"), Connection | Header)
         for frame, _ in walk_tb(error.__traceback__)
     )

@@ -10,6 +10,7 @@ from .gateway.framework import (
     ApplicationBase,
     BaseRouter,
     Gateway,
+    Host,
     HTTPHandler,
     Include,
     Match,
@@ -73,17 +74,17 @@ def destination(routes: Iterable[Any], scope: Mapping[str, Any]) -> Destination:
 
 def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
     has_middleware = bool(getattr(route, "middleware", None))
-    if isinstance(route, Include):
+    if isinstance(route, Include | Host):
         inside = route.__base_app__
         if isinstance(inside, ApplicationBase):
             return _in_application(route, inside, scope)
         if isinstance(inside, BaseRouter):
             found = destination(inside.routes, scope)
             if found.match is not Match.NONE:
-                found.path = clean_path(route.path + found.path)
+                found.path = _below(route, found.path)
                 found.has_middleware |= has_middleware
             elif has_middleware:
-                return Destination(Match.PARTIAL, route.path_format, has_middleware=True)
+                return Destination(Match.PARTIAL, _below(route, "/{path}"), has_middleware=True)
             return found
     handler = getattr(route, "handler", None)
     has_methods = handler if isinstance(handler, HTTPHandler) else route
@@ -100,7 +101,9 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
 def _in_application(route: Any, inside: Any, scope: Mapping[str, Any]) -> Destination:
     # Whatever its routes do not answer its middleware may, and its RPCs may ask for no tokens.
     found = Destination() if inside.root_path else destination(inside.routes, scope)
-    path = route.path_format
-    if found.match is Match.FULL:
-        path = clean_path(route.path + found.path)
+    path = _below(route, found.path if found.match is Match.FULL else "/{path}")
     return Destination(Match.FULL, path, found.methods, mounted=(inside, *found.mounted))
+
+
+def _below(route: Any, path: str) -> str:
+    return clean_path(getattr(route, "path", "") + path)
