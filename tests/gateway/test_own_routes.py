@@ -392,10 +392,11 @@ async def test_handlers_of_a_teams_own_go_first(caplog: pytest.LogCaptureFixture
         return JSONResponse({"sold": "out"}, status_code=410)
 
     app = application()
-    app.exception_handlers[ValueError] = sold_out
+    app.exception_handlers |= {ValueError: sold_out, 404: sold_out}
     async with client_of(app) as http:
-        response = await http.get("/bug")
-    assert (response.status_code, response.json()) == (410, {"sold": "out"})
+        for path in ("/bug", "/no"):
+            response = await http.get(path)
+            assert (response.status_code, response.json()) == (410, {"sold": "out"})
     assert "Traceback" not in caplog.text
 
 

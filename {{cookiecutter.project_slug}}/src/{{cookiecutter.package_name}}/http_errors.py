@@ -92,7 +92,8 @@ async def respond_to(error: Exception, request: Request) -> Any:
     What is nobody's to handle is logged with its traceback; the caller is told nothing of it.
     """
     handlers: Mapping[Any, Handler] = request.scope["app"].exception_handlers
-    fitting = (handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    keys = (getattr(error, "status_code", 500), *type(error).__mro__)
+    fitting = (handlers[key] for key in keys if key in handlers)
     response = next(fitting, _response_to)(request, error)
     return await response if inspect.isawaitable(response) else response
 
