@@ -501,7 +501,9 @@ async def test_other_methods_are_405_with_those_that_are_allowed(
     assert response.json()["status"] == "UNIMPLEMENTED"
 
 
-@pytest.mark.parametrize("path", ["/healthz/", "/orders/1/", f"{PAGE}/", "/inside/orders/1/"])
+@pytest.mark.parametrize(
+    "path", ["/healthz/", "/orders/1/", f"{PAGE}/", "/inside/orders/1/", "/child/orders/1/"]
+)
 async def test_nobody_is_sent_elsewhere(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(path, headers={"host": "evil.example"})
     assert (response.status_code, response.json()["code"]) == (404, 5)

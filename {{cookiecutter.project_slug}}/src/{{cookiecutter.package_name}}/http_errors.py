@@ -108,6 +108,7 @@ def answer_alike(app: Any) -> None:
     if getattr(layer, "default_http_exception_handler", _response_to) is _response_to:
         return
     layer.default_http_exception_handler = _response_to
+    app.router.redirect_slashes = False  # It would go by what the Host header says.
     frameworks = f"{Application.__module__.partition('.')[0]}."
     handlers = {
         kind: handler
