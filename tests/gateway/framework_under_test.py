@@ -13,6 +13,19 @@ from typing import Any
 
 TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 GATEWAY = TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway"
+# Which modules of the gateway the service's own import.
+SHARED = [
+    "gateway.behaviours",
+    "gateway.failures",
+    "gateway.framework",
+    "gateway.handler",
+    "gateway.layers",
+    "gateway.native",
+    "gateway.peer",
+    "gateway.rest",
+    "gateway.rest.routes",
+    "gateway.status",
+]
 FRAMEWORK = "esmerald" if find_spec("esmerald") else "ravyn"
 
 
@@ -20,6 +33,7 @@ def load() -> None:
     """Import the framework's `framework.py` as `gateway.framework`, and make a package `service`.
 
     `service` stands for the package around the gateway, which has a name only once it is rendered.
+    Its gateway is the one that the tests import as `gateway`: there is one class of each name.
     """
     name = "gateway.framework"
     condition = f"{{% if cookiecutter.framework == '{FRAMEWORK}' %}}"
@@ -52,7 +66,10 @@ Interceptor: Any = getattr(
     import_module(f"{FRAMEWORK}.core.interceptors.interceptor"),
     f"{FRAMEWORK.capitalize()}Interceptor",
 )
+head: Any = _framework.head
 post: Any = _framework.post
+websocket: Any = _framework.websocket
+WebSocketGateway: Any = _framework.WebSocketGateway
 OpenAPIResponse: Any = import_module(f"{FRAMEWORK}.openapi.datastructures").OpenAPIResponse
 
 

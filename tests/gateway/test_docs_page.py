@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from importlib.metadata import version
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -18,13 +19,18 @@ from service.docs import PAGE, docs_config, docs_routes
 ADDRESS = re.compile(r"""(?:src|href)="([^"]*)"|url: '([^']*)'""")
 
 
-def client(app: Application) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+def client(app: Application, **options: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, **options)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
-def documented(title: str = "Greeter") -> Application:
+def documented(title: str = "Greeter", **options: Any) -> Application:
     return Application(
-        openapi_config=docs_config(), routes=docs_routes(title), enable_openapi=True, title=title
+        openapi_config=docs_config(),
+        routes=docs_routes(title),
+        enable_openapi=True,
+        title=title,
+        **options,
     )
 
 
@@ -122,3 +128,20 @@ async def test_a_title_cannot_end_its_element() -> None:
 
 def test_swagger_ui_is_new_enough_for_openapi_3_1() -> None:
     assert int(version("flask-swagger-ui").split(".")[0]) >= 5
+
+
+async def test_the_document_names_the_server_that_it_is_asked_by() -> None:
+    app = documented()
+    for root_path in ("/one", "", "/other"):
+        async with client(app, root_path=root_path) as http:
+            document = (await http.get(f"{root_path}/openapi.json")).json()
+        assert document["servers"] == [{"url": root_path or "/"}]
+    async with client(mounted()) as http:
+        document = (await http.get("/child/openapi.json")).json()
+    assert document["servers"] == [{"url": "/child"}]
+
+
+async def test_the_document_names_the_servers_that_the_application_names() -> None:
+    servers = [{"url": "https://api.example.com"}]
+    async with client(documented(servers=servers), root_path="/one") as http:
+        assert (await http.get("/openapi.json")).json()["servers"] == servers

@@ -27,10 +27,12 @@ from gateway.framework import (
     JSONResponse,
     Match,
     Router,
+    get,
     register_grpc_http_routes,
 )
 from gateway.rest.routes import RestRoutes
 from serving import EchoService, UnchangedLogging, gateway_of
+from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
 PATH = "/grpc/echoservice/unary"
@@ -250,17 +252,42 @@ async def test_callbacks_of_requests_are_run(when: str) -> None:
     assert ran == [PATH]
 
 
+async def test_what_comes_after_the_first_request_is_run() -> None:
+    ran: list[str] = []
+
+    async def callback(scope: Any, *_: Any) -> None:
+        ran.append(scope["path"])
+
+    app = registered(application())
+    await call(app)
+    app.router.after_request.append(callback)
+    await call(app)
+    assert ran == [PATH]
+    before = Counting.calls
+    app.interceptors.append(Counting)
+    await call(app)
+    assert Counting.calls > before
+    app.permissions.append(DenyAll)
+    assert (await post_to(app)).status_code == 403
+
+
 async def test_settings_of_the_application_take_the_general_way(scopes: Scopes) -> None:
     await call(registered(application(settings_module=ApplicationSettings)))
     assert not scopes.short
 
 
-async def test_a_root_path_takes_the_general_way(scopes: Scopes) -> None:
-    await call(registered(application(root_path="/behind")))
-    assert not scopes.short
-    for path in (PATH, f"/behind{PATH}"):
-        await call(registered(application()), path, root_path="/behind")
-        assert not scopes.short
+@pytest.mark.parametrize("path", [PATH, f"/behind{PATH}"])
+async def test_a_root_path_does_not_count(scopes: Scopes, path: str) -> None:
+    await call(registered(application(root_path="/behind")), path)
+    assert scopes.short
+    await call(registered(application()), path, root_path="/behind")
+    assert scopes.short
+
+
+async def test_no_more_than_the_root_path_is_taken_off() -> None:
+    app = registered(application(root_path="/behind"))
+    for path in (f"/beside{PATH}", f"/behind/behind{PATH}", f"/behind{PATH}/"):
+        assert (await post_to(app, path)).status_code != 200
 
 
 @pytest.mark.parametrize(
@@ -268,10 +295,23 @@ async def test_a_root_path_takes_the_general_way(scopes: Scopes) -> None:
     [("/", Application), ("/sub", Application), ("/sub", ChildApplication)],
     ids=["root", "application", "child"],
 )
-async def test_it_may_be_mounted(mounted_at: str, child: type[Application]) -> None:
+async def test_it_may_be_mounted(scopes: Scopes, mounted_at: str, child: type[Application]) -> None:
     app = registered(child(logging_config=UnchangedLogging()))
     parent = application(routes=[Include(mounted_at, app=app)])
     await call(parent, f"{mounted_at.rstrip('/')}{PATH}")
+    assert scopes.seen[-1]["app"] is parent  # The stack of the other would have put that there.
+
+
+@pytest.mark.parametrize("prefix", ["", "/behind"])
+async def test_it_may_be_mounted_behind_a_proxy(prefix: str) -> None:
+    mine = [Gateway(handler=any_book)]
+    app = with_library(registered(ChildApplication(logging_config=UnchangedLogging())))
+    also = registered(ChildApplication(logging_config=UnchangedLogging(), routes=mine))
+    routes = [Include("/sub", app=app), Include("/other", app=also)]
+    parent = application(root_path="/behind", routes=routes)
+    await call(parent, f"{prefix}/sub{PATH}")
+    assert await get_book(parent, f"{prefix}/sub/v1/books/mine") == "mine"
+    assert await get_book(parent, f"{prefix}/other/v1/books/mine") == "no mine"
 
 
 async def test_a_permission_of_the_place_where_it_is_mounted_is_asked(scopes: Scopes) -> None:
@@ -384,17 +424,85 @@ async def test_other_methods_are_answered_as_ever() -> None:
         assert (await client.post("/nowhere")).status_code == 404
 
 
-async def test_rest_routes_of_other_gateways_do_not_stand_in_the_way(scopes: Scopes) -> None:
-    class LibraryService(pb_grpc.LibraryServicer):
-        @classmethod
-        def __add_to_server__(cls, instance: Any, server: Any) -> None:
-            pb_grpc.add_LibraryServicer_to_server(instance, server)
+class LibraryService(pb_grpc.LibraryServicer):
+    async def GetBook(self, request: Any, context: Any) -> Any:
+        return pb.Book(name=request.name)
 
-    app = application()
-    register_grpc_http_routes(app, [gateway_of(LibraryService)])
+    @classmethod
+    def __add_to_server__(cls, instance: Any, server: Any) -> None:
+        pb_grpc.add_LibraryServicer_to_server(instance, server)
+
+
+def with_library(app: Any, **options: Any) -> Any:
+    register_grpc_http_routes(app, [gateway_of(LibraryService)], **options)
+    return app
+
+
+async def get_book(app: Any, path: str = "/v1/books/mine", **options: Any) -> Any:
+    async with client_of(app, **options) as client:
+        response = await client.get(path)
+    assert response.status_code == 200
+    return response.json()["name"]
+
+
+async def test_rest_routes_of_other_gateways_do_not_stand_in_the_way(scopes: Scopes) -> None:
+    app = with_library(application())
     assert any(isinstance(route, RestRoutes) for route in app.routes)
     await call(registered(app))
     assert scopes.short
+
+
+async def test_a_call_of_a_rest_route_goes_past_the_stack_too(scopes: Scopes) -> None:
+    app = with_library(with_library(application()), base_path="/api")
+    for path in ("/v1/books/mine", "/api/v1/books/mine"):
+        assert await get_book(app, path) == "mine"
+        assert scopes.short
+    assert await get_book(with_library(application(root_path="/behind"))) == "mine"
+    assert scopes.short
+
+
+@get("/v1/books/{name}")
+async def any_book(name: str) -> dict[str, str]:
+    return {"name": f"no {name}"}
+
+
+@get("/books/{name}")
+async def book_below(name: str) -> dict[str, str]:
+    return {"name": f"no {name}"}
+
+
+@get("/v1/{path:path}")
+async def anything(path: str) -> dict[str, str]:
+    return {"name": f"no {path}"}
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        lambda: Gateway(handler=any_book),
+        lambda: Gateway(handler=anything),
+        lambda: Include("/v1", routes=[Gateway("/", handler=book_below)]),
+        Elsewhere,
+    ],
+    ids=["parameters", "path", "include", "custom"],
+)
+async def test_an_earlier_route_goes_before_a_rest_route(
+    scopes: Scopes, route: Callable[[], Any]
+) -> None:
+    app = with_library(application(routes=[route()]))
+    async with client_of(app) as client:
+        assert (await client.get("/v1/books/mine")).json() != {"name": "mine"}
+    assert not scopes.seen
+
+
+async def test_a_rest_route_is_found_that_comes_after_the_first_request(scopes: Scopes) -> None:
+    app = registered(application())
+    await call(app)
+    assert await get_book(with_library(app)) == "mine"
+    assert scopes.short
+    app.permissions.append(DenyAll)
+    async with client_of(app) as client:
+        assert (await client.get("/v1/books/mine")).status_code == 403
 
 
 async def test_a_lifespan_is_run_and_may_add_callbacks() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from .gateway.framework import (
     Application,
-    Gateway,
     JSONResponse,
     Response,
     ServiceUnavailable,
@@ -14,9 +13,12 @@ from .gateway.framework import (
     get,
 )
 from .health import HealthService
+from .http_errors import error_handlers
+from .own_routes import around_routes
+from .routing import OpenGateway
 
 
-def admin_routes(health: HealthService) -> list[Gateway]:
+def admin_routes(health: HealthService) -> list[OpenGateway]:
     """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
 
     @get(include_in_schema=False)
@@ -36,14 +38,18 @@ def admin_routes(health: HealthService) -> list[Gateway]:
         return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return [
-        Gateway("/healthz", handler=healthz),
-        Gateway("/readyz", handler=readyz),
-        Gateway("/metrics", handler=metrics),
+        OpenGateway("/healthz", handler=healthz),
+        OpenGateway("/readyz", handler=readyz),
+        OpenGateway("/metrics", handler=metrics),
     ]
 
 
 def admin_app(health: HealthService) -> Application:
     """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
     return Application(
-        routes=admin_routes(health), logging_config=UnchangedLogging(), enable_openapi=False
+        routes=admin_routes(health),
+        middleware=around_routes(),
+        exception_handlers=error_handlers(),
+        logging_config=UnchangedLogging(),
+        enable_openapi=False,
     )

@@ -18,9 +18,11 @@ from .gateway.framework import (
 )
 from .grpc_options import channel_arguments
 from .health import HealthService
-from .interceptors import documentation_middleware, interceptors
+from .http_errors import error_handlers
+from .interceptors import interceptors, tokens_of
 from .lifespan import Lifespan
 from .listeners import address_of
+from .own_routes import around_routes
 from .reflection import ReflectionService
 from .servicers import SERVICERS
 from .settings import Settings
@@ -69,7 +71,8 @@ def create_app(settings: Settings | None = None) -> Application:
         description="Every operation is an RPC that answers over gRPC as well.",
         contact=Contact(),
         routes=[*admin_routes(health), *docs_routes(about["Name"])],
-        middleware=documentation_middleware(settings),
+        middleware=around_routes(tokens_of(settings)),
+        exception_handlers=error_handlers(),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
         enable_openapi=True,

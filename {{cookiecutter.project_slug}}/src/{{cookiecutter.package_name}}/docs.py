@@ -19,6 +19,7 @@ from typing import Any
 
 from .gateway.framework import (
     Gateway,
+    JSONResponse,
     NotFound,
     OpenAPIConfig,
     Request,
@@ -41,12 +42,33 @@ _ASSET_HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",
     "vary": "accept-encoding",
 }
+_ANY_SERVER = {"url": "/"}
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+
+
+class DocumentAlone(OpenAPIConfig):
+    """Has an application serve its `/openapi.json`, without the framework's pages.
+
+    Of the framework's own, the document tells of all root paths that any application in the process
+    was ever asked by. Here it is the one it is asked by, unless the application names its servers.
+    """
+
+    def enable(self, app: Any) -> None:
+        """Follows `OpenAPIConfig.enable`."""
+        named = [server for server in self.servers or () if server != _ANY_SERVER]
+
+        @get(self.openapi_url)
+        async def openapi(request: Request) -> JSONResponse:
+            root_path = request.scope.get("root_path", "").rstrip("/")
+            servers = named or [{"url": root_path or "/"}]
+            return JSONResponse(self.openapi(app) | {"servers": servers})
+
+        app.add_route(path="/", handler=openapi, include_in_schema=False, activate_openapi=False)
 
 
 def docs_config() -> OpenAPIConfig:
     """Return the configuration with which the framework makes `/openapi.json` and no pages."""
-    return OpenAPIConfig()
+    return DocumentAlone()
 
 
 def docs_routes(title: str) -> list[Gateway]:

@@ -1,13 +1,14 @@
 """The way of a call past the framework's stack, where nothing in that stack is the user's.
 
-An application in which a gateway is registered looks up the exact path of a request first. If it is
-an RPC's, and the general way would do nothing for it but find it, its endpoint answers at once.
-Everything else takes the general way, and so do all calls where the framework has something to run
-around them: middleware, permissions, interceptors, `before_request` or `after_request` of the
-application, its router or the route, other settings, a root path, a parent, an earlier route that
-matches too. After the first request, routes and middleware that come later are noticed, and nothing
-else: permissions, interceptors and callbacks are to be there by then. Middleware whose attribute
-`leaves_rpcs_alone` is true is for other paths: it need not be passed, and has the next as `app`.
+An application in which a gateway is registered looks up the exact path of a request first, and then
+the REST routes. If it is an RPC's, and the general way would do nothing for it but find it, its
+endpoint answers at once. Everything else takes the general way, and so do all calls where the
+framework has something to run around them: middleware, permissions, interceptors, `before_request`
+or `after_request` of the application, its router or the route, other settings, an earlier route
+that matches too. What comes later, or goes, is noticed, but for what the route of an RPC is given
+after the first request. Middleware whose attribute `leaves_rpcs_alone` is true is for other paths:
+it need not be passed, and has the next as `app`. Where an application is mounted, its parents have
+run what is theirs before.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
 too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
@@ -16,7 +17,8 @@ the framework's own exception handlers are not around the endpoint, which lets n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from .framework import (
@@ -34,15 +36,6 @@ from .handler import Answer, RpcHandler
 from .rest.routes import RestRoutes
 
 _BY_PATH_AND_METHOD = (Path.search, WebSocketPath.search, Include.search, RestRoutes.search)
-_OF_APPLICATIONS = ("root_path", "parent", "settings_module", "permissions", "interceptors")
-_OF_ROUTERS = (
-    "settings_module",
-    "permissions",
-    "lilya_permissions",
-    "interceptors",
-    "before_request",
-    "after_request",
-)
 _OF_ROUTES = (
     "middleware",
     "permissions",
@@ -66,17 +59,34 @@ def shorten(app: Any) -> None:
     # Python looks for `__call__` in the class alone, so the application gets a class of its own.
     # Servers ask whether it is a coroutine function.
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807 - as Python names it
-        answer = None
-        if scope["type"] == "http" and not scope.get("root_path"):
-            # A lifespan may have put up more before the first request.
-            routes = self.router.routes
+        answer, router = None, self.router
+        if scope["type"] == "http" and not (
+            # What a lifespan has put up, or whoever else, since the last request.
+            self.permissions
+            or self.interceptors
+            or router.permissions
+            or router.lilya_permissions
+            or router.interceptors
+            or router.before_request
+            or router.after_request
+        ):
+            routes = router.routes
             if (
                 len(routes) != shortcuts.length
                 or routes is not shortcuts.routes
                 or self.middleware_stack is not shortcuts.middleware_stack
             ):
                 shortcuts.decide()
-            answer = shortcuts.answers.get((scope["method"], scope["path"]))
+            root_path = self.root_path or scope.get("root_path")
+            if root_path:
+                scope = _in_full(scope, root_path)
+            path = scope["path"]
+            if root_path and path.startswith(root_path):
+                # As the framework has it: what stands before the application need not be there.
+                path = path[len(root_path) :]
+            answer = shortcuts.answers.get((scope["method"], path))
+            if answer is None and shortcuts.rest:
+                answer = shortcuts.rest_answer(scope | {"root_path": root_path or ""})
         if answer is None:
             await ApplicationBase.__call__(self, scope, receive, send)
         else:
@@ -92,6 +102,7 @@ class Shortcuts:
 
     Attributes:
         answers: Who answers them, by method and path.
+        rest: The REST routes that answer others.
         routes: The routes that this has been decided for.
         length: How many they were.
         middleware_stack: The middleware that it has been decided for.
@@ -100,6 +111,8 @@ class Shortcuts:
     def __init__(self, app: Any) -> None:
         self._app = app
         self.answers: dict[tuple[Any, Any], Answer] = {}
+        self.rest: list[RestRoutes] = []
+        self._others: list[Any] = []
         self.routes: Any = None
         self.length = 0
         self.middleware_stack: Any = None
@@ -107,8 +120,49 @@ class Shortcuts:
     def decide(self) -> None:
         """Decides anew, for the application as it is now."""
         routes, middleware_stack = self._app.router.routes, self._app.middleware_stack
-        self.answers = {} if _has_own_steps(self._app) else dict(_reached_first(routes))
+        self.answers, self.rest, self._others = {}, [], []
+        if not _has_own_steps(self._app):
+            self.answers = dict(_reached_first(routes))
+            self.rest = [route for route in routes if type(route) is RestRoutes]
+            self._others = [
+                route
+                for route in routes
+                if type(route) is not RestRoutes
+                and not (_is_of_an_rpc(route) and _answers_all(route, self.answers))
+            ]
+            if not all(type(route).search in _BY_PATH_AND_METHOD for route in self._others):
+                self.rest = []
         self.routes, self.length, self.middleware_stack = routes, len(routes), middleware_stack
+
+    def rest_answer(self, scope: Any) -> Answer | None:
+        """Finds the REST route that answers a request which no other route takes."""
+        for route in self._others:
+            if route.search(scope)[0] is not Match.NONE:
+                return None
+        for route in self.rest:
+            match, found = route.search(scope)
+            if match is Match.FULL:
+                return partial(_dispatch, route, found)
+        return None
+
+
+def _in_full(scope: Any, root_path: str) -> Any:
+    """Puts back what a proxy has taken from the path before a parent's root path.
+
+    Without it, the framework does not find where in the path the parent has mounted an application.
+    """
+    taken = scope.get("app_root_path")
+    path = scope["path"]
+    if not taken or path.startswith(root_path) or not f"{taken}{path}".startswith(root_path):
+        return scope
+    raw_path = scope.get("raw_path")
+    if raw_path is not None:
+        raw_path = taken.encode() + raw_path
+    return {**scope, "path": f"{taken}{path}", "raw_path": raw_path}
+
+
+async def _dispatch(route: Any, found: Any, scope: Any, receive: Any, send: Any) -> None:
+    await route.handle_dispatch(scope | found, receive, send)
 
 
 def _has_own_steps(app: Any) -> bool:
@@ -124,8 +178,7 @@ def _has_own_steps(app: Any) -> bool:
         or type(router) is not Router
         or router.parent is not app
         or router.middleware_stack != router.app
-        or _has_any(app, _OF_APPLICATIONS)
-        or _has_any(router, _OF_ROUTERS)
+        or any(getattr(owner, "settings_module", None) for owner in (app, router))
     )
 
 
@@ -153,6 +206,10 @@ def _is_of_an_rpc(route: Any) -> bool:
         and isinstance(route.handler, RpcHandler)
         and not route.param_convertors
     )
+
+
+def _answers_all(route: Any, answers: Mapping[tuple[str, str], Answer]) -> bool:
+    return all((method, route.path_format) in answers for method in route.handler.answers)
 
 
 def _takes(route: Any, method: str, path: str) -> bool:

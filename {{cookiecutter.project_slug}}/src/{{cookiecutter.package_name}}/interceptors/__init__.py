@@ -6,13 +6,10 @@ They know nothing of any one service. Interceptors of your own go at the end of 
 
 from __future__ import annotations
 
-from typing import Any
-
 import grpc
 
-from ..gateway.framework import DefineMiddleware
 from ..settings import Settings
-from .auth import DocumentationGuard, Tokens
+from .auth import Tokens
 from .concerns import Concerns
 from .limits import ConcurrencyLimit
 from .tracing import tracing_from_environment
@@ -27,19 +24,14 @@ def interceptors(settings: Settings) -> list[grpc.aio.ServerInterceptor]:
     limit = settings.max_concurrent_rpcs
     return [
         Concerns(
-            tokens=_tokens(settings),
+            tokens=tokens_of(settings),
             limit=None if limit is None else ConcurrencyLimit(limit),
             traced=tracing_from_environment(),
         )
     ]
 
 
-def documentation_middleware(settings: Settings) -> list[DefineMiddleware[Any]]:
-    """Makes the middleware that guards the documentation pages, where callers need tokens."""
-    tokens = _tokens(settings)
-    return [] if tokens is None else [DefineMiddleware(DocumentationGuard, tokens=tokens)]
-
-
-def _tokens(settings: Settings) -> Tokens | None:
+def tokens_of(settings: Settings) -> Tokens | None:
+    """Makes the tokens that callers need; None: they need none."""
     tokens = settings.auth_tokens
     return None if tokens is None else Tokens(tokens.get_secret_value())

@@ -8,7 +8,7 @@ beforehand, not while a call waits) and put what servicers need of the claims in
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,16 +17,12 @@ from typing import Any, NoReturn
 import grpc
 
 from ..gateway.behaviours import Behaviour, Context
-from ..gateway.response import send_failure
-from ..gateway.status import CallFailed
 
 CHALLENGE = "Bearer"
 DETAIL = "A valid bearer token is required"
 SECURITY_SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}}
 
 Metadata = Iterable[tuple[str, str | bytes]]
-
-_GUARDED = ("/openapi.json", "/docs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,43 +107,3 @@ async def refuse(_request: object, context: Context) -> NoReturn:
     """Answers an RPC of a stranger, of whatever kind it is."""
     await context.send_initial_metadata((("www-authenticate", CHALLENGE),))
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, DETAIL)
-
-
-class DocumentationGuard:
-    """ASGI middleware that shows the documentation of the API only to those who may call it.
-
-    Args:
-        app: The application.
-        tokens: Who may.
-
-    Attributes:
-        app: The application.
-        leaves_rpcs_alone: They ask for tokens themselves, and need not come this way.
-    """
-
-    leaves_rpcs_alone = True
-
-    def __init__(self, app: Callable[..., Awaitable[None]], tokens: Tokens) -> None:
-        self.app = app
-        self._tokens = tokens
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and _is_guarded(scope["path"]):
-            headers = ((name.decode(), value.decode("latin-1")) for name, value in scope["headers"])
-            if self._tokens.caller_of(headers) is None:
-                await send_failure(
-                    send,
-                    CallFailed(
-                        grpc.StatusCode.UNAUTHENTICATED,
-                        DETAIL,
-                        headers=((b"www-authenticate", CHALLENGE.encode()),),
-                    ),
-                )
-                return
-        await self.app(scope, receive, send)
-
-
-def _is_guarded(path: str) -> bool:
-    # As lenient with slashes as any router behind it may be.
-    path = "/" + "/".join(part for part in path.split("/") if part)
-    return any(path == guarded or path.startswith(f"{guarded}/") for guarded in _GUARDED)

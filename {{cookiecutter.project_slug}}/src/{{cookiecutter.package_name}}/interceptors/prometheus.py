@@ -37,9 +37,9 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from .metrics import FOLDER, IN_MEMORY, SECONDS, Labels
+from .metrics import FOLDER, IN_MEMORY, ROUTES_IN_MEMORY, SECONDS, Labels
 
-__all__ = ["CONTENT_TYPE_LATEST", "Files", "exposition", "mark_worker_dead"]
+__all__ = ["CONTENT_TYPE_LATEST", "Files", "RouteFiles", "exposition", "mark_worker_dead"]
 
 _RPC = ("grpc_type", "grpc_service", "grpc_method", "protocol")
 _CODE = "grpc_code"
@@ -48,6 +48,8 @@ _OK = grpc.StatusCode.OK
 _STARTED = ("grpc_server_started_total", "RPCs that were started.")
 _HANDLED = ("grpc_server_handled_total", "RPCs that have ended, by status.")
 _HANDLING = ("grpc_server_handling_seconds", "How long RPCs took to handle.")
+_REQUESTS = ("http_server_request_duration_seconds", "How long requests to other routes took.")
+_ROUTE = ("http_request_method", "http_route", "http_response_status_code")
 _IN_FLIGHT = ("grpc_server_in_flight", "RPCs now being handled.")
 
 # They would double the number of series, and say when counting began, which `process_*` says too.
@@ -87,15 +89,23 @@ class _Memory(Collector):
             started.add_metric(labels, count + metrics.in_flight)
             for code, ended in ended_by_code:
                 handled.add_metric((*labels, code.name), ended)
-            bounds = map(floatToGoString, (*SECONDS, inf))
-            buckets = list(zip(bounds, accumulate(metrics.buckets), strict=True))
-            handling.add_metric(labels, buckets, metrics.seconds)
+            handling.add_metric(labels, _buckets(metrics.buckets), metrics.seconds)
             in_flight[labels[-1]] += metrics.in_flight
         yield from (started, handled, handling)
         gauge = GaugeMetricFamily(*_IN_FLIGHT, labels=("protocol",))
         for protocol, number in in_flight.items():
             gauge.add_metric((protocol,), number)
         yield gauge
+        requests = HistogramMetricFamily(*_REQUESTS, labels=_ROUTE)
+        for (method, route, status), numbers in list(ROUTES_IN_MEMORY.items()):
+            buckets = _buckets(numbers.buckets)
+            requests.add_metric((method, route, str(status)), buckets, numbers.seconds)
+        yield requests
+
+
+def _buckets(counts: Iterable[int]) -> list[tuple[str, float]]:
+    bounds = map(floatToGoString, (*SECONDS, inf))
+    return list(zip(bounds, accumulate(counts), strict=True))
 
 
 class _InFiles:
@@ -142,6 +152,17 @@ class Files:
         if metrics is None:
             metrics = self._metrics[labels] = _InFiles(self, labels)
         return metrics
+
+
+class RouteFiles:
+    """The numbers of the application's own routes, in the folder that all processes share."""
+
+    def __init__(self) -> None:
+        self._seconds = Histogram(*_REQUESTS, _ROUTE, buckets=SECONDS)
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts a request."""
+        self._seconds.labels(method, route, status).observe(seconds)
 
 
 class _Processes(Collector):

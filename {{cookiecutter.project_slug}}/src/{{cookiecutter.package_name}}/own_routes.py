@@ -1,0 +1,286 @@
+"""What stands around the application's own routes, as `interceptors` stand around RPCs.
+
+Request ids, tokens, a log line, metrics and the error body hold for whatever the framework's
+router finds: the documentation, and routes that you add. Calls of RPCs have all of that from their
+interceptors, and most of them do not even come this way (`gateway/shortcut.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter, time
+from typing import Any
+
+import grpc
+
+from .gateway.framework import (
+    DefineMiddleware,
+    LilyaHTTPException,
+    Match,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    Request,
+    WebSocketDisconnect,
+    WebSocketException,
+)
+from .gateway.peer import peer_address
+from .http_errors import ROUTE, answer_alike, code_of, log_unexpected, respond_to
+from .interceptors import auth, request_id
+from .interceptors.metrics import route_seconds
+from .interceptors.rpc import UNKNOWN
+from .logs import EventRecord
+from .routing import Destination, destination
+
+logger = logging.getLogger(__name__)
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+_VISIT = "own_routes.visit"
+_REQUEST_ID = request_id.KEY.encode("ascii")
+_NOT_FOUND = "Not Found"
+_WITHOUT_BODY = ("GET", "HEAD")
+_METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+)
+_POLICY_VIOLATION, _INTERNAL_ERROR = 1008, 1011
+
+
+def around_routes(tokens: auth.Tokens | None = None, middleware: Sequence[Any] = ()) -> list[Any]:
+    """Makes the middleware of an application.
+
+    Args:
+        tokens: Who may call its own routes; None: everyone.
+        middleware: Further ones. Each sees all requests, and the responses to strangers as well;
+            with any, RPCs too take the longer way through the framework.
+    """
+    return [
+        DefineMiddleware(Observation),
+        *middleware,
+        DefineMiddleware(Entrance, tokens=tokens),
+    ]
+
+
+@dataclass(slots=True)
+class _Visit:
+    """What becomes known of a request on its way.
+
+    Attributes:
+        route: The pattern of the route that it reaches.
+        is_open: Whether that is an `OpenGateway`.
+        is_of_an_rpc: Whether an RPC answers it, which does by itself what there is to do.
+        status: The HTTP status of the response, once that has begun.
+        is_cut: Whether the rest of the response is missing.
+    """
+
+    route: str = UNKNOWN
+    is_open: bool = False
+    is_of_an_rpc: bool = False
+    status: int = 0
+    is_cut: bool = False
+
+
+class Observation:
+    """The outermost middleware: request ids, the log and metrics; what is raised ends here.
+
+    Args:
+        app: The next.
+    """
+
+    leaves_rpcs_alone = True
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        visit = scope[_VISIT] = _Visit()
+        identity = request_id.adopt(
+            (request_id.KEY, value.decode("latin-1"))
+            for name, value in scope["headers"]
+            if name == _REQUEST_ID
+        )
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start = perf_counter()
+
+        async def send_with_id(event: Any) -> None:
+            if event["type"] == "http.response.start":
+                visit.status = event["status"]
+                if not visit.is_of_an_rpc:
+                    event = _with_header(event, _REQUEST_ID, identity.encode("ascii"))
+            await send(event)
+
+        try:
+            await _answering(self.app, visit, scope, receive, send_with_id)
+        finally:
+            if not visit.is_of_an_rpc:
+                _record(scope, visit, perf_counter() - start, identity)
+
+
+class Entrance:
+    """The innermost middleware: looks where the router is about to go, and who wants to go there.
+
+    Whatever it finds is guarded, but for what it knows to be open: `OpenGateway`, and RPCs, which
+    ask for tokens by themselves. It asks the routes, as the router does: what a path looks like,
+    and where the application is mounted, does not count.
+
+    Args:
+        app: The next.
+        tokens: Who may call; None: everyone.
+    """
+
+    leaves_rpcs_alone = True
+
+    def __init__(self, app: App, tokens: auth.Tokens | None = None) -> None:
+        self.app = app
+        self._tokens = tokens
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        visit: _Visit = scope[_VISIT]
+        if scope["type"] == "http":
+            await _answering(self._enter, visit, scope, receive, send)
+        else:
+            await self._enter_websocket(scope, receive, send)
+
+    async def _enter(self, scope: Any, receive: Any, send: Any) -> None:
+        visit: _Visit = scope[_VISIT]
+        # The `$` of the router's patterns would overlook a last newline.
+        overlooked = scope["path"].endswith("\n")
+        found = Destination() if overlooked else destination(scope["app"].routes, scope)
+        visit.route, visit.is_open = found.path, found.is_open
+        scope[ROUTE] = found.path
+        if found.is_of_an_rpc:
+            # Of a wrong method, its interceptors hear nothing.
+            visit.is_of_an_rpc = found.match is Match.FULL
+            await self.app(scope, receive, send)
+            return
+        if not found.is_open and not self._admits(scope):
+            raise NotAuthenticated(detail=auth.DETAIL)
+        if found.match is Match.NONE:
+            # The router would look whether a slash more or less helps, and send the caller there.
+            raise NotFound(detail=_NOT_FOUND)
+        for mounted in found.mounted:
+            answer_alike(mounted)
+        allow = _allow(found.methods)
+        if scope["method"] == "HEAD" and "GET" in found.methods and "HEAD" not in found.methods:
+            # The framework's patterns take it, its handlers refuse it.
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        elif found.match is Match.PARTIAL and not found.has_middleware:
+            raise MethodNotAllowed(
+                detail=f"the method must be one of: {allow}", headers={"allow": allow}
+            )
+        if scope["method"] in _WITHOUT_BODY:
+            # Or the framework would read it all, and take it for JSON.
+            receive = _without_request_body(receive)
+
+        async def send_allow(event: Any) -> None:
+            if event["type"] == "http.response.start" and allow and _lacks_allow(event):
+                event = _with_header(event, b"allow", allow.encode("ascii"))
+            await send(event)
+
+        await _answering(self.app, visit, scope, receive, send_allow)
+
+    async def _enter_websocket(self, scope: Any, receive: Any, send: Any) -> None:
+        if not self._admits(scope):
+            # Before it is accepted, servers answer this with 403.
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        try:
+            await self.app(scope, receive, send)
+        except (LilyaHTTPException, WebSocketException):
+            raise  # The framework closes it, with what they say.
+        except WebSocketDisconnect:
+            return
+        except Exception as error:
+            log_unexpected(error, "a WebSocket route")
+            await send({"type": "websocket.close", "code": _INTERNAL_ERROR})
+
+    def _admits(self, scope: Any) -> bool:
+        return self._tokens is None or auth.admit(
+            self._tokens,
+            ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
+        )
+
+
+def _record(scope: Any, visit: _Visit, seconds: float, identity: str) -> None:
+    # Callers can make up any number of them.
+    method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+    # Of a response that never began, the server tells the caller so.
+    status = visit.status or 500
+    route_seconds()(method, visit.route, status, seconds)
+    code = grpc.StatusCode.INTERNAL if visit.is_cut else code_of(status)
+    level = logging.DEBUG if visit.is_open else logging.INFO
+    if code is grpc.StatusCode.INTERNAL:
+        level = logging.ERROR
+    if logger.isEnabledFor(level):
+        fields = {
+            "protocol": "http",
+            "method": method,
+            "path": visit.route,
+            "status": status,
+            "code": code.name,
+            "duration_ms": round(seconds * 1e3, 3),
+            "peer": peer_address(scope),
+            "request_id": identity,
+        }
+        logger.handle(EventRecord(logger, level, "request", time(), fields))
+
+
+async def _answering(app: App, visit: _Visit, scope: Any, receive: Any, send: Any) -> None:
+    """Runs `app`, and answers what it raises as far as that is still possible."""
+    try:
+        await app(scope, receive, send)
+    except asyncio.CancelledError:
+        visit.status = visit.status or 499
+        raise
+    except Exception as error:
+        if visit.status:
+            # Returning with the response incomplete makes the server cut the connection.
+            visit.is_cut = True
+            log_unexpected(error, f"{visit.route}, whose response had begun")
+            return
+        response = await respond_to(error, Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def _allow(methods: set[str]) -> str:
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
+def _lacks_allow(event: Any) -> bool:
+    for name, value in event.get("headers", ()):
+        if name.lower() == b"allow":
+            # The framework writes a Python set there.
+            return bytes(value).startswith(b"{")
+    return bool(event["status"] == 405)
+
+
+def _with_header(event: Any, name: bytes, value: bytes) -> Any:
+    others = [header for header in event.get("headers", ()) if header[0].lower() != name]
+    return {**event, "headers": [*others, (name, value)]}
+
+
+def _without_body(send: Any) -> Any:
+    async def send_head(event: Any) -> None:
+        await send({**event, "body": b""} if event["type"] == "http.response.body" else event)
+
+    return send_head
+
+
+def _without_request_body(receive: Any) -> Any:
+    given = False
+
+    async def receive_end() -> Any:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while (event := await receive())["type"] != "http.disconnect":
+            pass
+        return event
+
+    return receive_end

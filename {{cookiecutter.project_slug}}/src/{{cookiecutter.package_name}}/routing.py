@@ -1,0 +1,109 @@
+"""Where the framework's router will go with a request, before it goes there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .gateway.framework import (
+    ApplicationBase,
+    BaseRouter,
+    Gateway,
+    Host,
+    HTTPHandler,
+    Include,
+    Match,
+    clean_path,
+)
+from .gateway.handler import RpcHandler
+from .gateway.rest.routes import RestRoutes
+from .interceptors.rpc import UNKNOWN
+
+
+class OpenGateway(Gateway):
+    """A route that needs no token, and whose requests are logged as debugging only: for probes."""
+
+
+@dataclass(slots=True)
+class Destination:
+    """Where a request goes.
+
+    Attributes:
+        match: As the framework has it; PARTIAL where the path matches, but not the method.
+        path: The pattern of the first route that matches.
+        methods: Those of the routes whose path matches.
+        is_open: Whether it is an `OpenGateway`.
+        is_of_an_rpc: Whether an RPC answers.
+        has_middleware: Whether more than the route may answer: a preflight, for one.
+        mounted: The applications, mounted in this one, that it passes.
+    """
+
+    match: Any = Match.NONE
+    path: str = UNKNOWN
+    methods: set[str] = field(default_factory=set)
+    is_open: bool = False
+    is_of_an_rpc: bool = False
+    has_middleware: bool = False
+    mounted: tuple[Any, ...] = ()
+
+
+def destination(routes: Iterable[Any], scope: Mapping[str, Any]) -> Destination:
+    """Looks for a route as the framework's router does: the first that matches in full.
+
+    Args:
+        routes: The routes, in their order.
+        scope: The ASGI scope of the request.
+    """
+    partial = Destination()
+    for route in routes:
+        match, child_scope = route.search(scope)
+        if match is Match.NONE:
+            continue
+        found = _by_way_of(route, match, {**scope, **child_scope})
+        if found.match is Match.FULL:
+            found.methods |= partial.methods
+            return found
+        if found.match is Match.PARTIAL and partial.match is Match.NONE:
+            partial = found
+        elif found.match is Match.PARTIAL:
+            partial.methods |= found.methods
+            partial.has_middleware |= found.has_middleware
+    return partial
+
+
+def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
+    has_middleware = bool(getattr(route, "middleware", None))
+    if isinstance(route, Include | Host):
+        inside = route.__base_app__
+        if isinstance(inside, ApplicationBase):
+            return _in_application(route, inside, scope)
+        if isinstance(inside, BaseRouter):
+            found = destination(inside.routes, scope)
+            if found.match is not Match.NONE:
+                found.path = _below(route, found.path)
+                found.has_middleware |= has_middleware
+            elif has_middleware:
+                return Destination(Match.PARTIAL, _below(route, "/{path}"), has_middleware=True)
+            return found
+    handler = getattr(route, "handler", None)
+    has_methods = handler if isinstance(handler, HTTPHandler) else route
+    return Destination(
+        match,
+        getattr(route, "path_format", UNKNOWN),
+        set(getattr(has_methods, "methods", None) or ()),
+        isinstance(route, OpenGateway),
+        isinstance(route, RestRoutes) or isinstance(handler, RpcHandler),
+        has_middleware,
+    )
+
+
+def _in_application(route: Any, inside: Any, scope: Mapping[str, Any]) -> Destination:
+    # Whatever its routes do not answer its middleware may, and its RPCs may ask for no tokens.
+    found = Destination() if inside.root_path else destination(inside.routes, scope)
+    path = _below(route, found.path if found.match is Match.FULL else "/{path}")
+    return Destination(Match.FULL, path, found.methods, mounted=(inside, *found.mounted))
+
+
+def _below(route: Any, path: str) -> str:
+    return clean_path(getattr(route, "path", "") + path)
