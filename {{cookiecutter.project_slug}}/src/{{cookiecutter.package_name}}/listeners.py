@@ -9,6 +9,10 @@ ACCEPT_QUEUE = 2048
 """How many connections may wait to be accepted."""
 
 
+class PortError(OSError):
+    """A port is taken, or cannot be bound; the text is one line that says which."""
+
+
 def listen(host: str, port: int, protocol: str) -> socket.socket:
     """Binds a listener.
 
@@ -18,12 +22,12 @@ def listen(host: str, port: int, protocol: str) -> socket.socket:
         protocol: For the text of the error.
 
     Raises:
-        OSError: The port is taken, or the address cannot be bound; the text says which.
+        PortError: The port is taken, or the address cannot be bound; the text says which.
     """
     try:
         return socket.create_server((host, port), family=_family(host), backlog=ACCEPT_QUEUE)
     except OSError as error:
-        raise OSError(
+        raise PortError(
             error.errno, f"cannot listen for {protocol} on {host} port {port}: {error.strerror}"
         ) from None
 
@@ -32,7 +36,7 @@ def reserve(host: str, port: int, protocol: str) -> socket.socket:
     """Binds a port that this user's processes may listen on together while it is held.
 
     Raises:
-        OSError: As `listen`; a port that others share is taken as well.
+        PortError: As `listen`; a port that others share is taken as well.
     """
     with listen(host, port, protocol) as probe:
         address = probe.getsockname()

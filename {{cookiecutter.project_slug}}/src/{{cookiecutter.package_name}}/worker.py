@@ -48,7 +48,7 @@ async def work(
     """Serves until the supervisor says otherwise, or a signal does.
 
     Raises:
-        OSError: gRPC cannot listen.
+        PortError: gRPC cannot listen.
         SettingsError: The TLS files are no good.
     """
     from .service import Service
