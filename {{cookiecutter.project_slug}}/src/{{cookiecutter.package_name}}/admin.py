@@ -14,9 +14,10 @@ from .gateway.framework import (
     get,
 )
 from .health import HealthService
+from .interceptors.registry import Metrics
 
 
-def admin_routes(health: HealthService) -> list[Gateway]:
+def admin_routes(health: HealthService, service_metrics: Metrics) -> list[Gateway]:
     """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
 
     @get(include_in_schema=False)
@@ -31,9 +32,8 @@ def admin_routes(health: HealthService) -> list[Gateway]:
 
     @get(include_in_schema=False)
     async def metrics() -> Response[Any]:
-        from .interceptors.prometheus import CONTENT_TYPE_LATEST, exposition  # It says why here.
-
-        return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+        exposition, content_type = service_metrics.exposition()
+        return Response(exposition, headers={"content-type": content_type})
 
     return [
         Gateway("/healthz", handler=healthz),
@@ -42,8 +42,10 @@ def admin_routes(health: HealthService) -> list[Gateway]:
     ]
 
 
-def admin_app(health: HealthService) -> Application:
+def admin_app(health: HealthService, service_metrics: Metrics) -> Application:
     """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
     return Application(
-        routes=admin_routes(health), logging_config=UnchangedLogging(), enable_openapi=False
+        routes=admin_routes(health, service_metrics),
+        logging_config=UnchangedLogging(),
+        enable_openapi=False,
     )

@@ -19,6 +19,7 @@ from .gateway.framework import (
 from .grpc_options import channel_arguments
 from .health import HealthService
 from .interceptors import documentation_middleware, interceptors
+from .interceptors.registry import Metrics
 from .lifespan import Lifespan
 from .reflection import ReflectionService
 from .servicers import SERVICERS
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Application:
     settings = settings or Settings.from_environment()
     tls = Tls.from_settings(settings)
     health = HealthService(SERVICES)
+    metrics = Metrics()
     gateway = ServiceGateway(
         path="/grpc",
         # One instance of each. What a servicer depends on, it is given here.
@@ -53,7 +55,7 @@ def create_app(settings: Settings | None = None) -> Application:
             health,
             *([ReflectionService([*SERVICES, HEALTH])] if settings.reflection else []),
         ],
-        interceptors=interceptors(settings),
+        interceptors=interceptors(settings, metrics),
         options=channel_arguments(settings),
         max_message_bytes=settings.max_message_bytes,
         default_timeout=settings.default_timeout_seconds,
@@ -67,7 +69,7 @@ def create_app(settings: Settings | None = None) -> Application:
         summary=about["Summary"],
         description="Every operation is an RPC that answers over gRPC as well.",
         contact=Contact(),
-        routes=[*admin_routes(health), *docs_routes(about["Name"])],
+        routes=[*admin_routes(health, metrics), *docs_routes(about["Name"])],
         middleware=documentation_middleware(settings),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
@@ -75,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Application:
         openapi_config=docs_config(),
     )
     app.state.health = health
+    app.state.metrics = metrics
     app.state.lifespan = lifespan
     app.state.tls = tls
     # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.

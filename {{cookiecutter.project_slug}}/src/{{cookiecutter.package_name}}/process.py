@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from .listeners import PortError
+from .metric_files import prepare
 from .settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ def log_start(
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a serving process."""
+    prepare()
     # Before an event loop runs: in one, the framework's import would bring in a backend of anyio,
     # which no RPC needs and which takes longer than the application does to be made.
     import_module(".service", __package__)

@@ -17,7 +17,7 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any
 
-from . import worker
+from . import metric_files, worker
 from .listeners import listen, reserve
 from .process import log_start, on_signals
 from .settings import PREFIX, Settings
@@ -99,14 +99,12 @@ class Supervisor:
             The exit status: 0; or that of the first worker if it could not start.
 
         Raises:
-            OSError: A port is taken.
+            PortError: A port is taken.
         """
         signals = on_signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with ExitStack() as resources:
             self._bind(resources)
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = resources.enter_context(
-                tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True)
-            )
+            self._share_metrics(resources)
             self._errand(self._start(signals))
             while await signals.get() is signal.SIGHUP:
                 self._errand(self._restart())
@@ -131,6 +129,17 @@ class Supervisor:
         self._settings = settings.model_copy(update=ports)
         # Workers read the same settings as this process did, but for ports chosen here.
         os.environ.update({PREFIX + name.upper(): str(port) for name, port in ports.items()})
+
+    def _share_metrics(self, resources: ExitStack) -> None:
+        try:
+            folder = resources.enter_context(
+                tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True)
+            )
+            metric_files.check_space(folder, self._settings.workers)
+        except OSError as error:
+            metric_files.in_memory(error)
+        else:
+            os.environ[metric_files.FOLDER] = folder
 
     async def _start(self, signals: asyncio.Queue[signal.Signals]) -> None:
         # One shows whether any can start: what is wrong is said once.
@@ -220,7 +229,8 @@ class Supervisor:
         self._workers.discard(one)
         if self._stopping:
             return
-        _forget(one.process.pid)
+        if folder := os.environ.get(metric_files.FOLDER):
+            metric_files.forget(folder, one.process.pid)
         if one.dismissed:
             return
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
@@ -244,10 +254,3 @@ class Supervisor:
         task = asyncio.create_task(errand)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
-
-
-def _forget(pid: int) -> None:
-    # It brings gRPC in, so as late as can be.
-    from .interceptors.prometheus import mark_worker_dead
-
-    mark_worker_dead(pid)

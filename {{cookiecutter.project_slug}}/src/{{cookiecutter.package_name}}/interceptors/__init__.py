@@ -15,11 +15,18 @@ from ..settings import Settings
 from .auth import DocumentationGuard, Tokens
 from .concerns import Concerns
 from .limits import ConcurrencyLimit
+from .registry import Metrics
 from .tracing import tracing_from_environment
 
 
-def interceptors(settings: Settings) -> list[grpc.aio.ServerInterceptor]:
+def interceptors(
+    settings: Settings, metrics: Metrics | None = None
+) -> list[grpc.aio.ServerInterceptor]:
     """Makes the interceptors that `settings` and the `OTEL_*` variables ask for, outermost first.
+
+    Args:
+        settings: The settings.
+        metrics: Where calls are counted; None: where nobody else looks.
 
     Raises:
         SettingsError: `OTEL_*` variables ask for traces, but the extra `otel` is not installed.
@@ -30,6 +37,7 @@ def interceptors(settings: Settings) -> list[grpc.aio.ServerInterceptor]:
             tokens=_tokens(settings),
             limit=None if limit is None else ConcurrencyLimit(limit),
             traced=tracing_from_environment(),
+            metrics=metrics,
         )
     ]
 
