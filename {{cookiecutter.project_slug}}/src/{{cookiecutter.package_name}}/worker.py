@@ -9,6 +9,7 @@ import asyncio
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from .grpc_options import choose_engine
 from .process import exit_statuses, on_signals, run
@@ -16,6 +17,11 @@ from .settings import Settings
 
 READY = b"ready\n"
 """To the supervisor: calls are answered from now on."""
+
+ALIVE = b"alive\n"
+"""To the supervisor, every `BEAT_SECONDS` from then on: the event loop runs."""
+
+BEAT_SECONDS = 1.0
 
 STOP = b"stop\n"
 """To the worker: the whole service ends; drain and stop."""
@@ -58,8 +64,18 @@ async def work(
     service = Service(settings, http_listener, admin_listener)
     await service.start()
     answers.write(READY)
+    beats = asyncio.create_task(_beat(answers))
     command = await _first_of(commands, signals)
     await service.end(_hurry(commands), retire=command == RETIRE)
+    beats.cancel()
+
+
+async def _beat(answers: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):  # A supervisor that has gone is noticed by its commands' end.
+        while True:
+            answers.write(ALIVE)
+            await answers.drain()
+            await asyncio.sleep(BEAT_SECONDS)
 
 
 async def _first_of(
