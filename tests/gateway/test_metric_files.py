@@ -135,3 +135,14 @@ def test_who_reads_while_numbers_move_reads_again(tmp_path: Path) -> None:
         return len(reads)
 
     assert metric_files.read_undisturbed(tmp_path, read) == 4
+
+
+def test_what_a_process_left_half_written_takes_nothing_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pid = counted(tmp_path, 1)
+    broken = tmp_path / f"counter_{pid}.db"
+    broken.write_bytes(b"\x01")
+    metric_files.forget(tmp_path, pid)
+    assert broken.name in caplog.text
+    assert told(tmp_path)["seconds_count"] == "1.0"

@@ -168,3 +168,24 @@ async def test_one_process_goes_on_when_it_is_to_replace_workers() -> None:
         assert (await client.get(url)).status_code == 200
         process.send_signal(STOP)
         assert (await end(process))[0] == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such terminals on this platform")
+@pytest.mark.parametrize("workers", ONE_AND_TWO_WORKERS)
+def test_it_ends_with_the_terminal_where_it_was_started(workers: int) -> None:
+    terminal, end_of_service = os.openpty()
+    settings = {"HTTP_PORT": "0", "GRPC_PORT": "0", "WORKERS": str(workers)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "{{ cookiecutter.package_name }}"],
+        env={**os.environ, **{PREFIX + name: value for name, value in settings.items()}},
+        stdin=subprocess.DEVNULL,
+        stderr=end_of_service,
+        start_new_session=True,
+    ) as process:
+        os.close(end_of_service)
+        written = b""
+        while b"serving HTTP" not in written:
+            written += os.read(terminal, 1024)
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 0

@@ -16,6 +16,7 @@ from .process import (
     on_signals,
     open_standard_streams,
     run,
+    terminal_is_gone,
 )
 from .settings import PREFIX, Settings
 
@@ -85,7 +86,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def _stop_of(signals: asyncio.Queue[signal.Signals]) -> None:
-    while await signals.get() is RESTART_SIGNAL:
+    while await signals.get() is RESTART_SIGNAL and not terminal_is_gone():
         logger.warning("SIGHUP replaces workers, of which there are none: the service goes on")
 
 

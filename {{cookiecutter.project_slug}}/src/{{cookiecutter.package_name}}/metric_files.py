@@ -65,8 +65,9 @@ def in_memory(reason: OSError) -> None:
     """Has this process, and those it starts, keep their metrics to themselves, and says so."""
     os.environ.pop(FOLDER, None)
     logger.warning(
-        "metrics stay in memory, and each process tells but its own: their folder (TMPDIR) cannot "
-        "be written: %s",
+        "metrics stay in memory, and each process tells but its own: the folder for them (TMPDIR, "
+        "%s) cannot be written: %s",
+        FOLDER,
         reason.strerror,
     )
 
@@ -75,19 +76,22 @@ def forget(folder: str | Path, pid: int) -> None:
     """Keeps what a dead process has counted, and nothing else of it."""
     folder = Path(folder)
     marker = folder / _MERGING
-    try:
+    with suppress(OSError):
         marker.touch()
-        for file in folder.glob(f"*_{pid}.db"):
-            kind = file.name.removesuffix(f"_{pid}.db")
+    for file in folder.glob(f"*_{pid}.db"):
+        kind = file.name.removesuffix(f"_{pid}.db")
+        try:
             if kind == "gauge_all" or kind.startswith("gauge_live"):
                 file.unlink()
             else:
                 _add(file, folder / f"{kind}_{_NOBODY}.db", kind)
-    except OSError as error:
-        logger.warning("the metrics of process %d stay in files of their own: %s", pid, error)
-    finally:
-        with suppress(OSError):
-            marker.unlink()
+        except OSError as error:
+            logger.warning("%s of a dead process stays as it is: %s", file.name, error)
+        except Exception:  # whatever reading it raises: no scrape could go on
+            logger.warning("%s of a dead process cannot be read and is removed", file.name)
+            file.unlink(missing_ok=True)
+    with suppress(OSError):
+        marker.unlink()
 
 
 def read_undisturbed(folder: str | Path, read: Callable[[], T]) -> T:
@@ -142,6 +146,19 @@ def _allocate(descriptor: int, size: int) -> None:
             file.write(bytes(missing))
 
 
+def _make(filename: str) -> None:
+    # At once what it is to be: others read all that is there.
+    unfinished = f"{filename}.new"
+    try:
+        with open(unfinished, "wb") as file:
+            _allocate(file.fileno(), _FILE_BYTES)
+        os.replace(unfinished, filename)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise
+
+
 def _allocated_dict() -> type[Any]:
     # Here: prometheus_client must not be imported before its variable is set.
     from prometheus_client.mmap_dict import MmapedDict
@@ -154,12 +171,10 @@ def _allocated_dict() -> type[Any]:
             self._positions: dict[str, int] = {}
             if filename is not None:
                 try:
-                    with open(filename, "ab") as file:
-                        _allocate(file.fileno(), max(_FILE_BYTES, os.fstat(file.fileno()).st_size))
+                    if not os.path.exists(filename):
+                        _make(filename)
                     super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
                 except OSError as error:
-                    with suppress(OSError):
-                        os.unlink(filename)
                     self._say(error)
                 else:
                     return

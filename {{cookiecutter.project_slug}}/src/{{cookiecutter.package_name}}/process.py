@@ -44,6 +44,14 @@ def open_standard_streams() -> None:
             setattr(sys, name, stream)
 
 
+_AT_TERMINAL = os.isatty(2)
+
+
+def terminal_is_gone() -> bool:
+    """Whether the terminal where this process was started is closed: its SIGHUP asks for an end."""
+    return _AT_TERMINAL and not os.isatty(2)
+
+
 @contextmanager
 def exit_statuses() -> Iterator[None]:
     """Turns what stops a start into lines on standard error, and an exit status.

@@ -19,7 +19,7 @@ from typing import Any
 
 from . import metric_files, worker
 from .listeners import listen, reserve
-from .process import log_start, on_signals
+from .process import log_start, on_signals, terminal_is_gone
 from .settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Supervisor:
             self._bind(resources)
             self._share_metrics(resources)
             self._errand(self._start(signals))
-            while await signals.get() is signal.SIGHUP:
+            while await signals.get() is signal.SIGHUP and not terminal_is_gone():
                 self._errand(self._restart())
             # From now on the port is as free as the workers leave it.
             for listener in self._shared:
