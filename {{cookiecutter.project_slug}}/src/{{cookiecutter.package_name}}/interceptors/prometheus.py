@@ -98,7 +98,7 @@ class _Memory(Collector):
             bounds = map(floatToGoString, (*SECONDS, inf))
             buckets = list(zip(bounds, accumulate(metrics.buckets), strict=True))
             handling.add_metric(labels, buckets, metrics.seconds)
-            in_flight[labels[-1]] += metrics.in_flight
+            in_flight[labels[-1]] = in_flight.get(labels[-1], 0) + metrics.in_flight
         yield from (started, handled, handling)
         gauge = GaugeMetricFamily(*_IN_FLIGHT, labels=("protocol",))
         for protocol, number in in_flight.items():
