@@ -7,7 +7,6 @@ import re
 import socket
 import stat
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
@@ -172,6 +171,8 @@ class Settings(BaseSettings):
                 continue
             if _OF_KUBERNETES.fullmatch(variable.removeprefix(PREFIX)):
                 continue
+            from difflib import get_close_matches  # Here: hardly any start needs it.
+
             near = get_close_matches(variable, known, n=1, cutoff=0.0)[0]
             lines.append(f"{name} is no setting and changes nothing: is {near} meant?")
         return lines

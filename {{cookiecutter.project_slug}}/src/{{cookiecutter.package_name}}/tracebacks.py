@@ -5,10 +5,9 @@ Never with the values of local variables: requests and tokens are among them.
 
 from __future__ import annotations
 
-import sysconfig
 import traceback
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +16,6 @@ from typing import Any
 _GATEWAY = f"{__package__}.gateway."
 _HERE = Path(__file__).parent
 _MACHINERY = tuple(str(_HERE / name) + "/" for name in ("gateway", "interceptors"))
-_LIBRARIES = tuple(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -58,7 +54,15 @@ def _is_of_library(filename: str) -> bool:
     # An installed service is among the libraries itself.
     if filename.startswith(str(_HERE)):
         return False
-    return filename.startswith((*_LIBRARIES, "<frozen"))
+    return filename.startswith(_libraries())
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    import sysconfig  # Here: it reads more than a start should.
+
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return (*map(sysconfig.get_path, names), "<frozen")
 
 
 def _name_only(error: BaseException, **_: Any) -> Iterator[str]:
