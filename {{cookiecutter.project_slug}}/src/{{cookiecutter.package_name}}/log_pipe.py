@@ -188,17 +188,26 @@ class Pipe(logging.Handler):
         self._thread = thread
 
     def _write_all(self, queue: SimpleQueue[bytes | Event | None]) -> None:
-        while (lines := queue.get()) is not None:
-            if isinstance(lines, Event):
-                lines.set()
-                continue
-            try:
-                _write(self._stream, lines)
-            except (OSError, ValueError):  # The reader has gone, the disk is full, it is closed.
-                number = lines.count(b"\n")
-                self._lost += number
-                self.on_drop(number)
-            self._bytes_done += len(lines)
+        nothing = Event()
+        while (item := queue.get()) is not None:
+            # All that wait, as one: after each write this thread waits for the interpreter lock.
+            lines = []
+            while isinstance(item, bytes):
+                lines.append(item)
+                item = nothing if queue.empty() else queue.get()
+            self._write(b"".join(lines))
+            if item is None:
+                return
+            item.set()
+
+    def _write(self, lines: bytes) -> None:
+        try:
+            _write(self._stream, lines)
+        except (OSError, ValueError):  # The reader has gone, the disk is full, it is closed.
+            number = lines.count(b"\n")
+            self._lost += number
+            self.on_drop(number)
+        self._bytes_done += len(lines)
 
 
 class JsonPipe(Pipe):
