@@ -126,6 +126,16 @@ def test_no_secret_is_shown_whatever_it_is_called(
     assert "\n" not in str(error.value)
 
 
+def test_what_is_missing_is_named_without_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OfATeam(Settings):
+        database_host: str
+
+    monkeypatch.setenv(f"{PREFIX}AUTH_TOKENS", "hunter2")
+    with pytest.raises(SettingsError) as error:
+        OfATeam.from_environment()
+    assert str(error.value) == f"{PREFIX}DATABASE_HOST: Field required"
+
+
 def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one() -> None:
     class OfATeam(Settings):
         model_config = SettingsConfigDict(env_nested_delimiter="__")

@@ -191,9 +191,11 @@ class Settings(BaseSettings):
             return str(message)
         name, value = str(error["loc"][0]), error["input"]
         field = cls.model_fields.get(name)
+        if not isinstance(value, str):  # What is missing has all other settings for its value.
+            return f"{cls._variable(name)}: {message}"
         if field is not None and not _holds_secret(field.annotation):
             message += f" (it is {value!r})"
-        elif value and isinstance(value, str):  # such as int() quotes it
+        elif value:  # such as int() quotes it
             message = message.replace(value, "**********")
         return f"{cls._variable(name)}: {message}"
 
