@@ -141,9 +141,9 @@ def test_a_variable_that_is_no_setting_is_told_with_the_nearest_one() -> None:
         model_config = SettingsConfigDict(env_nested_delimiter="__")
         database: dict[str, str] | None = None
 
-    of_kubernetes = [PREFIX + name for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT_80_TCP")]
+    of_a_cluster = [PREFIX + name for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT_80_TCP")]
     fine = ["PATH", f"{PREFIX}HTTP_PORT", f"{PREFIX}http_host".lower(), f"{PREFIX}DATABASE__URL"]
-    (line,) = OfATeam.unknown_variables([*fine, *of_kubernetes, f"{PREFIX}WORKRES"])
+    (line,) = OfATeam.unknown_variables([*fine, *of_a_cluster, f"{PREFIX}WORKRES"])
     assert line.startswith(f"{PREFIX}WORKRES ")
     assert f"{PREFIX}WORKERS" in line
 

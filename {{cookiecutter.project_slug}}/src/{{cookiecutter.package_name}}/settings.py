@@ -27,8 +27,8 @@ PREFIX = f"{(__package__ or '').upper()}_"
 """What the names of all environment variables begin with."""
 
 _FIELD = re.compile(r'field "(\w+)"')
-# What Kubernetes sets for a Service that has this name.
-_OF_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)")
+# What clusters set for whoever is to find a service of this name.
+_OF_A_CLUSTER = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)")
 
 
 class SettingsError(ValueError):
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
             variable = name.upper()
             if not variable.startswith(PREFIX) or variable in known or variable.startswith(nested):
                 continue
-            if _OF_KUBERNETES.fullmatch(variable.removeprefix(PREFIX)):
+            if _OF_A_CLUSTER.fullmatch(variable.removeprefix(PREFIX)):
                 continue
             from difflib import get_close_matches  # Here: hardly any start needs it.
 
