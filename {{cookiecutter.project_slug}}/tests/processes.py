@@ -35,13 +35,11 @@ ONE_AND_TWO_WORKERS = [1, pytest.param(2, marks=needs_workers)]
 
 
 @asynccontextmanager
-async def started(**settings: object) -> AsyncIterator[Process]:
-    """Starts the service; whatever becomes of it, it is gone afterwards."""
+async def started(*command: str, **settings: object) -> AsyncIterator[Process]:
+    """Starts the service, or `command`; whatever becomes of it, it is gone afterwards."""
     values = {"HTTP_PORT": 0, "GRPC_PORT": 0, "LOG_FORMAT": "json", **settings}
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "{{ cookiecutter.package_name }}",
+        *(command or (sys.executable, "-m", "{{ cookiecutter.package_name }}")),
         env={**os.environ, **{PREFIX + name: str(value) for name, value in values.items()}},
         stderr=asyncio.subprocess.PIPE,
         creationflags=GROUP,

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 
-from .process import STOP_SIGNALS, exit_statuses, log_start, on_signals, run
+from .process import (
+    RESTART_SIGNAL,
+    STOP_SIGNALS,
+    exit_statuses,
+    log_start,
+    on_signals,
+    open_standard_streams,
+    run,
+    terminal_is_gone,
+)
 from .settings import PREFIX, Settings
 
 logger = logging.getLogger(__package__)
@@ -18,9 +28,10 @@ def main() -> None:
     """Runs the service; or with the argument `healthcheck`, asks the one that runs how it is.
 
     Raises:
-        SystemExit: 2, a setting or an argument is wrong; 1, a port is taken, no worker starts, or
-            the service is not healthy. Standard error says which.
+        SystemExit: 2, a setting or an argument is wrong; 1, a port is taken, no worker starts,
+            the service is not healthy, or anything else has failed. Standard error says which.
     """
+    open_standard_streams()
     with exit_statuses():
         match sys.argv[1:]:
             case []:
@@ -43,6 +54,8 @@ def main() -> None:
         from .logs import configure_logging
 
         configure_logging(settings.log_level, settings.log_format)
+        for line in Settings.unknown_variables():
+            logger.warning("%s", line)
         if settings.workers == 1:
             run(lambda: serve(settings))
             return
@@ -56,18 +69,23 @@ async def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, then drains and stops; a second signal stops at once.
 
     Raises:
-        OSError: A port is taken.
+        PortError: A port is taken.
         SettingsError: The TLS files are no good.
     """
     from .service import Service
 
-    signals = on_signals(*STOP_SIGNALS)
+    signals = on_signals(*STOP_SIGNALS, *filter(None, [RESTART_SIGNAL]))
     service = Service(settings)
     await service.start()
     log_start(settings, service.http_port, service.grpc_port, service.admin_port)
-    await signals.get()
-    await service.end(signals.get())
+    await _stop_of(signals)
+    await service.end(_stop_of(signals))
     logger.info("stopped")
+
+
+async def _stop_of(signals: asyncio.Queue[signal.Signals]) -> None:
+    while await signals.get() is RESTART_SIGNAL and not terminal_is_gone():
+        logger.warning("SIGHUP replaces workers, of which there are none: the service goes on")
 
 
 if __name__ == "__main__":

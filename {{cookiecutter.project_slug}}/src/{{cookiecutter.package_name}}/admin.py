@@ -14,11 +14,12 @@ from .gateway.framework import (
 )
 from .health import HealthService
 from .http_errors import error_handlers
+from .interceptors.registry import Metrics
 from .own_routes import around_routes
 from .routing import OpenGateway
 
 
-def admin_routes(health: HealthService) -> list[OpenGateway]:
+def admin_routes(health: HealthService, service_metrics: Metrics) -> list[OpenGateway]:
     """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
 
     @get(include_in_schema=False)
@@ -33,9 +34,8 @@ def admin_routes(health: HealthService) -> list[OpenGateway]:
 
     @get(include_in_schema=False)
     async def metrics() -> Response[Any]:
-        from .interceptors.prometheus import CONTENT_TYPE_LATEST, exposition  # It says why here.
-
-        return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+        exposition, content_type = service_metrics.exposition()
+        return Response(exposition, headers={"content-type": content_type})
 
     return [
         OpenGateway("/healthz", handler=healthz),
@@ -44,11 +44,11 @@ def admin_routes(health: HealthService) -> list[OpenGateway]:
     ]
 
 
-def admin_app(health: HealthService) -> Application:
+def admin_app(health: HealthService, service_metrics: Metrics) -> Application:
     """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
     return Application(
-        routes=admin_routes(health),
-        middleware=around_routes(),
+        routes=admin_routes(health, service_metrics),
+        middleware=around_routes(metrics=service_metrics),
         exception_handlers=error_handlers(),
         logging_config=UnchangedLogging(),
         enable_openapi=False,

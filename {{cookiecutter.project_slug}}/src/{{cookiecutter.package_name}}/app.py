@@ -20,6 +20,7 @@ from .grpc_options import channel_arguments
 from .health import HealthService
 from .http_errors import error_handlers
 from .interceptors import interceptors, tokens_of
+from .interceptors.registry import Metrics
 from .lifespan import Lifespan
 from .listeners import address_of
 from .own_routes import around_routes
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Application:
     settings = settings or Settings.from_environment()
     tls = Tls.from_settings(settings)
     health = HealthService(SERVICES)
+    metrics = Metrics()
     gateway = ServiceGateway(
         path="/grpc",
         # One instance of each. What a servicer depends on, it is given here.
@@ -56,7 +58,7 @@ def create_app(settings: Settings | None = None) -> Application:
             health,
             *([ReflectionService([*SERVICES, HEALTH])] if settings.reflection else []),
         ],
-        interceptors=interceptors(settings),
+        interceptors=interceptors(settings, metrics),
         options=channel_arguments(settings),
         max_message_bytes=settings.max_message_bytes,
         default_timeout=settings.default_timeout_seconds,
@@ -70,8 +72,8 @@ def create_app(settings: Settings | None = None) -> Application:
         summary=about["Summary"],
         description="Every operation is an RPC that answers over gRPC as well.",
         contact=Contact(),
-        routes=[*admin_routes(health), *docs_routes(about["Name"])],
-        middleware=around_routes(tokens_of(settings)),
+        routes=[*admin_routes(health, metrics), *docs_routes(about["Name"])],
+        middleware=around_routes(tokens_of(settings), metrics=metrics),
         exception_handlers=error_handlers(),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
@@ -79,6 +81,7 @@ def create_app(settings: Settings | None = None) -> Application:
         openapi_config=docs_config(),
     )
     app.state.health = health
+    app.state.metrics = metrics
     app.state.lifespan = lifespan
     app.state.tls = tls
     # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.

@@ -9,6 +9,7 @@ from typing import Any
 
 from .gateway import ServiceGateway
 from .health import HealthService
+from .listeners import PortError
 from .tls import Tls
 
 
@@ -47,9 +48,12 @@ class Lifespan:
         """Starts the gRPC server and then reports health.
 
         Raises:
-            OSError: The gRPC port is taken.
+            PortError: The gRPC port is taken.
         """
-        await self._gateway.startup()
+        try:
+            await self._gateway.startup()
+        except OSError as error:
+            raise PortError(error.errno, error.strerror or str(error)) from None
         if self._tls is not None:
             self._watch = asyncio.create_task(self._tls.watch())
         self._health.start()

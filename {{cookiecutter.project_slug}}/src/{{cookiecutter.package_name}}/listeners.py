@@ -33,6 +33,10 @@ def address_of(host: str) -> str:
     return str(found[0][4][0])
 
 
+class PortError(OSError):
+    """A port is taken, or cannot be bound; the text is one line that says which."""
+
+
 def listen(host: str, port: int, protocol: str) -> socket.socket:
     """Binds a listener.
 
@@ -42,7 +46,7 @@ def listen(host: str, port: int, protocol: str) -> socket.socket:
         protocol: For the text of the error.
 
     Raises:
-        OSError: The port is taken, or the address cannot be bound; the text says which.
+        PortError: The port is taken, or the address cannot be bound; the text says which.
     """
     address = address_of(host)
     family = _family(address)
@@ -54,7 +58,7 @@ def listen(host: str, port: int, protocol: str) -> socket.socket:
             dualstack_ipv6=address == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        raise OSError(
+        raise PortError(
             error.errno, f"cannot listen for {protocol} on {host} port {port}: {error.strerror}"
         ) from None
     # Those that are accepted inherit it.
@@ -69,7 +73,7 @@ def reserve(host: str, port: int, protocol: str) -> socket.socket:
     """Binds a port that this user's processes may listen on together while it is held.
 
     Raises:
-        OSError: As `listen`; a port that others share is taken as well.
+        PortError: As `listen`; a port that others share is taken as well.
     """
     with listen(host, port, protocol) as probe:
         address = probe.getsockname()

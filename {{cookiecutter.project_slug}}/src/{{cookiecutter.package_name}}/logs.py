@@ -1,72 +1,43 @@
 """One pipe for all log lines, ours and the libraries': JSON for machines, text for people.
 
-Modules log with the standard library; what they pass as `extra` becomes fields of the line, and
-so do the request id of a call and what `structlog.contextvars` holds.
+Modules log with the standard library, or with structlog; what they pass as `extra`, or bind,
+becomes fields of the line, and so do the request id of a call and what `structlog.contextvars`
+holds.
 """
 
 from __future__ import annotations
 
-import asyncio
+import importlib.abc
+import json
 import logging
 import os
 import sys
-from collections import deque
+import threading
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from contextvars import ContextVar
-from datetime import UTC, datetime
-from functools import cache, lru_cache
-from time import time
-from typing import Any, BinaryIO, Literal
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Literal
 
 import orjson
 
 from .grpc_log import keep_metadata_out
+from .log_pipe import STANDARD_ATTRIBUTES, JsonPipe, Pipe, escaped, level_name, timestamp
+from .tracebacks import short_traceback
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Of the call that the running task serves: all that is logged meanwhile has it."""
 
-_DELAY = 0.02
-"""Seconds that the line of a call may wait for others."""
+logger = logging.getLogger(__name__)
 
-
-class EventRecord(logging.LogRecord):
-    """A log record whose line has these fields and no other.
-
-    Where it was logged is not looked up and nothing is formatted: it is for the lines that every
-    call writes. To handlers and formatters that do not know it, it is one with `extra`.
-
-    Args:
-        logger: Through which it will go.
-        level: One of `logging`'s.
-        event: What happened.
-        created: When, in seconds since the epoch.
-        fields: What else the line says.
-    """
-
-    __slots__ = ("fields",)
-
-    def __init__(
-        self,
-        logger: logging.Logger,
-        level: int,
-        event: str,
-        created: float,
-        fields: Mapping[str, Any],
-    ) -> None:
-        self.__dict__ = {
-            **_STANDARD_ATTRIBUTES,
-            **fields,
-            "name": logger.name,
-            "levelno": level,
-            "levelname": logging.getLevelName(level),
-            "msg": event,
-            "created": created,
-        }
-        self.fields = fields
-
-
-_STANDARD_ATTRIBUTES = logging.LogRecord("", logging.NOTSET, __file__, 0, "", (), None).__dict__
+_TAKEN = "fields_with_taken_names"
+# What `logging` takes no `extra` for: what every record has, and what its formatters add.
+_RESERVED = {*STANDARD_ATTRIBUTES, "asctime", "message"}
+# Besides, what uvicorn adds for terminals.
+_NO_EXTRA = {*_RESERVED, "color_message", "taskName", _TAKEN}
+_OWN = frozenset(("timestamp", "level", "event", "logger", "exception", "stack"))
+_LEVEL_COLORS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 
 def configure_logging(level: str, log_format: Literal["json", "console"] | None) -> None:
@@ -78,188 +49,126 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
     """
     # gRPC's core writes lines of its own to standard error, past Python's logging.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    at_terminal = sys.stderr.isatty()
     if log_format is None:
-        log_format = "console" if sys.stderr.isatty() else "json"
-    handler: logging.Handler
+        log_format = "console" if at_terminal else "json"
+    handler: Pipe
     if log_format == "json":
         handler = JsonPipe(sys.stderr.buffer)
         handler.setFormatter(_JsonFormatter())
     else:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_console_formatter())
+        handler = Pipe(sys.stderr.buffer)
+        handler.setFormatter(_ConsoleFormatter(colors=at_terminal and sys.platform != "win32"))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
     keep_metadata_out()
+    _take_fields_of_any_name()
+    _configure_structlog()
+    # Python's own would write to standard error, and wait for whoever reads it.
+    sys.excepthook = lambda *exc_info: logger.critical("uncaught exception", exc_info=exc_info)
+    sys.unraisablehook = lambda failed: _log_ignored(failed.exc_value)
+    threading.excepthook = lambda failed: _log_ignored(failed.exc_value)
 
 
-class JsonPipe(logging.Handler):
-    """Writes a line for each record, in their order.
-
-    The lines of calls wait for each other a little, so that one write takes many: writing lets go
-    of the interpreter lock, which gRPC's thread then takes, and that costs more than all else that
-    there is to do for a line. Any other line, and the end of the process, writes them at once.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__()
-        self._stream = stream
-        # One that any thread may append to while another one takes from it.
-        self._pending: deque[tuple[Callable[[Any], bytes], Any]] = deque()
-        self._flushed_by: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether there are lines that have not been written."""
-        return bool(self._pending)
-
-    def write_later(self, render: Callable[[Any], bytes], values: Any) -> None:
-        """Writes the line that `render` makes of `values`, when others are to be written too."""
-        self._pending.append((render, values))
-        try:
-            loop = asyncio.get_running_loop()
-            if loop is not self._flushed_by:
-                self._flushed_by = loop
-                loop.call_later(_DELAY, self.flush)
-        except RuntimeError:  # no event loop runs in this thread
-            self.flush()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            if isinstance(record, EventRecord):
-                self.write_later(_line, record)
-            else:
-                line = self.format(record).encode() + b"\n"
-                self.flush()
-                self._stream.write(line)
-                self._stream.flush()
-        except Exception:  # as logging's own handlers: a line that fails must not fail the call
-            self.handleError(record)
-
-    def flush(self) -> None:
-        with self.lock or nullcontext():
-            self._flushed_by = None
-            lines = []
-            while self._pending:
-                render, values = self._pending.popleft()
-                try:
-                    lines.append(render(values))
-                except Exception as error:  # the others are written all the same
-                    lines.append(_unwritten(error))
-            if lines:
-                self._stream.write(b"".join(lines))
-                self._stream.flush()
+def dropped_lines() -> int:
+    """How many log lines of this process nobody will ever read."""
+    return sum(getattr(handler, "dropped", 0) for handler in logging.getLogger().handlers)
 
 
-def pipe_of(logger: logging.Logger, level: int) -> JsonPipe | None:
-    """Tells where lines of `level` go, if it is nowhere but to a pipe that writes all of them."""
-    while logger.parent is not None:
-        if logger.handlers or logger.filters or not logger.propagate:
-            return None
-        logger = logger.parent
-    if len(logger.handlers) != 1:
-        return None
-    (handler,) = logger.handlers
-    if not isinstance(handler, JsonPipe) or handler.filters or level < handler.level:
-        return None
-    return handler
+def on_drop(count: Callable[[int], object]) -> None:
+    """Has `count` called with the number of lines whenever some are dropped."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Pipe):
+            handler.on_drop = count
 
 
-def opening(created: float, level: int, event: str) -> str:
-    """Begins a line of JSON, up to the event.
+class _Formatter(logging.Formatter):
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return short_traceback(ei)
 
-    Args:
-        created: As in `EventRecord`.
-        level: As in `EventRecord`.
-        event: As it stands between the quotation marks: escaped where that is needed.
-    """
-    second = int(created)
-    microseconds = int((created - second) * 1e6)
-    timestamp = f"{until_second(second)}.{microseconds:06}Z"
-    # The brace apart: twice in a row, as f-strings want it, it is an opening one of templates.
-    return "{" + f'"timestamp":"{timestamp}","level":"{_level_name(level)}","event":"{event}"'
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        """All that the context and the `extra` of a record say."""
+        extra = {key: value for key, value in vars(record).items() if key not in _NO_EXTRA}
+        extra |= vars(record).get(_TAKEN, {})
+        # None takes the place of what the line itself says.
+        return {**_context(), **{f"{key}_" if key in _OWN else key: extra[key] for key in extra}}
 
 
-def text(value: Any) -> str:
-    """Writes JSON."""
-    return orjson.dumps(value).decode()
-
-
-@lru_cache(maxsize=1)
-def until_second(second: int) -> str:
-    """The timestamp of a line, given in seconds since the epoch, without fractions and zone."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-@cache
-def _level_name(level: int) -> str:
-    return logging.getLevelName(level).lower()
-
-
-def _line(record: EventRecord) -> bytes:
-    start = opening(record.created, record.levelno, text(record.msg)[1:-1])
-    return (start + ("," if record.fields else "") + text(record.fields)[1:] + "\n").encode()
-
-
-def _unwritten(error: Exception) -> bytes:
-    """What is written for a line that `error` keeps from being made."""
-    start = opening(time(), logging.ERROR, "a log line could not be written")
-    return (start + "," + text({"error": ascii(error)})[1:] + "\n").encode()
-
-
-class _JsonFormatter(logging.Formatter):
+class _JsonFormatter(_Formatter):
     """Writes a record with all that its `extra` and `structlog.contextvars` say."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "timestamp": _timestamp(record),
-            "level": _level_name(record.levelno),
+            "timestamp": timestamp(record.created),
+            "level": level_name(record.levelno),
             "event": record.getMessage(),
             "logger": record.name,
-            **_context(),
-            **{key: value for key, value in vars(record).items() if key not in _NO_EXTRA},
+            **self.fields(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = record.stack_info
-        return orjson.dumps(line, repr, orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z).decode()
+        try:
+            options = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+            return escaped(orjson.dumps(line, repr, options).decode())
+        except TypeError:  # half a surrogate pair, a number of more than 64 bits, …
+            return json.dumps({str(key): _plain(value) for key, value in line.items()})
 
 
-# What every record has, and what formatters and uvicorn (for terminals) add.
-_NO_EXTRA = {*_STANDARD_ATTRIBUTES, "asctime", "color_message", "message", "taskName"}
+class _ConsoleFormatter(_Formatter):
+    """Writes a record for people.
+
+    Args:
+        colors: Whether whatever shows it knows colors.
+    """
+
+    def __init__(self, *, colors: bool) -> None:
+        super().__init__()
+        self._colors = colors
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = level_name(record.levelno)
+        line = " ".join(
+            [
+                self._in("2", timestamp(record.created)),
+                f"[{self._in(_LEVEL_COLORS.get(level, '0'), f'{level:<8}')}]",
+                self._in("1", f"{_printable(record.getMessage()):<30}"),
+                self._in("34", f"[{_printable(record.name)}]"),
+                *(
+                    f"{self._in('36', _printable(str(key)))}={_printable(_shown(value))}"
+                    for key, value in self.fields(record).items()
+                ),
+            ]
+        )
+        if record.exc_info:
+            line += "\n" + _printable(self.formatException(record.exc_info), lines=True)
+        if record.stack_info:
+            line += "\n" + _printable(record.stack_info, lines=True)
+        return line
+
+    def _in(self, color: str, text: str) -> str:
+        return f"\x1b[{color}m{text}\x1b[0m" if self._colors else text
 
 
-def _console_formatter() -> logging.Formatter:
-    # Here: it is for development, and takes a fifteenth of the time that a service needs to start.
-    import structlog
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) and value and " " not in value else repr(value)
 
-    def add_context(_logger: Any, _name: str, event: Any) -> Any:
-        return {"timestamp": _timestamp(event["_record"]), **event, **_context()}
 
-    def without_colors(_logger: Any, _name: str, event: Any) -> Any:
-        event.pop("color_message", None)
-        return event
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | None) else repr(value)
 
-    # On Windows, structlog has colors only with a package that is not here.
-    colors = sys.stderr.isatty() and sys.platform != "win32"
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            add_context,
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.stdlib.ExtraAdder(),
-            without_colors,
-        ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.dev.ConsoleRenderer(colors=colors),
-        ],
+
+def _printable(text: str, *, lines: bool = False) -> str:
+    """Escapes what would control a terminal; of `lines`, all but their ends."""
+    if text.isprintable():
+        return text
+    if lines:
+        return "\n".join(map(_printable, text.expandtabs(4).split("\n")))
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
+        for char in text
     )
-
-
-def _timestamp(record: logging.LogRecord) -> str:
-    second = int(record.created)
-    return f"{until_second(second)}.{int((record.created - second) * 1e6):06}Z"
 
 
 def _context() -> dict[str, Any]:
@@ -269,3 +178,88 @@ def _context() -> dict[str, Any]:
     context = {} if contextvars is None else contextvars.get_contextvars()
     request_id = REQUEST_ID.get()
     return {**context, "request_id": request_id} if request_id else context
+
+
+def _log_ignored(error: BaseException | None) -> None:
+    # Threads end with SystemExit as they like.
+    if error is not None and not isinstance(error, SystemExit):
+        logger.error("exception that nobody catches", exc_info=error)
+
+
+def _take_fields_of_any_name() -> None:
+    """Has `logging` take an `extra` that is named like an attribute of its records, as `name` is.
+
+    It is one's own field all the same, and a KeyError would fail the call that logs it.
+    """
+    make_record = logging.Logger.makeRecord
+    if getattr(make_record, _TAKEN, False):
+        return
+
+    def make(
+        self: logging.Logger,
+        name: str,
+        level: int,
+        fn: str,
+        lno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        extra: Mapping[str, object] | None = None,
+        sinfo: str | None = None,
+    ) -> logging.LogRecord:
+        taken = {key: value for key, value in (extra or {}).items() if key in _RESERVED}
+        rest = {key: value for key, value in (extra or {}).items() if key not in taken}
+        record = make_record(
+            self, name, level, fn, lno, msg, args, exc_info, func, rest or None, sinfo
+        )
+        if taken:
+            record.__dict__[_TAKEN] = taken
+        return record
+
+    setattr(make, _TAKEN, True)
+    logging.Logger.makeRecord = make  # type: ignore[method-assign]
+
+
+def _configure_structlog() -> None:
+    """Has structlog's loggers write to `logging`, as soon as it is imported."""
+    if "structlog" in sys.modules:
+        _lead_into_logging(sys.modules["structlog"])
+    elif not any(isinstance(finder, _StructlogFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _StructlogFinder())
+
+
+def _lead_into_logging(structlog: Any) -> None:
+    if structlog.is_configured():  # by the team
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+class _StructlogFinder(importlib.abc.MetaPathFinder):
+    """Waits for the import of structlog, which takes longer than a start should for nothing."""
+
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
+        """Follows `importlib.abc.MetaPathFinder.find_spec`."""
+        if fullname != "structlog" or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            execute = loader.exec_module
+
+            def execute_and_configure(module: ModuleType) -> None:
+                execute(module)
+                _lead_into_logging(module)
+
+            loader.exec_module = execute_and_configure
+        return spec

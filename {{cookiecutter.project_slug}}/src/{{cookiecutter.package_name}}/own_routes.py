@@ -30,7 +30,7 @@ from .gateway.framework import (
 from .gateway.peer import peer_address
 from .http_errors import ROUTE, answer_alike, code_of, log_unexpected, respond_to
 from .interceptors import auth, request_id
-from .interceptors.metrics import route_seconds
+from .interceptors.registry import Metrics
 from .interceptors.rpc import UNKNOWN
 from .logs import EventRecord
 from .routing import Destination, destination
@@ -49,16 +49,21 @@ _METHODS = frozenset(
 _POLICY_VIOLATION, _INTERNAL_ERROR = 1008, 1011
 
 
-def around_routes(tokens: auth.Tokens | None = None, middleware: Sequence[Any] = ()) -> list[Any]:
+def around_routes(
+    tokens: auth.Tokens | None = None,
+    middleware: Sequence[Any] = (),
+    metrics: Metrics | None = None,
+) -> list[Any]:
     """Makes the middleware of an application.
 
     Args:
         tokens: Who may call its own routes; None: everyone.
         middleware: Further ones. Each sees all requests, and the responses to strangers as well;
             with any, RPCs too take the longer way through the framework.
+        metrics: Where requests are counted; None: where nobody else looks.
     """
     return [
-        DefineMiddleware(Observation),
+        DefineMiddleware(Observation, metrics=metrics or Metrics()),
         *middleware,
         DefineMiddleware(Entrance, tokens=tokens),
     ]
@@ -88,12 +93,14 @@ class Observation:
 
     Args:
         app: The next.
+        metrics: Where requests are counted.
     """
 
     leaves_rpcs_alone = True
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, metrics: Metrics) -> None:
         self.app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         visit = scope[_VISIT] = _Visit()
@@ -118,7 +125,7 @@ class Observation:
             await _answering(self.app, visit, scope, receive, send_with_id)
         finally:
             if not visit.is_of_an_rpc:
-                _record(scope, visit, perf_counter() - start, identity)
+                _record(self._metrics, scope, visit, perf_counter() - start, identity)
 
 
 class Entrance:
@@ -206,12 +213,14 @@ class Entrance:
         )
 
 
-def _record(scope: Any, visit: _Visit, seconds: float, identity: str) -> None:
+def _record(
+    metrics: Metrics, scope: Any, visit: _Visit, seconds: float, identity: str
+) -> None:
     # Callers can make up any number of them.
     method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
     # Of a response that never began, the server tells the caller so.
     status = visit.status or 500
-    route_seconds()(method, visit.route, status, seconds)
+    metrics.of_route(method, visit.route, status).observe(seconds)
     code = grpc.StatusCode.INTERNAL if visit.is_cut else code_of(status)
     level = logging.DEBUG if visit.is_open else logging.INFO
     if code is grpc.StatusCode.INTERNAL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from .listeners import PortError
+from .metric_files import prepare
 from .settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -20,24 +23,58 @@ STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
 )
 """What asks a process to stop. On Windows, SIGBREAK is the one that other programs can send."""
 
+RESTART_SIGNAL: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""What asks for new workers; None on Windows."""
+
+
+def open_standard_streams() -> None:
+    """Puts the null device where standard streams are closed; to be called before all else.
+
+    Otherwise the next file or socket would be taken for one: libuv aborts when it is to close it,
+    and lines of the log would go to a client.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest that is free, which this one is.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            stream = os.fdopen(descriptor, mode, errors="backslashreplace", closefd=False)
+            setattr(sys, name, stream)
+
+
+_AT_TERMINAL = os.isatty(2)
+
+
+def terminal_is_gone() -> bool:
+    """Whether the terminal where this process was started is closed: its SIGHUP asks for an end."""
+    return _AT_TERMINAL and not os.isatty(2)
+
 
 @contextmanager
 def exit_statuses() -> Iterator[None]:
-    """Turns what stops a start into one line on standard error, and an exit status.
+    """Turns what stops a start into lines on standard error, and an exit status.
 
     Raises:
-        SystemExit: 2, a setting is wrong; 1, a port is taken; 0, a signal came too early for the
-            event loop. A process whose id is 1 would ignore that one by default.
+        SystemExit: 2, a setting is wrong; 1, a port is taken, or anything else has failed, which
+            is logged with its traceback; 0, a signal came too early for the event loop. A process
+            whose id is 1 would ignore that one by default.
     """
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(0))
+    if RESTART_SIGNAL is not None:
+        signal.signal(RESTART_SIGNAL, lambda *_: None)
     try:
         yield
     except SettingsError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
-    except OSError as error:
-        print(error.strerror or error, file=sys.stderr)
+    except PortError as error:
+        print(error.strerror, file=sys.stderr)
+        raise SystemExit(1) from None
+    except Exception as error:
+        logger.critical("the service ends by %s", type(error).__name__, exc_info=True)
         raise SystemExit(1) from None
 
 
@@ -75,6 +112,7 @@ def log_start(
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a serving process."""
+    prepare()
     # Before an event loop runs: in one, the framework's import would bring in a backend of anyio,
     # which no RPC needs and which takes longer than the application does to be made.
     import_module(".service", __package__)

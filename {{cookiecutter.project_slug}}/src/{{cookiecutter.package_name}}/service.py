@@ -57,14 +57,16 @@ class Service:
         self._lifespan: Lifespan = app.state.lifespan
         self._http = HttpServer(app, settings, app.state.tls and app.state.tls.context)
         self._admin = (
-            None if settings.admin_port is None else HttpServer(admin_app(self.health), settings)
+            None
+            if settings.admin_port is None
+            else HttpServer(admin_app(self.health, app.state.metrics), settings)
         )
 
     async def start(self) -> None:
         """Starts gRPC, then reports health, then accepts HTTP.
 
         Raises:
-            OSError: A port is taken; then no listener is left open.
+            PortError: A port is taken; then no listener is left open.
         """
         settings = self._settings
         http = self._http_listener or listen(settings.http_host, settings.http_port, "HTTP")

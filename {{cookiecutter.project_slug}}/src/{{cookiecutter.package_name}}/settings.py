@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
+import stat
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    Secret,
+    SecretBytes,
     SecretStr,
     ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSetting
 
 PREFIX = f"{(__package__ or '').upper()}_"
 """What the names of all environment variables begin with."""
 
-
-SECRETS = frozenset(("auth_tokens",))
-"""The settings whose values no message shows."""
+_FIELD = re.compile(r'field "(\w+)"')
+# What clusters set for whoever is to find a service of this name.
+_OF_A_CLUSTER = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)")
 
 
 class SettingsError(ValueError):
@@ -30,6 +37,9 @@ class SettingsError(ValueError):
 
 def _readable(path: Path) -> Path:
     try:
+        # Opening anything else, such as a FIFO, may take as long as somebody else likes.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError(f"{str(path)!r} is no regular file")
         with path.open("rb"):
             return path
     except OSError as error:
@@ -102,7 +112,9 @@ class Settings(BaseSettings):
         log_format: `json`, `console`, or None: `console` on a terminal and `json` elsewhere.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     http_host: Host = "127.0.0.1"
     http_port: Port = 8000
@@ -141,7 +153,59 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError("; ".join(map(_one_line, error.errors()))) from None
+            raise SettingsError("; ".join(map(cls._one_line, error.errors()))) from None
+        except UnreadableSetting as error:  # what should be JSON and is not
+            name = _FIELD.search(str(error))
+            variable = cls._variable(name[1]) if name else "a setting"
+            raise SettingsError(f"{variable}: it is no JSON of what it should be") from None
+
+    @classmethod
+    def unknown_variables(cls, environment: Iterable[str] = os.environ) -> list[str]:
+        """Finds variables that are named like settings and are none, as misspelt ones are.
+
+        Args:
+            environment: The names of all variables.
+
+        Returns:
+            A line about each.
+        """
+        known = {cls._variable(name) for name in cls.model_fields}
+        delimiter = cls.model_config.get("env_nested_delimiter")
+        nested = tuple(f"{name}{delimiter.upper()}" for name in known) if delimiter else ()
+        lines = []
+        for name in sorted(environment):
+            variable = name.upper()
+            if not variable.startswith(PREFIX) or variable in known or variable.startswith(nested):
+                continue
+            if _OF_A_CLUSTER.fullmatch(variable.removeprefix(PREFIX)):
+                continue
+            from difflib import get_close_matches  # Here: hardly any start needs it.
+
+            near = get_close_matches(variable, known, n=1, cutoff=0.0)[0]
+            lines.append(f"{name} is no setting and changes nothing: is {near} meant?")
+        return lines
+
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        """The variable that a field is read from; one with an alias is reported under that."""
+        field = cls.model_fields.get(name)
+        alias = name if field is None else field.validation_alias
+        return alias.upper() if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
+
+    @classmethod
+    def _one_line(cls, error: Any) -> str:
+        message = error["msg"].removeprefix("Value error, ").replace("\n", " ")
+        if not error["loc"]:
+            return str(message)
+        name, value = str(error["loc"][0]), error["input"]
+        field = cls.model_fields.get(name)
+        if not isinstance(value, str):  # What is missing has all other settings for its value.
+            return f"{cls._variable(name)}: {message}"
+        if field is not None and not _holds_secret(field.annotation):
+            message += f" (it is {value!r})"
+        elif value:  # such as int() quotes it
+            message = message.replace(value, "**********")
+        return f"{cls._variable(name)}: {message}"
 
     @model_validator(mode="after")
     def _tls_files_go_together(self) -> Self:
@@ -154,10 +218,14 @@ class Settings(BaseSettings):
         return self
 
 
-def _one_line(error: Any) -> str:
-    message = error["msg"].removeprefix("Value error, ").replace("\n", " ")
-    if not error["loc"]:
-        return str(message)
-    name = str(error["loc"][0])
-    what_it_is = "" if name in SECRETS else f" (it is {error['input']!r})"
-    return f"{PREFIX}{name.upper()}: {message}{what_it_is}"
+def _holds_secret(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Whether a value of this type has secrets in it, at whatever depth."""
+    if annotation in seen:
+        return False
+    parts = [*get_args(annotation), getattr(annotation, "__value__", None)]
+    if isinstance(annotation, type):
+        if issubclass(annotation, Secret | SecretStr | SecretBytes):
+            return True
+        if not annotation.__module__.startswith(("builtins", "pathlib")):
+            parts += get_type_hints(annotation).values()
+    return any(_holds_secret(part, (*seen, annotation)) for part in parts if part is not None)

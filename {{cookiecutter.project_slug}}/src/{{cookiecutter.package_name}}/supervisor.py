@@ -17,9 +17,9 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any
 
-from . import worker
+from . import metric_files, worker
 from .listeners import listen, reserve
-from .process import log_start, on_signals
+from .process import log_start, on_signals, terminal_is_gone
 from .settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)
@@ -27,10 +27,20 @@ logger = logging.getLogger(__name__)
 _QUICK_DEATH_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _SECONDS_TO_OBEY = 10.0
+_BEATS = 20
 
 
 class Worker:
     """A process that serves.
+
+    One that serves, and then is not heard of for a while, is killed: it is stopped, or blocked,
+    and clients whose connections it has would wait for ever.
+
+    Args:
+        process: The process.
+        answers: What it says.
+        commands: What it is told.
+        patience: For how many of its beats it may be silent.
 
     Attributes:
         dismissed: Its end is wanted, or somebody else's business.
@@ -41,20 +51,51 @@ class Worker:
         process: asyncio.subprocess.Process,
         answers: asyncio.StreamReader,
         commands: asyncio.StreamWriter,
+        patience: int,
     ) -> None:
         self.process = process
         self.dismissed = False
         self._answers = answers
         self._commands = commands
-        self._born = asyncio.get_running_loop().time()
-        self._serves = False
+        self._patience = patience
+        loop = asyncio.get_running_loop()
+        self._born = loop.time()
+        self._ready: asyncio.Future[bool] = loop.create_future()
+        self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def _serves(self) -> bool:
+        return self._ready.done() and self._ready.result()
 
     async def ready(self) -> bool:
         """Waits until it serves; False if it dies before."""
-        self._serves = await self._answers.readline() == worker.READY
-        if self._serves:
+        return await self._ready
+
+    async def _listen(self) -> None:
+        try:
+            if await self._answers.readline() != worker.READY:
+                return
             logger.info("worker %d serves", self.process.pid)
-        return self._serves
+            self._ready.set_result(True)
+            await self._hear_beats()
+        finally:
+            if not self._ready.done():
+                self._ready.set_result(False)
+
+    async def _hear_beats(self) -> None:
+        missed = 0
+        while missed < self._patience:
+            try:
+                # Beats that are missed are counted, not time: while this process was stopped
+                # itself, nobody was silent.
+                async with asyncio.timeout(worker.BEAT_SECONDS):
+                    if not await self._answers.readline():
+                        return
+                missed = 0
+            except TimeoutError:
+                missed += 1
+        logger.error("killing worker %d, whose event loop is stopped or blocked", self.process.pid)
+        self.process.kill()
 
     def dismiss(self, command: bytes) -> None:
         """Tells it to end."""
@@ -67,6 +108,7 @@ class Worker:
     async def ended(self) -> tuple[str, bool]:
         """Waits for its end, and tells how it ended and whether that was soon after its start."""
         status = await self.process.wait()
+        self._listening.cancel()
         self._commands.close()
         age = asyncio.get_running_loop().time() - self._born
         how = f"ended with status {status}"
@@ -79,10 +121,15 @@ class Supervisor:
     """Keeps `settings.workers` workers serving.
 
     SIGTERM and SIGINT stop them, SIGHUP replaces them one after the other without losing calls.
+
+    Args:
+        settings: What they serve with.
+        beats: For how many of their beats they may be silent before they are killed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, beats: int = _BEATS) -> None:
         self._settings = settings
+        self._beats = beats
         self._workers: set[Worker] = set()
         self._watches: set[asyncio.Task[None]] = set()
         self._errands: set[asyncio.Task[None]] = set()
@@ -99,16 +146,14 @@ class Supervisor:
             The exit status: 0; or that of the first worker if it could not start.
 
         Raises:
-            OSError: A port is taken.
+            PortError: A port is taken.
         """
         signals = on_signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with ExitStack() as resources:
             self._bind(resources)
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = resources.enter_context(
-                tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True)
-            )
+            self._share_metrics(resources)
             self._errand(self._start(signals))
-            while await signals.get() is signal.SIGHUP:
+            while await signals.get() is signal.SIGHUP and not terminal_is_gone():
                 self._errand(self._restart())
             # From now on the port is as free as the workers leave it.
             for listener in self._shared:
@@ -131,6 +176,17 @@ class Supervisor:
         self._settings = settings.model_copy(update=ports)
         # Workers read the same settings as this process did, but for ports chosen here.
         os.environ.update({PREFIX + name.upper(): str(port) for name, port in ports.items()})
+
+    def _share_metrics(self, resources: ExitStack) -> None:
+        try:
+            folder = resources.enter_context(
+                tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True)
+            )
+            metric_files.check_space(folder, self._settings.workers)
+        except OSError as error:
+            metric_files.in_memory(error)
+        else:
+            os.environ[metric_files.FOLDER] = folder
 
     async def _start(self, signals: asyncio.Queue[signal.Signals]) -> None:
         # One shows whether any can start: what is wrong is said once.
@@ -207,7 +263,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[one.fileno() for one in sockets],
             )
-        one = Worker(process, *await asyncio.open_connection(sock=ours))
+        one = Worker(process, *await asyncio.open_connection(sock=ours), self._beats)
         one.dismissed = dismissed
         self._workers.add(one)
         watch = asyncio.create_task(self._watch(one))
@@ -220,7 +276,8 @@ class Supervisor:
         self._workers.discard(one)
         if self._stopping:
             return
-        _forget(one.process.pid)
+        if folder := os.environ.get(metric_files.FOLDER):
+            metric_files.forget(folder, one.process.pid)
         if one.dismissed:
             return
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
@@ -244,10 +301,3 @@ class Supervisor:
         task = asyncio.create_task(errand)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
-
-
-def _forget(pid: int) -> None:
-    # It brings gRPC in, so as late as can be.
-    from .interceptors.prometheus import mark_worker_dead
-
-    mark_worker_dead(pid)

@@ -9,12 +9,18 @@ import asyncio
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from .process import exit_statuses, on_signals, run
 from .settings import Settings
 
 READY = b"ready\n"
 """To the supervisor: calls are answered from now on."""
+
+ALIVE = b"alive\n"
+"""To the supervisor, every `BEAT_SECONDS` from then on: the event loop runs."""
+
+BEAT_SECONDS = 1.0
 
 STOP = b"stop\n"
 """To the worker: the whole service ends; drain and stop."""
@@ -46,7 +52,7 @@ async def work(
     """Serves until the supervisor says otherwise, or a signal does.
 
     Raises:
-        OSError: gRPC cannot listen.
+        PortError: gRPC cannot listen.
         SettingsError: The TLS files are no good.
     """
     from .service import Service
@@ -56,8 +62,18 @@ async def work(
     service = Service(settings, http_listener, admin_listener)
     await service.start()
     answers.write(READY)
+    beats = asyncio.create_task(_beat(answers))
     command = await _first_of(commands, signals)
     await service.end(_hurry(commands), retire=command == RETIRE)
+    beats.cancel()
+
+
+async def _beat(answers: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):  # A supervisor that has gone is noticed by its commands' end.
+        while True:
+            answers.write(ALIVE)
+            await answers.drain()
+            await asyncio.sleep(BEAT_SECONDS)
 
 
 async def _first_of(

@@ -12,11 +12,18 @@ from ..settings import Settings
 from .auth import Tokens
 from .concerns import Concerns
 from .limits import ConcurrencyLimit
+from .registry import Metrics
 from .tracing import tracing_from_environment
 
 
-def interceptors(settings: Settings) -> list[grpc.aio.ServerInterceptor]:
+def interceptors(
+    settings: Settings, metrics: Metrics | None = None
+) -> list[grpc.aio.ServerInterceptor]:
     """Makes the interceptors that `settings` and the `OTEL_*` variables ask for, outermost first.
+
+    Args:
+        settings: The settings.
+        metrics: Where calls are counted; None: where nobody else looks.
 
     Raises:
         SettingsError: `OTEL_*` variables ask for traces, but the extra `otel` is not installed.
@@ -27,6 +34,7 @@ def interceptors(settings: Settings) -> list[grpc.aio.ServerInterceptor]:
             tokens=tokens_of(settings),
             limit=None if limit is None else ConcurrencyLimit(limit),
             traced=tracing_from_environment(),
+            metrics=metrics,
         )
     ]
 

@@ -20,7 +20,7 @@ from ..gateway.layers import Layer, Protocol, answering
 from ..gateway.native import RECEIVED
 from . import auth
 from .limits import ConcurrencyLimit
-from .metrics import keeping, metrics_of
+from .registry import Metrics
 from .request_id import InTrailers, adopt, adopt_header, in_headers, request_id
 from .request_log import RequestLog
 from .rpc import HEALTH, rpc_of
@@ -36,6 +36,7 @@ class Concerns(Layer):
         tokens: Who may call; None: everyone.
         limit: How many calls at a time; None: any number.
         traced: Puts calls into spans; None: no traces.
+        metrics: Where they are counted; None: where nobody else looks.
 
     Attributes:
         security_schemes: What the OpenAPI document says of the tokens.
@@ -47,11 +48,12 @@ class Concerns(Layer):
         tokens: auth.Tokens | None = None,
         limit: ConcurrencyLimit | None = None,
         traced: Traced | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._tokens = tokens
         self.security_schemes = {} if tokens is None else auth.SECURITY_SCHEMES
         self._limit = limit
-        self._observation = _Observation(limit, traced)
+        self._observation = _Observation(limit, traced, metrics or Metrics())
 
     def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
         """Follows `Layer.around`."""
@@ -82,10 +84,12 @@ class Concerns(Layer):
 class _Observation(Layer):
     """What is left to do where the request id is known already, and the caller."""
 
-    def __init__(self, limit: ConcurrencyLimit | None, traced: Traced | None) -> None:
+    def __init__(
+        self, limit: ConcurrencyLimit | None, traced: Traced | None, metrics: Metrics
+    ) -> None:
         self._limit = limit
         self._traced = traced
-        keeping()  # Among ordinary interceptors, no RPC would be looked up before it is called.
+        self._metrics = metrics
 
     def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
         """Follows `Layer.around`."""
@@ -113,7 +117,7 @@ class _Observation(Layer):
             run = self._limit.limited(run)
         if tokens is not None:
             run = auth.guarded(tokens, run)
-        metrics, log = metrics_of(rpc), RequestLog(rpc)
+        metrics, log = self._metrics.of(rpc), RequestLog(rpc)
         with_id: Any = InTrailers if protocol == "grpc" else in_headers
 
         async def observed(request: Any, context: Context) -> Any:

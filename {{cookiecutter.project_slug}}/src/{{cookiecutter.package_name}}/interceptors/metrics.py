@@ -1,25 +1,17 @@
 """Metrics of the calls, under the names that gRPC's own middleware uses.
 
-They are plain numbers until somebody asks for them. Where `PROMETHEUS_MULTIPROC_DIR` names a
-folder, every process keeps its numbers in files there, and any of them tells the sum.
+They are plain numbers until somebody asks for them.
 """
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
-from collections.abc import Callable
-from functools import cache
 from typing import Protocol
 
 import grpc
 
-from .rpc import UNKNOWN, Rpc
-
 Labels = tuple[str, str, str, str]
 """The type, service and method of an RPC, and the protocol of its callers."""
-
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """The upper bounds of the buckets that calls are counted in, by how long they took."""
@@ -37,13 +29,11 @@ class RpcMetrics(Protocol):
         """Counts a call that ends with `code` after `seconds`."""
 
 
-def metrics_of(rpc: Rpc) -> RpcMetrics:
-    """Finds the metrics of an RPC. All that are unknown share theirs: callers make them up."""
-    return keeping()(
-        (rpc.type, rpc.service, rpc.method, rpc.protocol)
-        if rpc.known
-        else (UNKNOWN, UNKNOWN, UNKNOWN, rpc.protocol)
-    )
+class RouteMetrics(Protocol):
+    """The metrics of requests to one route, with one method and one status."""
+
+    def observe(self, seconds: float, /) -> object:
+        """Counts a request that took so long."""
 
 
 class InMemory:
@@ -72,27 +62,6 @@ class InMemory:
         self.buckets[bisect_left(SECONDS, seconds)] += 1
 
 
-IN_MEMORY: dict[Labels, InMemory] = {}
-"""All numbers of this process, where it keeps none in files."""
-
-
-@cache
-def keeping() -> Callable[[Labels], RpcMetrics]:
-    """Begins to keep numbers, and finds those of labels.
-
-    From then on those who add up the numbers of all processes see this one.
-    """
-    if os.environ.get(FOLDER):
-        from .prometheus import Files  # Not at the top: all others import it at their first scrape.
-
-        return Files().metrics_of
-    return _in_memory
-
-
-def _in_memory(labels: Labels) -> InMemory:
-    return IN_MEMORY.setdefault(labels, InMemory())
-
-
 RouteLabels = tuple[str, str, int]
 """The HTTP method, the pattern of the route, and the status of the response."""
 
@@ -104,22 +73,7 @@ class InMemoryRoute:
         self.seconds = 0.0
         self.buckets = [0] * (len(SECONDS) + 1)
 
-
-ROUTES_IN_MEMORY: dict[RouteLabels, InMemoryRoute] = {}
-"""All numbers of this process's routes, where it keeps none in files."""
-
-
-@cache
-def route_seconds() -> Callable[[str, str, int, float], None]:
-    """Finds what counts a request: by its method, route, status, and how many seconds it took."""
-    if os.environ.get(FOLDER):
-        from .prometheus import RouteFiles  # As above.
-
-        return RouteFiles().observe
-    return _observe_in_memory
-
-
-def _observe_in_memory(method: str, route: str, status: int, seconds: float) -> None:
-    metrics = ROUTES_IN_MEMORY.setdefault((method, route, status), InMemoryRoute())
-    metrics.seconds += seconds
-    metrics.buckets[bisect_left(SECONDS, seconds)] += 1
+    def observe(self, seconds: float) -> None:
+        """Counts a request that took so long."""
+        self.seconds += seconds
+        self.buckets[bisect_left(SECONDS, seconds)] += 1

@@ -1,16 +1,14 @@
 """What Prometheus scrapes: the metrics of the calls, of the process, and any others.
 
 This module alone imports prometheus_client, and nothing that a call needs imports this one: it
-takes a fiftieth of a start. Whoever reads prometheus_client's `REGISTRY` without `exposition` has
-to import it too. prometheus_client looks at `PROMETHEUS_MULTIPROC_DIR` when it is first imported,
-so that must be set before.
+takes a fiftieth of a start. Metrics that the service makes itself, in prometheus_client's own
+`REGISTRY`, are part of it.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, partial
 from itertools import accumulate
 from math import inf
 from pathlib import Path
@@ -32,14 +30,16 @@ from prometheus_client.metrics_core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
 )
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from .metrics import FOLDER, IN_MEMORY, ROUTES_IN_MEMORY, SECONDS, Labels
+from ..logs import dropped_lines, on_drop
+from ..metric_files import read_undisturbed
+from .metrics import SECONDS, InMemory, InMemoryRoute, Labels, RouteLabels
 
-__all__ = ["CONTENT_TYPE_LATEST", "Files", "RouteFiles", "exposition", "mark_worker_dead"]
+__all__ = ["CONTENT_TYPE_LATEST", "Files", "files", "of_folder", "of_memory"]
 
 _RPC = ("grpc_type", "grpc_service", "grpc_method", "protocol")
 _CODE = "grpc_code"
@@ -51,37 +51,54 @@ _HANDLING = ("grpc_server_handling_seconds", "How long RPCs took to handle.")
 _REQUESTS = ("http_server_request_duration_seconds", "How long requests to other routes took.")
 _ROUTE = ("http_request_method", "http_route", "http_response_status_code")
 _IN_FLIGHT = ("grpc_server_in_flight", "RPCs now being handled.")
+_DROPPED = ("log_lines_dropped_total", "Log lines dropped: nobody took them fast enough.")
 
 # They would double the number of series, and say when counting began, which `process_*` says too.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has none
 
 
-def exposition() -> bytes:
-    """Writes all metrics as `CONTENT_TYPE_LATEST`, those of the other processes too."""
-    folder = os.environ.get(FOLDER)
-    if not folder:
-        return generate_latest(REGISTRY)
+def of_memory(
+    calls: Mapping[Labels, InMemory], routes: Mapping[RouteLabels, InMemoryRoute], dropped: int
+) -> bytes:
+    """Writes the metrics of this process.
+
+    Args:
+        calls: The calls of the service.
+        routes: The requests to its own routes.
+        dropped: How many log lines were dropped.
+    """
+    own = CollectorRegistry()
+    own.register(_Memory(calls, routes, dropped))
+    return generate_latest(REGISTRY) + generate_latest(own)
+
+
+def of_folder(folder: str) -> bytes:
+    """Writes the metrics of all processes that share a folder."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # as above
     registry.register(_Processes(Path(folder)))
-    return generate_latest(registry)
-
-
-def mark_worker_dead(pid: int) -> None:
-    """Takes the calls that a dead process had in flight out of the sum; its counts stay."""
-    if os.environ.get(FOLDER):
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]  # as above
+    return read_undisturbed(folder, lambda: generate_latest(registry))
 
 
 class _Memory(Collector):
-    """All numbers of this process, under the names and labels of the metrics."""
+    """All numbers of a service, under the names and labels of the metrics."""
+
+    def __init__(
+        self,
+        calls: Mapping[Labels, InMemory],
+        routes: Mapping[RouteLabels, InMemoryRoute],
+        dropped: int,
+    ) -> None:
+        self._calls = calls
+        self._routes = routes
+        self._dropped = dropped
 
     def collect(self) -> Iterator[Metric]:
         started = CounterMetricFamily(*_STARTED, labels=_RPC)
         handled = CounterMetricFamily(*_HANDLED, labels=(*_RPC, _CODE))
         handling = HistogramMetricFamily(*_HANDLING, labels=_RPC)
         in_flight = dict.fromkeys(_PROTOCOLS, 0)
-        for labels, metrics in list(IN_MEMORY.items()):
+        for labels, metrics in list(self._calls.items()):
             ended_by_code = list(metrics.failed.items())
             if metrics.succeeded:
                 ended_by_code.append((_OK, metrics.succeeded))
@@ -90,17 +107,18 @@ class _Memory(Collector):
             for code, ended in ended_by_code:
                 handled.add_metric((*labels, code.name), ended)
             handling.add_metric(labels, _buckets(metrics.buckets), metrics.seconds)
-            in_flight[labels[-1]] += metrics.in_flight
+            in_flight[labels[-1]] = in_flight.get(labels[-1], 0) + metrics.in_flight
         yield from (started, handled, handling)
         gauge = GaugeMetricFamily(*_IN_FLIGHT, labels=("protocol",))
         for protocol, number in in_flight.items():
             gauge.add_metric((protocol,), number)
         yield gauge
         requests = HistogramMetricFamily(*_REQUESTS, labels=_ROUTE)
-        for (method, route, status), numbers in list(ROUTES_IN_MEMORY.items()):
+        for (method, route, status), numbers in list(self._routes.items()):
             buckets = _buckets(numbers.buckets)
             requests.add_metric((method, route, str(status)), buckets, numbers.seconds)
         yield requests
+        yield CounterMetricFamily(*_DROPPED, value=self._dropped)
 
 
 def _buckets(counts: Iterable[int]) -> list[tuple[str, float]]:
@@ -133,14 +151,27 @@ class _InFiles:
         handled.inc()
 
 
+@cache
+def files() -> Files:
+    """The one of this process: two would write each other's numbers over."""
+    return Files()
+
+
 class Files:
     """The metrics whose numbers are in files, which any process adds up."""
 
     def __init__(self) -> None:
-        self.started = Counter(*_STARTED, _RPC)
-        self.handled = Counter(*_HANDLED, (*_RPC, _CODE))
-        self.handling = Histogram(*_HANDLING, _RPC, buckets=SECONDS)
-        self.in_flight = Gauge(*_IN_FLIGHT, ("protocol",), multiprocess_mode="livesum")
+        # In no registry: who adds up reads the files, and other services have theirs.
+        self.started = Counter(*_STARTED, _RPC, registry=None)
+        self.handled = Counter(*_HANDLED, (*_RPC, _CODE), registry=None)
+        self.handling = Histogram(*_HANDLING, _RPC, buckets=SECONDS, registry=None)
+        self.in_flight = Gauge(
+            *_IN_FLIGHT, ("protocol",), multiprocess_mode="livesum", registry=None
+        )
+        self._requests = Histogram(*_REQUESTS, _ROUTE, buckets=SECONDS, registry=None)
+        dropped = Counter(*_DROPPED, registry=None)
+        dropped.inc(dropped_lines())
+        on_drop(dropped.inc)
         self._metrics: dict[Labels, _InFiles] = {}
         for protocol in _PROTOCOLS:
             # Shows a process that has had no call yet to those that sum the metrics of all.
@@ -153,22 +184,15 @@ class Files:
             metrics = self._metrics[labels] = _InFiles(self, labels)
         return metrics
 
-
-class RouteFiles:
-    """The numbers of the application's own routes, in the folder that all processes share."""
-
-    def __init__(self) -> None:
-        self._seconds = Histogram(*_REQUESTS, _ROUTE, buckets=SECONDS)
-
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts a request."""
-        self._seconds.labels(method, route, status).observe(seconds)
+    def route_of(self, labels: RouteLabels) -> Histogram:
+        """Finds the metrics of a route, for a method and a status."""
+        return self._requests.labels(*labels)
 
 
 class _Processes(Collector):
     """The sums of the living processes' `process_*` metrics.
 
-    A process is known by its file of gauges, which `mark_worker_dead` removes.
+    A process is known by its file of gauges, which is removed when it is dead.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -192,7 +216,3 @@ def _add(total: Metric, metric: Metric) -> None:
     values = (total.samples[0].value, metric.samples[0].value)
     value = min(values) if total.name == "process_start_time_seconds" else sum(values)
     total.samples[0] = total.samples[0]._replace(value=value)
-
-
-if not os.environ.get(FOLDER):
-    REGISTRY.register(_Memory())

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from ..gateway.behaviours import Context
-from ..logs import EventRecord, JsonPipe, pipe_of, text, until_second
+from ..log_pipe import EventRecord, JsonPipe, pipe_of, text, until_second
 from .rpc import Rpc
 
 logger = logging.getLogger(__name__)
