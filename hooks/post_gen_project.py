@@ -66,7 +66,7 @@ def main() -> None:
         say("Every RPC, to try out while it runs: http://localhost:8000/docs/swagger")
         return
     say("A call, from another terminal:\n")
-    say("  curl --json " + quoted('{"name":"World"}') + " {{ cookiecutter.__sayhello_url }}")
+    say("  curl --json " + quoted('{"name":"World"}') + f" {answers['__sayhello_url']}")
 
 
 def located(proto: str, answers: dict[str, Any]) -> Path:
@@ -195,11 +195,21 @@ def template_location(folder: Path, answers: dict[str, Any]) -> str:
     origin = git(folder, "config", "--get", "remote.origin.url")
     if answers["_repo_dir"].startswith(answers["_template"]) or not origin:
         return os.path.abspath(folder / (git(folder, "rev-parse", "--show-cdup") or "."))
+    return without_secrets(origin)
+
+
+def without_secrets(origin: str) -> str:
+    """An address without passwords and tokens, which are not for the project's history."""
     url = urlsplit(origin)
+    if not url.scheme or not url.netloc:
+        # A path for git: `git@host:path` carries a user at most, whom ssh needs.
+        return url.path if url.scheme == "file" else origin
     if url.scheme == "file":
         return url.netloc + url.path
-    # A password or token is not for the project's history.
-    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl() if url.password else origin
+    user, _, host = url.netloc.rpartition("@")
+    # Over HTTP a user is a token, whatever it is called; over ssh it is part of the address.
+    kept = f"{user.partition(':')[0]}@" if user and "ssh" in url.scheme else ""
+    return url._replace(netloc=kept + host, query="", fragment="").geturl()
 
 
 def git(folder: Path, *arguments: str) -> str | None:

@@ -76,6 +76,37 @@ def problems(answers: dict[str, str]) -> Iterator[str]:
             yield f"proto_file: {proto!a} {reason}. Valid: ../apis/orders.proto, or nothing"
 
 
+def overridden(answers: dict[str, str]) -> Iterator[str]:
+    """A line for each private variable that was given: they go into code and names of files."""
+    for variable, value in derived(answers).items():
+        if answers[variable] != value:
+            yield f"{variable}: {answers[variable]!a} is no question's answer. Valid: leave it out"
+
+
+def derived(answers: dict[str, str]) -> dict[str, str]:
+    """What cookiecutter.json makes of the answers."""
+    service, package = answers["service_name"], answers["package_name"]
+    licence = answers["license"]
+    http_url = f"localhost:8000/grpc/{service.lower()}service"
+    return {
+        "__proto_name": re.sub(
+            r"(?<=[^A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", service
+        ).lower(),
+        "__env_prefix": f"{package.upper()}_",
+        "__license_spdx": "LicenseRef-Proprietary" if licence == "Proprietary" else licence,
+        "__description_toml": toml(answers["description"]),
+        "__author_name_toml": toml(answers["author_name"]),
+        "__author_email_toml": toml(answers["author_email"]),
+        "__http_url": http_url,
+        "__sayhello_url": f"{http_url}/sayhello",
+    }
+
+
+def toml(value: str) -> str:
+    """A text as it stands between the quotes of TOML."""
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
 def located(proto: str, output: str) -> Path:
     """A relative path is meant from where cookiecutter was called, which only the shell still says.
 
@@ -148,7 +179,8 @@ def name_problem(variable: str, value: str) -> str | None:
 def main() -> None:
     """Report what is wrong with the answers; cookiecutter then removes the folder it made."""
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-    if found := list(problems(answers)):
+    # Of unusable answers nothing can be derived.
+    if found := list(problems(answers)) or list(overridden(answers)):
         sys.exit("\n".join(["These answers cannot be used:", *(f"  {line}" for line in found)]))
 
 

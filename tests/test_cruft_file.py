@@ -116,6 +116,9 @@ def test_a_checkout_is_kept(cloned: Path, repository: Path, tmp_path: Path) -> N
         ("git@github.com:org/x.git", "git@github.com:org/x.git"),
         ("ssh://git@host:22/x.git", "ssh://git@host:22/x.git"),
         ("https://ada:secret@host/x.git", "https://host/x.git"),
+        ("https://TOKEN@github.com/org/x.git", "https://github.com/org/x.git"),
+        ("https://host:8443/x.git?private_token=TOKEN#TOKEN", "https://host:8443/x.git"),
+        ("ssh://git:TOKEN@host/x.git", "ssh://git@host/x.git"),
     ],
 )
 def test_a_clone_is_known_by_where_it_came_from_without_a_secret(
