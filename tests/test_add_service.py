@@ -347,6 +347,19 @@ REFUSED = {
     ),
     "a module of Python": (f"{HEAD}package json.v1;\n{SERVICE.format('Get')}", "'json'"),
     "a dependency": (f"{HEAD}package structlog.v1;\n{SERVICE.format('Get')}", "structlog"),
+    "a dependency's dependency": (
+        f"{HEAD}package click.v1;\n{SERVICE.format('Get')}",
+        "the package 'click', which the service needs",
+    ),
+    "a dependency of an extra": (
+        f"{HEAD}package opentelemetry.proto.collector.trace.v1;\n{SERVICE.format('Get')}",
+        "the package 'opentelemetry', which the service needs",
+    ),
+    "a dependency of the tests": (f"{HEAD}package httpx.v1;\n{SERVICE.format('Get')}", "'httpx'"),
+    "a module of a newer Python": (
+        f"{HEAD}package compression.v1;\n{SERVICE.format('Get')}",
+        "'compression'",
+    ),
     "an installed package": (f"{HEAD}package grpc.v1;\n{SERVICE.format('Get')}", "'grpc'"),
     "the project's own module": (
         f"{HEAD}package greeter_service.settings;\n{SERVICE.format('Get')}",

@@ -6,7 +6,6 @@ import importlib.util
 import inspect
 import keyword
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorPr
 
 from .messages import Messages, MessageType, module_of
 from .sources import RefusedError, is_installed
+from .taken import DEPENDENCIES, PYTHON
 
 SERVICES, METHODS = 6, 2  # field numbers in FileDescriptorProto and ServiceDescriptorProto
 
@@ -114,8 +114,13 @@ def check_module(proto: str, package: str) -> None:
             raise RefusedError(f"{proto}: {part!r} can be no part of a Python module's name.")
     if parts[0] == package:
         return
-    if parts[0] in sys.stdlib_module_names:
+    if parts[0] in PYTHON:
         raise RefusedError(f"{proto} would hide Python's own module {parts[0]!r}.")
+    if parts[0] in DEPENDENCIES:
+        raise RefusedError(
+            f"{proto} would hide, or be hidden by, the package {parts[0]!r}, which the service "
+            "needs: give it another package."
+        )
     for number in range(1, len(parts)):
         name = ".".join(parts[:number])
         spec = importlib.util.find_spec(name)
