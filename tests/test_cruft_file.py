@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,25 @@ def test_the_project_is_byte_for_byte_the_one_of_cruft(
 def test_cruft_finds_the_project_up_to_date(repository: Path, tmp_path: Path) -> None:
     updating.cookiecutter(tmp_path, str(repository))
     assert "SUCCESS" in updating.cruft(tmp_path / "greeter-service", "check")
+
+
+def test_a_diff_of_cruft_is_a_patch_and_no_more(repository: Path, tmp_path: Path) -> None:
+    updating.cookiecutter(tmp_path, str(repository))
+    project = tmp_path / "greeter-service"
+    updating.repository(project, "Begin")
+    with (project / "README.md").open("a", encoding="utf-8") as readme:
+        readme.write("Ours.\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "cruft", "diff"],
+        cwd=project,
+        env={**os.environ, **updating.IDENTITY, **updating.WITHOUT_STUBS, "PWD": str(project)},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.startswith("diff --git ")
+    assert done.stdout.endswith("\n+Ours.\n")
+    assert "Installing the protobuf compiler" in done.stderr
 
 
 @pytest.mark.parametrize("typed", [".", "../grpc", "{}/../grpc"])
