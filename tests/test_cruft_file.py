@@ -82,7 +82,7 @@ def test_a_diff_of_cruft_is_a_patch_and_no_more(repository: Path, tmp_path: Path
         check=True,
     )
     assert done.stdout.startswith("diff --git ")
-    assert done.stdout.endswith("\n+Ours.\n")
+    assert done.stdout.endswith("Ours.\n")
     assert "Installing the protobuf compiler" in done.stderr
 
 
