@@ -32,7 +32,13 @@ class Plan:
     lines: dict[Path, str] = field(default_factory=dict)
 
     def place(self, sources: Sources) -> None:
-        """The protos themselves."""
+        """The protos themselves.
+
+        Raises:
+            RefusedError: The stubs of one could not be imported.
+        """
+        for name in {sources.main, *sources.files}:
+            self.project.check_place(name)
         for name, content in sources.files.items():
             self._add(self.project.root / "protos" / name, content, "new")
 
@@ -42,7 +48,6 @@ class Plan:
         Raises:
             RefusedError: It cannot be added without touching what is there.
         """
-        self.project.check_package(service)
         found = self.project.servicer_of(service)
         if found:
             file, node = found
