@@ -96,6 +96,12 @@ async def main():
 
 run(main)
 """
-    modules = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+    modules = modules_after(program)
     assert "{{ cookiecutter.package_name }}.service" in modules
-    assert modules.isdisjoint({"prometheus_client", "protobuf", "structlog"})
+    # What a servicer imports is needed.
+    own = modules_after("import sys, {{ cookiecutter.package_name }}.servicers; print(*sys.modules)")
+    assert (modules - own).isdisjoint({"prometheus_client", "protobuf", "structlog"})
+
+
+def modules_after(program: str) -> set[str]:
+    return set(subprocess.check_output([sys.executable, "-c", program], text=True).split())

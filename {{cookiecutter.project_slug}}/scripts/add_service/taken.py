@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-# What the dependencies of pyproject.toml, the extra `otel` and the group `test` depend on. (What
-# pyproject.toml names itself is read from there.) The compiler's environment, where add_service runs, has few of them. `google` is
-# missing: it is no package but a folder, which stubs may share.
+# What the dependencies of pyproject.toml, the extra `otel` and the group `test` depend on; what is
+# named there itself is read from there. The compiler's environment, where add_service runs, has few
+# of them. `google` is missing: it is no package but a folder, which stubs may share.
 DEPENDENCIES = {
     *("annotated_types", "anyio", "benchmarks", "blinker", "bracex", "certifi", "cffi"),
     *("charset_normalizer", "click", "colorama", "cryptography", "dotenv"),
