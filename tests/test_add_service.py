@@ -439,6 +439,37 @@ REFUSED = {
         f"{HEAD}package a.b;\n{SERVICE.format('Get').replace('In', 'None')}",
         "the message None",
     ),
+    **{
+        f"an RPC {name}": (
+            f"{HEAD}package a.b;\n{SERVICE.format(name)}",
+            f"the RPC {name} is named",
+        )
+        for name in ("Context", "Any", "pb", "grpc", "empty_pb2", "__init__", "__secret")
+    },
+    "a service grpc": (
+        f"{HEAD}package a.b;\n{SERVICE.format('Get').replace(' S ', ' grpc ')}",
+        "the service grpc is named like something",
+    ),
+    **{
+        f"{what} DESCRIPTOR": (
+            f"{HEAD}package a.b;\n{SERVICE.format('Get').replace('{}', '{ ' + text + ' }')}",
+            "In.DESCRIPTOR has the name of something",
+        )
+        for what, text in {
+            "a field": "string DESCRIPTOR = 1;",
+            "a message": "message DESCRIPTOR {}",
+            "an enum value": "enum E { DESCRIPTOR = 0; }",
+        }.items()
+    },
+    "a message at the top called DESCRIPTOR": (
+        f"{HEAD}package a.b;\n{SERVICE.format('Get')}message DESCRIPTOR {{}}\n",
+        "bad.proto: DESCRIPTOR has the name",
+    ),
+    "a field that is a method": (
+        f"{HEAD}package a.b;\n"
+        + SERVICE.format("Get").replace("{}", "{ bool SerializeToString = 1; }"),
+        "In.SerializeToString has the name",
+    ),
     "RPCs of one HTTP path": (
         f"{HEAD}package a.b;\n{SERVICE.format('Get(In) returns (In); rpc GET')}",
         "'get' in lower case",
