@@ -54,8 +54,8 @@ def test_the_names_are_those_of_the_whole_closure(
     uv("venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv"))
 
     install(project, python, ".[otel]", "--group=test")
-    found = names(python)["modules"] - {"google", framework}
-    assert {name for name in found if not name.startswith("_")} - taken.DEPENDENCIES == set()
+    imported = names(python)["modules"] - {"google", framework}
+    assert {name for name in imported if not name.startswith("_")} - taken.DEPENDENCIES == set()
 
     install(project, python, ".[otel]", "--group=dev", "--group=certs")
     found = names(python)
