@@ -20,14 +20,24 @@ from urllib.parse import urlsplit
 LINE_LENGTH = 100
 WINDOWS = os.name == "nt"
 SCRIPTS = "Scripts" if WINDOWS else "bin"
+PROBE = """syntax = "proto3";
+package probe.v1;
+service Probes {
+  rpc Get(Probe) returns (Probe);
+}
+message Probe {}
+"""
 # Set where git itself runs cookiecutter: they would speak of another repository.
 GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
 def main() -> None:
-    """Leave a project with stubs or, where no compiler can be installed, the command for them."""
+    """Leave a project with stubs or, where none can be compiled, the command for them."""
     remove_empty_folders(Path())
     answers: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
+    if under_cruft(answers):
+        # Standard output is cruft's: `cruft diff` prints a patch there.
+        sys.stdout = sys.stderr
     tie_to_template(answers)
     project = Path.cwd().name
     proto = located(answers["proto_file"], answers) if answers["proto_file"] else None
@@ -35,29 +45,19 @@ def main() -> None:
         say(f"Left for `nox -s add_service`: {proto}")
         return
     uv = shutil.which("uv")
-    with tempfile.TemporaryDirectory(prefix="protoc-") as folder:
-        environment = Path(folder)
-        say(f"Installing the protobuf compiler with {'uv' if uv else 'pip'}, for this once ...")
-        wide = has_wide_lines(Path())
-        groups = ["lint", "protolint"] if proto else ["lint"] if wide else []
-        if failure := install_tools(environment, uv, groups):
-            say(f"That failed: {failure}")
-            say(f"All is there but the {'service' if proto else 'stubs'}. When packages can be")
-            say(f"installed, this {'adds it' if proto else 'compiles them'}:")
-            later = f"add_service -- {shlex.quote(str(proto))}" if proto else "protos"
-            say(f"cd {project} && {nox(uv, later)}")
-            return
-        python = environment / SCRIPTS / "python"
-        say(f"Adding the services of {proto} ..." if proto else "Compiling protos/ ...")
-        task = ["-m", "scripts.add_service", str(proto)] if proto else ["hatch_build.py"]
-        compiled = subprocess.run([python, *task])
-        remove_byte_code(Path())
-        if wide and not compiled.returncode:
-            # Names so long that lines of the template do not hold them.
-            for task in (["check", "--select=I", "--fix"], ["format"]):
-                subprocess.run([python, "-m", "ruff", *task, "--quiet", "--no-cache"])
-    if compiled.returncode:
-        sys.exit(compiled.returncode)
+    say(f"Installing the protobuf compiler with {'uv' if uv else 'pip'}, for this once ...")
+    try:
+        with tempfile.TemporaryDirectory(prefix="protoc-", ignore_cleanup_errors=True) as folder:
+            failure = compile_protos(Path(folder), uv, proto)
+    except OSError as error:
+        failure = str(error)
+    if failure:
+        say(f"That failed: {failure}")
+        say(f"All is there but the {'service' if proto else 'stubs'}. When packages can be")
+        say(f"installed, this {'adds it' if proto else 'compiles them'}:")
+        later = f"add_service -- {shlex.quote(str(proto))}" if proto else "protos"
+        say(f"cd {project} && {nox(uv, later)}")
+        return
     say(f"\n{project} is ready. Its tests, and the service itself until Ctrl-C:\n")
     say(f"  cd {project}")
     say(f"  {nox(uv, 'tests')}")
@@ -66,7 +66,58 @@ def main() -> None:
         say("Every RPC, to try out while it runs: http://localhost:8000/docs/swagger")
         return
     say("A call, from another terminal:\n")
-    say("  curl --json " + quoted('{"name":"World"}') + " {{ cookiecutter.__sayhello_url }}")
+    say("  curl --json " + quoted('{"name":"World"}') + f" {answers['__sayhello_url']}")
+
+
+def compile_protos(environment: Path, uv: str | None, proto: Path | None) -> str | None:
+    """Compile, and add the services of `proto`, with tools that are installed in `environment`.
+
+    A proto that is no good ends generation: cookiecutter then removes the project. Nothing else
+    does, for all is there but the stubs.
+
+    Returns:
+        Why nothing can be compiled here, if nothing can.
+    """
+    wide = has_wide_lines(Path())
+    groups = ["lint", "protolint"] if proto else ["lint"] if wide else []
+    if failure := install_tools(environment, uv, groups):
+        return failure
+    python = str(environment / SCRIPTS / "python")
+    say(f"Adding the services of {proto} ..." if proto else "Compiling protos/ ...")
+    task = ["-m", "scripts.add_service", str(proto)] if proto else ["hatch_build.py"]
+    compiled = run([python, *task])
+    if compiled.returncode and (failure := trouble(python, proto)):
+        remove_byte_code(Path())
+        return failure
+    print(compiled.stdout, end="", flush=True)
+    print(compiled.stderr, end="", file=sys.stderr, flush=True)
+    if compiled.returncode:
+        sys.exit(compiled.returncode)
+    if wide:
+        # Names so long that lines of the template do not hold them.
+        for lint in (["check", "--select=I", "--fix"], ["format"]):
+            run([python, "-m", "ruff", *lint, "--quiet", "--no-cache"])
+    remove_byte_code(Path())
+    return None
+
+
+def trouble(python: str, proto: Path | None) -> str | None:
+    """Why not even a proto compiles that is right; None if one does."""
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=".") as folder:
+        # A project of its own, in the place of this one: the same disk, the same rights.
+        probe = Path(folder, "protos", "probe", "v1", "probe.proto")
+        probe.parent.mkdir(parents=True)
+        probe.write_text(PROBE, encoding="utf-8")
+        for name in ("pyproject.toml", "hatch_build.py"):
+            shutil.copy(name, folder)
+        tasks = [[str(Path(folder, "hatch_build.py"))]]
+        if proto:
+            tasks.append(["-m", "scripts.add_service", str(probe), "--dry-run"])
+        for task in tasks:
+            done = run([python, *task])
+            if done.returncode:
+                return reason(done.stderr) or f"exit status {done.returncode}"
+    return None
 
 
 def located(proto: str, answers: dict[str, Any]) -> Path:
@@ -114,10 +165,15 @@ def install_tools(environment: Path, uv: str | None, groups: list[str]) -> str |
         create = [sys.executable, "-m", "venv"]
         install = [python, "-m", "pip", "install", "--quiet", "--retries=1", "--timeout=10"]
     for command in ([*create, str(environment)], [*install, *requires]):
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+        done = run(command)
         if done.returncode:
             return reason(done.stderr + done.stdout) or f"exit status {done.returncode}"
     return None
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command, and keep what it says."""
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
 
 
 def reason(output: str) -> str:
@@ -195,11 +251,21 @@ def template_location(folder: Path, answers: dict[str, Any]) -> str:
     origin = git(folder, "config", "--get", "remote.origin.url")
     if answers["_repo_dir"].startswith(answers["_template"]) or not origin:
         return os.path.abspath(folder / (git(folder, "rev-parse", "--show-cdup") or "."))
+    return without_secrets(origin)
+
+
+def without_secrets(origin: str) -> str:
+    """An address without passwords and tokens, which are not for the project's history."""
     url = urlsplit(origin)
+    if not url.scheme or not url.netloc:
+        # A path for git: `git@host:path` carries a user at most, whom ssh needs.
+        return url.path if url.scheme == "file" else origin
     if url.scheme == "file":
         return url.netloc + url.path
-    # A password or token is not for the project's history.
-    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl() if url.password else origin
+    user, _, host = url.netloc.rpartition("@")
+    # Over HTTP a user is a token, whatever it is called; over ssh it is part of the address.
+    kept = f"{user.partition(':')[0]}@" if user and "ssh" in url.scheme else ""
+    return url._replace(netloc=kept + host, query="", fragment="").geturl()
 
 
 def git(folder: Path, *arguments: str) -> str | None:

@@ -36,16 +36,40 @@ NAMES = {
 NAME_LENGTH = 60  # A DNS label has 63 characters, and Kubernetes names are DNS labels.
 TEXT_LENGTH = 200
 
-# A package of such a name would hide a module that the project imports, or be hidden by it.
-TAKEN = {
-    *sys.stdlib_module_names,
-    *("anyio", "buf", "esmerald", "google", "grpc", "grpc_health", "grpc_reflection"),
-    *("grpc_status", "grpc_tools", "h11", "hatch_build", "hatchling", "httptools", "httpx"),
-    *("idna", "lilya", "monkay", "mypy", "nox", "noxfile", "opentelemetry", "orjson", "packaging"),
-    *("pip", "prometheus_client", "protobuf", "protos", "pydantic", "pydantic_core"),
-    *("pydantic_settings", "pytest", "ravyn", "ruff", "scripts", "setuptools", "src"),
-    *("structlog", "test", "tests", "trustme", "typing_extensions", "uvicorn", "uvloop", "yaml"),
+# What pyproject.toml names, with all that it depends on: modules, which a package of the same name
+# would hide; distributions, one of which would be among its own requirements; and commands.
+NEEDED = {
+    *("activate", "activate_global_python_argcomplete", "annotated_types", "anyio", "argcomplete"),
+    *("ast_serialize", "attr", "attrs", "benchmarks", "blinker", "bracex", "buf", "buf_bin"),
+    *("certifi", "cffi", "cffi_gen_src", "cfgv", "charset_normalizer", "click", "colorama"),
+    *("colorlog", "cryptography", "deactivate", "dependency_groups", "distlib", "dmypy", "dotenv"),
+    *("esmerald", "exceptiongroup", "filelock", "flask", "flask_swagger_ui", "google"),
+    *("googleapis_common_protos", "grpc", "grpc_health", "grpc_reflection", "grpc_status"),
+    *("grpc_tools", "grpcio", "grpcio_health_checking", "grpcio_reflection", "grpcio_status"),
+    *("grpcio_tools", "h11", "hatch_build", "hatchling", "httpcore", "httptools", "httpx"),
+    *("humanize", "identify", "identify_cli", "idna", "iniconfig", "itsdangerous", "jinja2"),
+    *("jiter", "librt", "lilya", "lint_dependency_groups", "markdown_it", "markdown_it_py"),
+    *("markupsafe", "mdurl", "monkay", "msgspec", "multidict", "mypy", "mypy_extensions"),
+    *("mypy_protobuf", "mypyc", "nodeenv", "normalizer", "nox", "noxfile", "opentelemetry"),
+    *("opentelemetry_api", "opentelemetry_exporter_http_transport"),
+    *("opentelemetry_exporter_otlp_common", "opentelemetry_exporter_otlp_proto_common"),
+    *("opentelemetry_exporter_otlp_proto_grpc", "opentelemetry_exporter_otlp_proto_http"),
+    *("opentelemetry_proto", "opentelemetry_sdk", "opentelemetry_semantic_conventions", "orjson"),
+    *("packaging", "palfrey", "palfrey_benchmark", "pathspec", "pip", "pip3"),
+    *("pip_install_dependency_groups", "platformdirs", "pluggy", "pre_commit"),
+    *("prometheus_client", "protobuf", "protobuf_ext", "protobuf_py", "protobuf_py_ext"),
+    *("protobuf_py_pure", "protos", "py", "pycparser", "pydantic", "pydantic_core"),
+    *("pydantic_settings", "pygmentize", "pygments", "pytest", "pytest_asyncio", "python"),
+    *("python3", "python_discovery", "python_dotenv", "pyyaml", "ravyn"),
+    *("register_python_argcomplete", "requests", "rich", "rich_toolkit", "ruff", "sayer"),
+    *("scripts", "setuptools", "src", "structlog", "stubgen", "stubtest", "test", "tests"),
+    *("tomlkit", "tox_to_nox", "trove_classifiers", "trustme", "types_grpcio"),
+    *("types_grpcio_health_checking", "types_grpcio_reflection", "types_grpcio_status"),
+    *("types_protobuf", "typing_extensions", "typing_inspection", "tzdata", "urllib3", "uvicorn"),
+    *("uvloop", "virtualenv", "watchfiles", "wcmatch", "websockets", "werkzeug", "wheel", "yaml"),
 }
+# A package of such a name would hide Python's own module; the last are those of newer releases.
+PYTHON = sys.stdlib_module_names | {"annotationlib", "compression"}
 # Windows has no file of such a name, whatever its ending.
 DEVICES = {
     *("con", "prn", "aux", "nul"),
@@ -74,6 +98,37 @@ def problems(answers: dict[str, str]) -> Iterator[str]:
         reason = text_problem(proto) or proto_problem(located(proto, answers["_output_dir"]))
         if reason:
             yield f"proto_file: {proto!a} {reason}. Valid: ../apis/orders.proto, or nothing"
+
+
+def overridden(answers: dict[str, str]) -> Iterator[str]:
+    """A line for each private variable that was given: they go into code and names of files."""
+    for variable, value in derived(answers).items():
+        if answers[variable] != value:
+            yield f"{variable}: {answers[variable]!a} is no question's answer. Valid: leave it out"
+
+
+def derived(answers: dict[str, str]) -> dict[str, str]:
+    """What cookiecutter.json makes of the answers."""
+    service, package = answers["service_name"], answers["package_name"]
+    licence = answers["license"]
+    http_url = f"localhost:8000/grpc/{service.lower()}service"
+    return {
+        "__proto_name": re.sub(
+            r"(?<=[^A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", service
+        ).lower(),
+        "__env_prefix": f"{package.upper()}_",
+        "__license_spdx": "LicenseRef-Proprietary" if licence == "Proprietary" else licence,
+        "__description_toml": toml(answers["description"]),
+        "__author_name_toml": toml(answers["author_name"]),
+        "__author_email_toml": toml(answers["author_email"]),
+        "__http_url": http_url,
+        "__sayhello_url": f"{http_url}/sayhello",
+    }
+
+
+def toml(value: str) -> str:
+    """A text as it stands between the quotes of TOML."""
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def located(proto: str, output: str) -> Path:
@@ -132,8 +187,10 @@ def name_problem(variable: str, value: str) -> str | None:
         return "is a Python keyword"
     if not re.fullmatch(pattern, value, re.ASCII):
         return f"is not {case} of ASCII letters and digits, a letter first"
-    if variable == "package_name" and (value in TAKEN or keyword.issoftkeyword(value)):
-        return "is the name of something that Python or the project needs"
+    if variable != "service_name" and value.replace("-", "_") in NEEDED:
+        return "is the name of something that the project needs"
+    if variable == "package_name" and (value in PYTHON or keyword.issoftkeyword(value)):
+        return "is the name of something that Python needs"
     if value.lower() in DEVICES:
         return "cannot be the name of a file on Windows"
     if variable == "service_name" and keyword.iskeyword(value.lower()):
@@ -148,7 +205,8 @@ def name_problem(variable: str, value: str) -> str | None:
 def main() -> None:
     """Report what is wrong with the answers; cookiecutter then removes the folder it made."""
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-    if found := list(problems(answers)):
+    # Of unusable answers nothing can be derived.
+    if found := list(problems(answers)) or list(overridden(answers)):
         sys.exit("\n".join(["These answers cannot be used:", *(f"  {line}" for line in found)]))
 
 

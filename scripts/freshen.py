@@ -75,8 +75,8 @@ def find_newest(root: Path, *, ask_github: bool) -> Newest:
         if framework in packages and packages[framework] > max(map(floor, specs[framework])):
             release = f"{framework}=={packages[framework]}"
             engines[framework] = releases.newest([release], dependencies=True)[engine]
-    majors = {name: releases.newest_major(name) for name in actions(root)} if ask_github else {}
-    return Newest(packages, engines, majors)
+    newest = {name: releases.newest_major(name) for name in actions(root)} if ask_github else {}
+    return Newest(packages, engines, newest)
 
 
 def with_entry(changelog: str, changes: list[Change]) -> str:

@@ -14,7 +14,11 @@ REQUIREMENT = re.compile(
     r'"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extras>\[[^]"]*\])?'
     r'(?P<spec>[<>=!~]=?[^";]*)(?P<marker>;[^"]*)?"'
 )
-ACTION = re.compile(r"\buses: (?P<name>[\w.-]+/[\w.-]+)(?P<folder>/[\w./-]*)?@v(?P<major>\d+)\b")
+# An action is named by its commit, which nobody can move, and its version stands beside.
+ACTION = re.compile(
+    r"\buses: (?P<name>[\w.-]+/[\w.-]+)(?P<folder>/[\w./-]*)?@(?P<commit>[0-9a-f]{40})"
+    r" # v(?P<major>\d+)[\d.]*"
+)
 # A framework and what it runs on: a release of the one decides which releases of the other work.
 FRAMEWORKS = {"esmerald": "lilya", "ravyn": "lilya"}
 
@@ -31,11 +35,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Newest:
-    """What there is: releases by package, the engine's by framework, major versions by action."""
+    """What there is: releases by package, engines by framework, major and commit by action."""
 
     packages: Mapping[str, Version]
     engines: Mapping[str, Version]
-    actions: Mapping[str, int]
+    actions: Mapping[str, tuple[int, str]]
 
 
 def files(root: Path) -> list[Path]:
@@ -116,10 +120,11 @@ def _once(changes: Mapping[Change, None]) -> Iterator[Change]:
 
 def _action(newest: Newest, note: Callable[[Change], None]) -> Callable[[re.Match[str]], str]:
     def replace(match: re.Match[str]) -> str:
-        major = max(int(match["major"]), newest.actions.get(match["name"], 0))
-        if major != int(match["major"]):
-            note(Change(match["name"], f"v{match['major']}", f"v{major}", False))
-        return f"uses: {match['name']}{match['folder'] or ''}@v{major}"
+        major, commit = newest.actions.get(match["name"], (0, ""))
+        if major <= int(match["major"]):
+            return match[0]
+        note(Change(match["name"], f"v{match['major']}", f"v{major}", False))
+        return f"uses: {match['name']}{match['folder'] or ''}@{commit} # v{major}"
 
     return replace
 

@@ -76,17 +76,20 @@ def generated_for(grpcio_tools: Version) -> Version:
     return Version(version[1])
 
 
-def newest_major(action: str) -> int:
-    """The newest major version of an action on GitHub, by its tags.
+def newest_major(action: str) -> tuple[int, str]:
+    """The newest major version of an action on GitHub, by its tags, and the commit of that tag.
 
     Raises:
         NotFoundError: It has no such tag, or GitHub cannot be asked.
     """
-    tags = _run(["git", "ls-remote", "--tags", "--refs", f"https://github.com/{action}"])
-    majors = [int(major) for major in re.findall(r"\trefs/tags/v(\d+)$", tags, re.MULTILINE)]
-    if not majors:
+    tags = _run(["git", "ls-remote", "--tags", f"https://github.com/{action}"])
+    # A tag with a message is an object of its own; `^{}` is the commit that it stands for.
+    found = re.findall(r"^([0-9a-f]{40})\trefs/tags/v(\d+)(?:\^\{\})?$", tags, re.MULTILINE)
+    if not found:
         raise NotFoundError(f"{action}: no tag of a major version")
-    return max(majors)
+    commits = {int(major): commit for commit, major in found}
+    newest = max(commits)
+    return newest, commits[newest]
 
 
 def _run(command: list[str], text: str | None = None) -> str:

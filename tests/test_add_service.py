@@ -320,6 +320,104 @@ def test_stubs_of_any_package_are_in_the_wheel(project: Path, tmp_path: Path) ->
     assert "greeter_service/v1/greeter_pb2_grpc.py" in names
 
 
+POINT = """syntax = "proto3";
+package points;
+service Points { rpc Get(Point) returns (Point); }
+message Point { string id = 1; }
+"""
+WALLET = """syntax = "proto3";
+import /* as it was called where both come from */
+  public 'points.proto';
+package wallet;
+service Wallet { rpc Move(points.Point) returns (points.Point); }
+"""
+
+
+@pytest.mark.parametrize("order", [("points", "wallet"), ("wallet", "points")])
+def test_a_file_is_one_file_whatever_path_it_is_imported_by(
+    order: tuple[str, str], project: Path, tmp_path: Path
+) -> None:
+    given = {
+        "points": write(tmp_path / "points.proto", POINT),
+        "wallet": write(tmp_path / "wallet/wallet.proto", WALLET),
+    }
+    before = set(sources(project))
+    for name in order:
+        add(project, given[name])
+    after = sources(project)
+    assert {name for name in set(after) - before if name.startswith("protos/")} == {
+        "protos/points/points.proto",
+        "protos/wallet/wallet.proto",
+    }
+    moved = WALLET.replace("'points.proto'", '"points/points.proto"')
+    assert after["protos/wallet/wallet.proto"] == moved
+    assert {f"{SERVICERS}/points.py", f"{SERVICERS}/wallet.py"} <= set(after)
+    import_stubs(project, "points.points_pb2", "wallet.wallet_pb2_grpc")
+    # As after a clone, which has no stubs.
+    for name in files(project):
+        if is_build_product(name):
+            (project / name).unlink()
+    check_project(project)
+
+
+def test_a_file_that_is_there_under_another_path_is_found_again(
+    project: Path, tmp_path: Path
+) -> None:
+    write(project / "protos/old/points.proto", POINT)
+    write(tmp_path / "points.proto", POINT.replace("\n", "\r\n"))
+    before = set(sources(project))
+    add(project, write(tmp_path / "wallet/wallet.proto", WALLET))
+    after = sources(project)
+    new = {name for name in set(after) - before if name.startswith("protos/")}
+    assert new == {"protos/wallet/wallet.proto"}
+    assert '"old/points.proto"' in after["protos/wallet/wallet.proto"]
+
+
+def test_a_file_without_a_package_lies_beside_the_one_that_needs_it(
+    project: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / "types.proto", f"{HEAD}message In {{}}\n")
+    text = f'{HEAD}package a.b;\nimport "types.proto";\nservice S {{ rpc Get(In) returns (In); }}\n'
+    add(project, write(tmp_path / "s.proto", text))
+    assert 'import "a/b/types.proto";' in sources(project)["protos/a/b/s.proto"]
+    check_project(project)
+
+
+def test_imports_are_found_from_several_folders(project: Path, tmp_path: Path) -> None:
+    write(tmp_path / "api/a/x.proto", f"{HEAD}package a;\nmessage X {{}}\n")
+    write(tmp_path / "other/b/y.proto", f"{HEAD}package b;\nmessage Y {{}}\n")
+    imports = 'import "a/x.proto";\nimport "other/b/y.proto";\n'
+    text = f"{HEAD}package a;\n{imports}service S {{ rpc Get(X) returns (b.Y); }}\n"
+    add(project, write(tmp_path / "api/a/s.proto", text))
+    import_stubs(project, "a.s_pb2_grpc", "b.y_pb2")
+
+
+def test_protos_whose_stubs_have_another_name_are_served(project: Path, tmp_path: Path) -> None:
+    rpc = "rpc Get(google.longrunning.Operation) returns (google.longrunning.Operation);"
+    text = f'import "google/longrunning/operations.proto";\nservice S {{ {rpc} }}\n'
+    add(project, write(tmp_path / "s.proto", f"{HEAD}package a.b;\n{text}"))
+    import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
+    check_project(project)
+
+
+def test_a_missing_import_is_blamed_on_the_file_that_has_it(project: Path, tmp_path: Path) -> None:
+    write(tmp_path / "api/a/x.proto", f'{HEAD}package a;\nimport "buf/validate/validate.proto";\n')
+    text = f'{HEAD}package a.b;\nimport "a/x.proto";\n{SERVICE.format("Get")}'
+    words = "a/x.proto imports buf/validate/validate.proto, which is neither in protos/, nor "
+    check_refusal(project, write(tmp_path / "api/a/b/s.proto", text), words)
+
+
+def import_stubs(project: Path, *modules: str) -> None:
+    """Import them in a process of their own, with nothing but the project's source."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", f"import {', '.join(modules)}"],
+        cwd=project / "src",
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+
+
 HEAD = 'syntax = "proto3";\n'
 SERVICE = "service S {{\n  rpc {}(In) returns (In);\n}}\nmessage In {{}}\n"
 REFUSED = {
@@ -341,13 +439,61 @@ REFUSED = {
         f"{HEAD}package a.b;\n{SERVICE.format('Get').replace('In', 'None')}",
         "the message None",
     ),
+    **{
+        f"an RPC {name}": (
+            f"{HEAD}package a.b;\n{SERVICE.format(name)}",
+            f"the RPC {name} is named",
+        )
+        for name in ("Context", "Any", "pb", "grpc", "empty_pb2", "__init__", "__secret")
+    },
+    "a service grpc": (
+        f"{HEAD}package a.b;\n{SERVICE.format('Get').replace(' S ', ' grpc ')}",
+        "the service grpc is named like something",
+    ),
+    **{
+        f"{what} DESCRIPTOR": (
+            f"{HEAD}package a.b;\n{SERVICE.format('Get').replace('{}', '{ ' + text + ' }')}",
+            "In.DESCRIPTOR has the name of something",
+        )
+        for what, text in {
+            "a field": "string DESCRIPTOR = 1;",
+            "a message": "message DESCRIPTOR {}",
+            "an enum value": "enum E { DESCRIPTOR = 0; }",
+        }.items()
+    },
+    "a message at the top called DESCRIPTOR": (
+        f"{HEAD}package a.b;\n{SERVICE.format('Get')}message DESCRIPTOR {{}}\n",
+        "bad.proto: DESCRIPTOR has the name",
+    ),
+    "a field that is a method": (
+        f"{HEAD}package a.b;\n"
+        + SERVICE.format("Get").replace("{}", "{ bool SerializeToString = 1; }"),
+        "In.SerializeToString has the name",
+    ),
     "RPCs of one HTTP path": (
         f"{HEAD}package a.b;\n{SERVICE.format('Get(In) returns (In); rpc GET')}",
         "'get' in lower case",
     ),
     "a module of Python": (f"{HEAD}package json.v1;\n{SERVICE.format('Get')}", "'json'"),
     "a dependency": (f"{HEAD}package structlog.v1;\n{SERVICE.format('Get')}", "structlog"),
+    "a dependency's dependency": (
+        f"{HEAD}package click.v1;\n{SERVICE.format('Get')}",
+        "the package 'click', which the service needs",
+    ),
+    "a dependency of an extra": (
+        f"{HEAD}package opentelemetry.proto.collector.trace.v1;\n{SERVICE.format('Get')}",
+        "the package 'opentelemetry', which the service needs",
+    ),
+    "a dependency of the tests": (f"{HEAD}package httpx.v1;\n{SERVICE.format('Get')}", "'httpx'"),
+    "a module of a newer Python": (
+        f"{HEAD}package compression.v1;\n{SERVICE.format('Get')}",
+        "'compression'",
+    ),
     "an installed package": (f"{HEAD}package grpc.v1;\n{SERVICE.format('Get')}", "'grpc'"),
+    "a module of the project, by an import": (
+        f'{HEAD}package a.b;\nimport "settings_types.proto";\n{SERVICE.format("Get")}',
+        "greeter_service.settings",
+    ),
     "the project's own module": (
         f"{HEAD}package greeter_service.settings;\n{SERVICE.format('Get')}",
         "greeter_service.settings",
@@ -390,6 +536,10 @@ REFUSED = {
 def test_what_cannot_be_is_refused_in_one_line_and_leaves_nothing(
     project: Path, tmp_path: Path, text: str, words: str
 ) -> None:
+    write(
+        tmp_path / "elsewhere" / "settings_types.proto",
+        f"{HEAD}package greeter_service.settings;\nmessage Types {{}}\n",
+    )
     check_refusal(project, write(tmp_path / "elsewhere" / "bad.proto", text), words)
 
 

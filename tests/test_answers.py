@@ -17,6 +17,7 @@ import yaml
 from baking import (
     CHOICES,
     QUESTIONS,
+    ROOT,
     answer_prompts,
     bake,
     bake_in_a_process,
@@ -274,6 +275,11 @@ REFUSED = [
     ("package_name", "google"),
     ("package_name", "esmerald"),
     ("package_name", "tests"),
+    ("package_name", "jinja2"),
+    ("package_name", "annotationlib"),
+    ("project_slug", "grpcio"),
+    ("project_slug", "typing-extensions"),
+    ("project_slug", "python3"),
     ("package_name", "aux"),
     ("package_name", "3d"),
     ("package_name", "Greeter"),
@@ -333,3 +339,34 @@ def test_all_unusable_answers_are_reported_at_once(template: Path, tmp_path: Pat
     )
     reported = [line.split(":")[0].strip() for line in done.stderr.splitlines() if "Valid:" in line]
     assert reported == ["package_name", "service_name", "author_email"]
+
+
+PRIVATE = {
+    "__proto_name": "../../../outside",
+    "__env_prefix": 'X_"; import os; "',
+    "__license_spdx": "MIT-0",
+    "__description_toml": '"\n[tool.x]',
+    "__author_name_toml": '"',
+    "__author_email_toml": '"',
+    "__http_url": "example.com",
+    "__sayhello_url": '" + str(open("ran-here", "w")) + "',
+}
+
+
+@pytest.mark.parametrize(("variable", "value"), PRIVATE.items(), ids=PRIVATE)
+def test_a_private_variable_is_no_answer(
+    variable: str, value: str, template: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    done = bake_in_a_process(template, output, {variable: value})
+    assert done.returncode == 1
+    assert f"  {variable}: {value!a} is no question's answer." in done.stderr
+    assert list(output.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]
+    assert not Path("ran-here").exists()
+
+
+def test_every_private_variable_is_checked() -> None:
+    settings = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    private = {name for name in settings if name.startswith("__")} - {"__prompts__"}
+    assert private == set(PRIVATE)

@@ -7,10 +7,11 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-from baking import CHOICES, bake, files
+from baking import CHOICES, ROOT, bake, files
 from checks import check_project
 
 ONE_EACH = [{name: value} for name, values in CHOICES.items() for value in values]
@@ -155,6 +156,26 @@ def test_the_licence_is_the_chosen_one(
     choice: str, words: str, template: Path, tmp_path: Path
 ) -> None:
     assert words in files(bake(template, tmp_path, {"license": choice}))["LICENSE"].decode()
+
+
+@pytest.mark.parametrize("choice", CHOICES["license"])
+def test_code_that_others_have_written_comes_with_its_notice(
+    choice: str, template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path, {"license": choice})
+    theirs = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    notice = "src/greeter_service/gateway/LICENSE"
+    granted = theirs[theirs.index("Permission is hereby granted") :]
+    assert (project / notice).read_text(encoding="utf-8").endswith(granted)
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert metadata["project"]["license-files"] == ["LICENSE", notice]
+
+
+def test_buf_lints_a_fresh_project_without_being_told_how(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    buf = Path(sys.executable).with_name("buf")
+    done = subprocess.run([buf, "lint"], cwd=project, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_optional_folders_are_gone_when_they_hold_nothing(template: Path, tmp_path: Path) -> None:

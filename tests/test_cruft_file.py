@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,25 @@ def test_cruft_finds_the_project_up_to_date(repository: Path, tmp_path: Path) ->
     assert "SUCCESS" in updating.cruft(tmp_path / "greeter-service", "check")
 
 
+def test_a_diff_of_cruft_is_a_patch_and_no_more(repository: Path, tmp_path: Path) -> None:
+    updating.cookiecutter(tmp_path, str(repository))
+    project = tmp_path / "greeter-service"
+    updating.repository(project, "Begin")
+    with (project / "README.md").open("a", encoding="utf-8") as readme:
+        readme.write("Ours.\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "cruft", "diff"],
+        cwd=project,
+        env={**os.environ, **updating.IDENTITY, **updating.WITHOUT_STUBS, "PWD": str(project)},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.startswith("diff --git ")
+    assert done.stdout.endswith("Ours.\n")
+    assert "Installing the protobuf compiler" in done.stderr
+
+
 @pytest.mark.parametrize("typed", [".", "../grpc", "{}/../grpc"])
 def test_a_template_on_this_machine_is_known_by_its_absolute_path(
     typed: str, repository: Path, tmp_path: Path
@@ -116,6 +137,9 @@ def test_a_checkout_is_kept(cloned: Path, repository: Path, tmp_path: Path) -> N
         ("git@github.com:org/x.git", "git@github.com:org/x.git"),
         ("ssh://git@host:22/x.git", "ssh://git@host:22/x.git"),
         ("https://ada:secret@host/x.git", "https://host/x.git"),
+        ("https://TOKEN@github.com/org/x.git", "https://github.com/org/x.git"),
+        ("https://host:8443/x.git?private_token=TOKEN#TOKEN", "https://host:8443/x.git"),
+        ("ssh://git:TOKEN@host/x.git", "ssh://git@host/x.git"),
     ],
 )
 def test_a_clone_is_known_by_where_it_came_from_without_a_secret(

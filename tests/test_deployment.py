@@ -219,10 +219,27 @@ def test_every_name_that_an_object_refers_to_exists(overlay: Path, render: Rende
     (container,) = spec["containers"]
     sources = container["envFrom"]
     assert sources[0] == {"configMapRef": {"name": config(objects)["metadata"]["name"]}}
-    assert sources[1] == {"secretRef": {"name": "greeter-service", "optional": True}}
+    assert sources[1] == {"secretRef": {"name": "greeter-service"}}
     find(objects, "ServiceAccount", spec["serviceAccountName"])
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes.keys() == {mount["name"] for mount in container["volumeMounts"]}
+
+
+def test_no_pod_of_production_starts_without_tokens(generated: Path, render: Renderer) -> None:
+    objects = render(manifests(generated) / "overlays" / "production")
+    (container,) = pod(objects)["spec"]["containers"]
+    tokens = "GREETER_SERVICE_AUTH_TOKENS"
+    needed = {"secretKeyRef": {"name": "greeter-service", "key": tokens}}
+    assert {"name": tokens, "valueFrom": needed} in container["env"]
+    assert not list(references(objects, "optional"))
+    assert not [one for one in objects if one["kind"] == "Secret"]
+
+
+def test_a_pod_of_development_needs_no_secret_of_somebodys_making(
+    generated: Path, render: Renderer
+) -> None:
+    objects = render(manifests(generated) / "overlays" / "development")
+    assert "data" not in find(objects, "Secret", "greeter-service")
 
 
 def test_production_serves_with_the_certificate_that_it_asks_for(

@@ -15,7 +15,7 @@ import updating
 from baking import ROOT, TEMPLATE
 from freshen import with_entry
 from packaging.version import Version
-from pins import Change, actions, files, floor, moved, requirements
+from pins import ACTION, Change, actions, files, floor, moved, requirements
 
 pytestmark = pytest.mark.full
 
@@ -210,14 +210,22 @@ def test_the_engine_moves_with_its_framework_alone(
 def test_actions_move_to_their_newest_major_version(
     repository: Path, index: Index, github: Path
 ) -> None:
-    updating.git(github / "actions" / "checkout", "tag", "v77")
+    checkout = github / "actions" / "checkout"
+    updating.git(checkout, "tag", "--annotate", "--message", "The newest", "v77")
+    commit = updating.git(checkout, "rev-parse", "HEAD").strip()
     done = freshen(repository, index, github)
     assert done.returncode == 0, done.stderr
     assert "actions/checkout: v5 -> v77\n" in done.stdout
     workflows = [path for path in files(repository) if path.parent.name == "workflows"]
     assert len(workflows) > 1
     for workflow in workflows:
-        assert "actions/checkout@v77\n" in workflow.read_text()
+        assert f"actions/checkout@{commit} # v77\n" in workflow.read_text()
+
+
+def test_every_action_is_pinned_to_a_commit() -> None:
+    for workflow in (path for path in files(ROOT) if path.parent.name == "workflows"):
+        text = workflow.read_text(encoding="utf-8")
+        assert text.count("uses: ") == len(ACTION.findall(text)), workflow.name
 
 
 def test_the_changelog_says_what_projects_get(repository: Path, index: Index, github: Path) -> None:

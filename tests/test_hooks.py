@@ -135,6 +135,44 @@ def test_without_a_network_the_last_line_compiles_the_stubs_later(
     assert ("pip install nox" in last) == (tool == "pip")
 
 
+# What keeps a compiler from being where it is looked for, or from running there.
+TROUBLE = {
+    "another folder": {"PIP_TARGET": "elsewhere"},
+    "another root": {"PIP_ROOT": "elsewhere"},
+    "another prefix": {"PIP_PREFIX": "elsewhere"},
+    "no dependencies": {"PIP_NO_DEPS": "1"},
+    "the user's folder": {"PIP_USER": "1"},
+    "nothing": {"PIP_DRY_RUN": "1"},
+    "an unsafe folder": {"PYTHONSAFEPATH": "1"},
+    "no folder for what is temporary": {"TMPDIR": "/dev/null", "TEMP": "/dev/null"},
+}
+
+
+@pytest.mark.full
+@pytest.mark.skipif(os.name == "nt", reason="paths of POSIX")
+@pytest.mark.parametrize("proto", ["", str(PROTOS / "shop/orders/v1/orders.proto")])
+@pytest.mark.parametrize("variables", TROUBLE.values(), ids=TROUBLE)
+def test_what_the_environment_spoils_leaves_the_project(
+    variables: dict[str, str], proto: str, template: Path, tmp_path: Path
+) -> None:
+    elsewhere = {name: str(tmp_path / value) for name, value in variables.items()}
+    given = elsewhere if "elsewhere" in variables.values() else variables
+    output = tmp_path / "output"
+    done = bake_in_a_process(
+        template, output, {"proto_file": proto} if proto else {}, env=without_uv(**given)
+    )
+    assert done.returncode == 0, done.stderr
+    project = output / "greeter-service"
+    assert "Traceback" not in done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    if stub_names(project):
+        assert "/docs/swagger" in last if proto else "curl" in last
+    else:
+        assert last.startswith("cd greeter-service && ")
+        assert last.endswith(f"nox -s add_service -- {proto}" if proto else "nox -s protos")
+    check_project(project)
+
+
 def test_a_stray_compiler_is_refused_with_the_right_command(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     pyproject = project / "pyproject.toml"

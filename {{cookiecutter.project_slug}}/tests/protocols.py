@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,25 @@ class Outcome:
     initial_metadata: dict[str, str | bytes] = field(default_factory=dict)
     trailing_metadata: dict[str, str | bytes] = field(default_factory=dict)
     http_status: int | None = None  # of a call over HTTP alone
+
+
+def without(messages: Sequence[Message], fields: Iterable[str]) -> list[Message]:
+    """Copies of messages that lack `fields`, such as `id` or, in a message or a list, `items.id`."""
+    copies = [type(message).FromString(message.SerializeToString()) for message in messages]
+    for message in copies:
+        for path in fields:
+            _clear(message, path)
+    return copies
+
+
+def _clear(message: Message, path: str) -> None:
+    first, _, rest = path.partition(".")
+    if not rest:
+        message.ClearField(first)
+        return
+    value = getattr(message, first)
+    for part in [value] if isinstance(value, Message) else value:
+        _clear(part, rest)
 
 
 async def over_grpc(

@@ -98,9 +98,15 @@ async def main():
 
 run(main)
 """
-    modules = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+    modules = modules_after(program)
     assert "{{ cookiecutter.package_name }}.service" in modules
-    assert modules.isdisjoint({"prometheus_client", "structlog"})
+    # What a servicer imports is needed.
+    own = modules_after("import sys, {{ cookiecutter.package_name }}.servicers; print(*sys.modules)")
+    assert (modules - own).isdisjoint({"prometheus_client", "structlog"})
+
+
+def modules_after(program: str) -> set[str]:
+    return set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
 
 
 async def test_a_misspelt_setting_is_warned_about_with_the_one_that_is_meant() -> None:

@@ -45,16 +45,29 @@ def imported_names(tree: ast.Module, package: str) -> dict[str, str]:
 
 def find_list(tree: ast.Module, name: str) -> ast.List | None:
     """Return the list that a module assigns to `name`."""
+    found = assigned(tree, name)
+    return found if isinstance(found, ast.List) else None
+
+
+def keys_of(tree: ast.Module, name: str) -> set[str]:
+    """Return the keys, as they are written, of the dictionary that a module assigns to `name`."""
+    found = assigned(tree, name)
+    keys = found.keys if isinstance(found, ast.Dict) else []
+    return {ast.unparse(key) for key in keys if key}
+
+
+def assigned(tree: ast.Module, name: str) -> ast.expr | None:
+    """Return what a module assigns to `name`."""
     for node in tree.body:
-        targets: Sequence[ast.expr] = ()
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, ast.AnnAssign):
-            targets = [node.target]
-        else:
-            continue
-        if isinstance(node.value, ast.List) and name in map(ast.unparse, targets):
-            return node.value
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                names = map(ast.unparse, targets)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                names = map(ast.unparse, [target])
+            case _:
+                continue
+        if name in names:
+            return value
     return None
 
 

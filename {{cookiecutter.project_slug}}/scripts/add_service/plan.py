@@ -8,13 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .edits import find_list, into_class, into_imports, into_list, parse, tidy
+from .edits import find_list, into_class, into_imports, into_list, keys_of, parse, tidy
 from .messages import Messages
 from .project import Names, Project, Written
-from .services import Service
+from .services import Rpc, Service
 from .sources import RefusedError, Sources
 from .texts import import_line, method, modules_in_rows, row, servicer, tests
 
@@ -32,7 +33,13 @@ class Plan:
     lines: dict[Path, str] = field(default_factory=dict)
 
     def place(self, sources: Sources) -> None:
-        """The protos themselves."""
+        """The protos themselves.
+
+        Raises:
+            RefusedError: The stubs of one could not be imported.
+        """
+        for name in {sources.main, *sources.files}:
+            self.project.check_place(name)
         for name, content in sources.files.items():
             self._add(self.project.root / "protos" / name, content, "new")
 
@@ -42,22 +49,21 @@ class Plan:
         Raises:
             RefusedError: It cannot be added without touching what is there.
         """
-        self.project.check_package(service)
         found = self.project.servicer_of(service)
         if found:
             file, node = found
             class_name, module = node.name, file.path.stem
-            self._add_methods(service, file, node)
+            new = self._add_methods(service, file, node)
         else:
             names = self.project.names_for(service)
-            class_name, module = names.class_name, names.module
+            class_name, module, new = names.class_name, names.module, service.rpcs
             rpcs = ", ".join(rpc.name for rpc in service.rpcs)
             text = servicer(service, class_name, self.project.package)
             self._write(self.project.module_file(names), text, f"new: {class_name} with {rpcs}")
         self._register(class_name, module)
         table = self.project.table_of(service)
         if table:
-            self._add_rows(service, *table, messages)
+            self._add_rows(new, *table, messages)
         else:
             text = tests(service, class_name, self.project.package, messages)
             file_of_tests = self.project.test_file(Names(class_name, module))
@@ -96,11 +102,12 @@ class Plan:
             text = before[: listed.end()] + lines + before[listed.end() :]
             self._add(path, text.encode(), f"its style is left alone: {', '.join(names)}")
 
-    def _add_methods(self, service: Service, file: Written, node: ast.ClassDef) -> None:
+    def _add_methods(self, service: Service, file: Written, node: ast.ClassDef) -> list[Rpc]:
+        """Insert the methods that the class lacks, and return their RPCs."""
         there = {name for item in node.body for name in names_bound_by(item)}
         missing = [rpc for rpc in service.rpcs if rpc.name not in there]
         if not missing:
-            return
+            return []
         where = file.path.relative_to(self.project.root)
         names = ", ".join(rpc.name for rpc in missing)
         bound = {name for item in file.tree.body for name in names_bound_by(item)}
@@ -118,6 +125,7 @@ class Plan:
         text = into_class(where, file.text, node.name, methods)
         text = into_imports(where, text, imports) if imports else text
         self._write(file.path, text, f"{node.name} gets {names}")
+        return missing
 
     def _register(self, class_name: str, module: str) -> None:
         path = self.project.servicers / "__init__.py"
@@ -130,11 +138,13 @@ class Plan:
             self._write(path, text, f"SERVICERS gets {class_name}")
 
     def _add_rows(
-        self, service: Service, file: Written, calls: ast.List, messages: Messages
+        self, rpcs: Iterable[Rpc], file: Written, calls: ast.List, messages: Messages
     ) -> None:
+        """Insert rows for new RPCs; whoever has taken out an older one's has had a reason."""
         rows_there = [one.elts for one in calls.elts if isinstance(one, ast.Tuple) and one.elts]
         there = {ast.unparse(one[0]) for one in rows_there}
-        missing = [rpc for rpc in service.rpcs if repr(rpc.name) not in there]
+        there |= keys_of(file.tree, "NOT_COMPARED")
+        missing = [rpc for rpc in rpcs if repr(rpc.name) not in there]
         if not missing:
             return
         imports, aliases = self._imports(modules_in_rows(missing, messages), file.names)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .edits import find_list, imported_names, parse
+from .messages import module_of
 from .services import Service
 from .sources import RefusedError
 
@@ -52,18 +53,18 @@ class Project:
         """Read a file as it is going to be: of two services in it, each finds the other's."""
         return self.planned.get(path) or path.read_text(encoding="utf-8")
 
-    def check_package(self, service: Service) -> None:
-        """Refuse a package whose stubs another module would hide, or they it.
+    def check_place(self, proto: str) -> None:
+        """Refuse a proto whose stubs another module would hide, or they it.
 
         Raises:
-            RefusedError: Such as `greeter_service.settings`, or that of a dependency.
+            RefusedError: Such as those of a package `greeter_service.settings`, or a dependency's.
         """
-        parts = service.module.split(".")
+        parts = module_of(proto).split(".")
         hidden = (Path(*parts[:number]) for number in range(1, len(parts)))
         taken = [path for path in hidden if (self.source.parent / path).with_suffix(".py").exists()]
         if taken or parts[0] in self._needed:
             name = ".".join(taken[0].parts) if taken else parts[0]
-            raise RefusedError(f"{service.package}: there is a Python module {name} already.")
+            raise RefusedError(f"{proto}: there is a Python module {name} already.")
 
     def servicer_of(self, service: Service) -> tuple[Written, ast.ClassDef] | None:
         """Return the class that answers a service, if there is one, and its file."""

@@ -6,16 +6,27 @@ import importlib.util
 import inspect
 import keyword
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from google.api import annotations_pb2
-from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodDescriptorProto
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+    MethodDescriptorProto,
+)
+from google.protobuf.message import Message
 
 from .messages import Messages, MessageType, module_of
 from .sources import RefusedError, is_installed
+from .taken import DEPENDENCIES, PYTHON
 
+# What servicers/*.py calls other things, and what `*_pb2_grpc.py` does.
+TAKEN_IN_SERVICERS = {"Any", "AsyncIterator", "Context", "Self", "grpc", "pb", "pb_grpc"}
+TAKEN_IN_STUBS = {("service", "grpc"), ("service", "warnings")}
+TAKEN_IN_MESSAGES = {*dir(Message), "DESCRIPTOR"}
 SERVICES, METHODS = 6, 2  # field numbers in FileDescriptorProto and ServiceDescriptorProto
 
 
@@ -74,6 +85,7 @@ def services_of(
     for name in sorted(with_imports(main)):
         if not is_installed(name):
             check_module(name, package)
+            check_fields(files[name])
         elif importlib.util.find_spec(module_of(name)) is None:
             raise RefusedError(f"{main} needs {name}, of which no package has the Python stubs.")
     comments = {
@@ -114,8 +126,13 @@ def check_module(proto: str, package: str) -> None:
             raise RefusedError(f"{proto}: {part!r} can be no part of a Python module's name.")
     if parts[0] == package:
         return
-    if parts[0] in sys.stdlib_module_names:
+    if parts[0] in PYTHON:
         raise RefusedError(f"{proto} would hide Python's own module {parts[0]!r}.")
+    if parts[0] in DEPENDENCIES:
+        raise RefusedError(
+            f"{proto} would hide, or be hidden by, the package {parts[0]!r}, which the service "
+            "needs: give it another package."
+        )
     for number in range(1, len(parts)):
         name = ".".join(parts[:number])
         spec = importlib.util.find_spec(name)
@@ -126,12 +143,17 @@ def check_module(proto: str, package: str) -> None:
 
 
 def check_names(service: Service) -> None:
-    """Refuse names for which grpc's own compiler writes stubs that are no Python."""
+    """Refuse names for which grpc's own compiler, or add_service, writes no valid Python."""
     for what, name in names_in_stubs(service):
         if any(keyword.iskeyword(part) for part in name.split(".")):
             raise RefusedError(
                 f"{service.full_name}: the {what} {name} is named like a Python keyword, for which "
                 "grpcio-tools writes no valid stubs: rename it."
+            )
+        if (what == "RPC" and is_taken_in_a_class(name)) or (what, name) in TAKEN_IN_STUBS:
+            raise RefusedError(
+                f"{service.full_name}: the {what} {name} is named like something that the code "
+                "written for it needs: rename it."
             )
     lower = [rpc.name.lower() for rpc in service.rpcs]
     for name in lower:
@@ -140,6 +162,49 @@ def check_names(service: Service) -> None:
                 f"{service.full_name}: two RPCs are {name!r} in lower case, as their HTTP path is: "
                 "rename one."
             )
+
+
+def is_taken_in_a_class(rpc: str) -> bool:
+    """Whether a method of that name would hide what its class, or another method, needs."""
+    # Python itself changes names with two underscores inside of classes.
+    return rpc in TAKEN_IN_SERVICERS or rpc.startswith("__") or rpc.endswith(("_pb2", "_pb2_grpc"))
+
+
+def check_fields(file: FileDescriptorProto) -> None:
+    """Refuse names in messages that protobuf's classes have for themselves."""
+    values = [value.name for enum in file.enum_type for value in enum.value]
+    tops = [
+        *(one.name for one in file.message_type),
+        *(one.name for one in file.enum_type),
+        *(one.name for one in file.service),
+        *(one.name for one in file.extension),
+    ]
+    if "DESCRIPTOR" in (*tops, *values):
+        refuse_name(file, "DESCRIPTOR", "module")
+    for message in file.message_type:
+        check_message(file, message, message.name)
+
+
+def check_message(file: FileDescriptorProto, message: DescriptorProto, name: str) -> None:
+    """Refuse such names in one message, and in the messages in it."""
+    inside = [
+        *(one.name for one in message.field),
+        *(one.name for one in message.nested_type),
+        *(one.name for one in message.enum_type),
+        *(value.name for enum in message.enum_type for value in enum.value),
+    ]
+    for one in sorted(TAKEN_IN_MESSAGES.intersection(inside)):
+        refuse_name(file, f"{name}.{one}", "message class")
+    for nested in message.nested_type:
+        check_message(file, nested, f"{name}.{nested.name}")
+
+
+def refuse_name(file: FileDescriptorProto, name: str, holder: str) -> NoReturn:
+    """Raise the refusal of a name."""
+    raise RefusedError(
+        f"{file.name}: {name} has the name of something that every {holder} of stubs has in "
+        "Python: rename it."
+    )
 
 
 def check_paths(rpc: MethodDescriptorProto) -> None:

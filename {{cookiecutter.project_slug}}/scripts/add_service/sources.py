@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hatch_build import CompileError, run_protoc
+
+from .statements import imports_of, package_of, with_imports
+
+# googleapis-common-protos has the one under the name of the other.
+RENAMED = {"google/longrunning/operations.proto": "google/longrunning/operations_proto.proto"}
 
 
 class RefusedError(Exception):
@@ -34,7 +38,10 @@ class Sources:
 
 
 def find_sources(given: Path, protos: Path) -> Sources:
-    """Locate a proto; its imports are found from the nearest folder above it that has them all.
+    """Locate a proto and what it imports; each file goes to the folder that its package names.
+
+    However a file is imported, it is one file: its imports are rewritten to where it lies, also if
+    it has come earlier.
 
     Raises:
         RefusedError: It is no proto, misses an import, or its place is taken by another file.
@@ -43,24 +50,126 @@ def find_sources(given: Path, protos: Path) -> Sources:
     given, protos = given.resolve(), protos.resolve()
     if given.is_relative_to(protos):
         return Sources(given.relative_to(protos).as_posix(), {})
-    root, described = describe(given, protos)
-    *imported, main = (file.name for file in described.file)
-    package = described.file[-1].package
-    if not package:
+    for folder in given.parents:
+        name = given.relative_to(folder).as_posix()
+        if is_installed(name):
+            raise RefusedError(f"{name} is part of a package that is installed: use it from there.")
+    if not package_of(given.read_bytes()):
         raise RefusedError(f"{given.name} has no package, which says where it belongs: add one.")
-    target = f"{package.replace('.', '/')}/{given.name}"
-    wanted = {target: (root / main).read_bytes()}
-    for name in imported:
-        if not is_installed(name) and (root / name).is_file():
-            wanted[name] = (root / name).read_bytes()
-    for name, content in wanted.items():
-        here = protos / name
-        if here.is_file() and here.read_bytes() != content:
+    found = with_what_it_imports(given, protos)
+    targets = places(found, protos)
+    files = {}
+    for file, target in targets.items():
+        if target in files or is_installed(target) or file.is_relative_to(protos):
+            continue
+        content, imported = found[file].content, found[file].imports
+        moved = {name: targets[path] for name, path in imported.items()} | RENAMED
+        content = with_imports(content, moved)
+        here = protos / target
+        if not here.is_file():
+            files[target] = content
+        elif signature(here.read_bytes()) != signature(content):
             raise RefusedError(
-                f"protos/{name} is there already and differs from {root / name}: bring it up to "
+                f"protos/{target} is there already and differs from {file}: bring it up to "
                 "date yourself, then run add_service on the file in protos/."
             )
-    return Sources(target, {name: wanted[name] for name in wanted if not (protos / name).exists()})
+    return Sources(targets[given], files)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file: the name that it was found by, its content, and the files that it imports."""
+
+    name: str
+    content: bytes
+    imports: dict[str, Path]
+
+
+def with_what_it_imports(given: Path, protos: Path) -> dict[Path, Found]:
+    """Find all imports from the nearest folder above that has them all, else from several.
+
+    Raises:
+        RefusedError: One is nowhere.
+    """
+    for root in given.parents:
+        found, missing = search(given, [root, protos])
+        if not missing:
+            return found
+    found, missing = search(given, [*given.parents, protos])
+    if missing:
+        raise RefusedError(
+            f"{missing[0]}, which is neither in protos/, nor installed, nor found from a folder "
+            f"above {given.name}: put it there, under that path."
+        )
+    return found
+
+
+def search(given: Path, roots: Sequence[Path]) -> tuple[dict[Path, Found], list[str]]:
+    """Follow imports from `given`, each to the first of `roots` that has it; the last is protos/.
+
+    Returns:
+        The files, and a text about each import that is nowhere.
+    """
+    found: dict[Path, Found] = {}
+    missing = []
+    names = {given: given.name}
+    for file in (queue := [given]):
+        content, imports = file.read_bytes(), {}
+        for name in (one.path for one in imports_of(content)):
+            # Such as "../x.proto" are for protoc to refuse, in its own words.
+            if is_installed(RENAMED.get(name, name)) or not is_plain(name):
+                continue
+            # A file of the project's own imports the project's own.
+            folders = roots[-1:] if file.is_relative_to(roots[-1]) else roots
+            path = next((root / name for root in folders if (root / name).is_file()), None)
+            if path is None:
+                missing.append(f"{names[file]} imports {name}")
+                continue
+            imports[name] = path = path.resolve()
+            if path not in names:
+                names[path] = name
+                queue.append(path)
+        found[file] = Found(names[file], content, imports)
+    return found, missing
+
+
+def places(found: Mapping[Path, Found], protos: Path) -> dict[Path, str]:
+    """Choose for each file its path below protos/; the same file is never there twice."""
+    there = {
+        signature(path.read_bytes()): path.relative_to(protos).as_posix()
+        for path in sorted(protos.rglob("*.proto"))
+    }
+    targets: dict[Path, str] = {}
+    home = ""
+    for file, one in found.items():
+        package = package_of(one.content)
+        home = home or package.replace(".", "/")
+        target = f"{package.replace('.', '/')}/{file.name}"
+        if not package:
+            # Nothing says where it belongs: where it was, or beside the one that needs it.
+            target = one.name if "/" in one.name else f"{home}/{one.name}"
+        if file.is_relative_to(protos):
+            target = file.relative_to(protos).as_posix()
+        elif not is_installed(target):
+            if target in targets.values() and signature(one.content) not in there:
+                target = one.name  # Two files of one name, and one package.
+            target = there.setdefault(signature(one.content), target)
+        targets[file] = target
+    return targets
+
+
+def signature(proto: bytes) -> bytes:
+    """A proto without the folders of its imports: the same wherever these are."""
+    proto = proto.replace(b"\r\n", b"\n")
+    bare = {
+        one.path: RENAMED.get(one.path, one.path).rpartition("/")[2] for one in imports_of(proto)
+    }
+    return with_imports(proto, bare).replace(b"'", b'"')
+
+
+def is_plain(name: str) -> bool:
+    """Whether protoc takes it for the path of a file."""
+    return not name.startswith("/") and not {"", ".", ".."} & set(name.split("/"))
 
 
 def check_file(given: Path) -> None:
@@ -77,35 +186,6 @@ def check_file(given: Path) -> None:
         raise RefusedError(f"{given} cannot be read: {error.strerror}.") from None
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", given.stem):
         raise RefusedError(f"{given.name} makes no name of a Python module: rename the file.")
-
-
-def describe(given: Path, protos: Path) -> tuple[Path, FileDescriptorSet]:
-    """Parse `given` with all it imports, with each folder above it as the root of the imports."""
-    missing = None
-    for root in given.parents:
-        folders = [*installed_roots(), root, *([protos] if protos.is_dir() else [])]
-        with tempfile.TemporaryDirectory(prefix="protos-") as folder:
-            output = Path(folder) / "set"
-            command = [
-                *(sys.executable, "-m", "grpc_tools.protoc", "--include_imports"),
-                *(f"-I{path}" for path in folders),
-                *(f"--descriptor_set_out={output}", given.relative_to(root).as_posix()),
-            ]
-            # S603: the arguments are files that the caller named, and no shell sees them.
-            done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603 - our own command
-            if not done.returncode:
-                return root, FileDescriptorSet.FromString(output.read_bytes())
-        if "shadowed" in done.stderr:
-            name = given.relative_to(root).as_posix()
-            raise RefusedError(f"{name} is part of a package that is installed: use it from there.")
-        if "File not found" not in done.stderr:
-            raise RefusedError(first_line(done.stderr, f"{root}/"))
-        missing = missing or re.search(r"(\S+): File not found", done.stderr)
-    name = missing[1] if missing else "a file"
-    raise RefusedError(
-        f"{given.name} imports {name}, which is neither in protos/, nor installed, nor found from "
-        "a folder above it: put it there, under that path."
-    )
 
 
 def compile_with(

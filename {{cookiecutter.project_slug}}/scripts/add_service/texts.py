@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from {package}.service import Service
 {imports}
 
-from .protocols import over_grpc, over_http
+from .protocols import over_grpc, over_http, without
 
 SERVICE = pb.DESCRIPTOR.services_by_name["{name}"]
 PATH = "/grpc/{path}"
@@ -27,6 +27,10 @@ PATH = "/grpc/{path}"
 CALLS: list[tuple[str, list[Message], str, int]] = [
     {rows}
 ]
+# Fields of the answers that differ from call to call, such as `id` or `order.created`, by RPC.
+VARYING: dict[str, list[str]] = {{}}
+# RPCs without a row, and why, such as "its stream never ends". add_service adds none of these.
+NOT_COMPARED: dict[str, str] = {{}}
 
 
 @pytest.mark.parametrize(("rpc", "requests", "status", "http_status"), CALLS)
@@ -44,15 +48,13 @@ async def test_the_same_over_both_protocols(
         native = await over_grpc(channel, method, requests, {{}})
     other = await over_http(http, path, method, requests, {{}})
     assert (native.status, other.http_status) == (status, http_status)
-    assert (other.messages, other.status, other.details) == (
-        native.messages,
-        native.status,
-        native.details,
-    )
+    assert (other.status, other.details) == (native.status, native.details)
+    varying = VARYING.get(rpc, [])
+    assert without(other.messages, varying) == without(native.messages, varying)
 
 
-def test_every_rpc_has_a_call() -> None:
-    assert {{rpc for rpc, *_ in CALLS}} == set(SERVICE.methods_by_name)
+def test_every_rpc_has_a_call_or_a_reason() -> None:
+    assert {{rpc for rpc, *_ in CALLS}} | NOT_COMPARED.keys() == set(SERVICE.methods_by_name)
 
 
 async def test_openapi_describes_every_rpc(http: httpx.AsyncClient) -> None:

@@ -1,0 +1,168 @@
+"""The example: what is left when it goes as the README says, and what it does not take along."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import bake, environment, files
+from checks import check_project
+
+UV = shutil.which("uv") or "uv"
+PROTOS = Path(__file__).parent / "protos"
+SERVICERS = "src/greeter_service/servicers"
+PROXIES = dict.fromkeys(
+    ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+    "http://127.0.0.1:9",
+)
+
+
+def run(project: Path, *command: str | Path, **variables: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=project,
+        env={**environment(), "PYTHONPATH": str(project / "src"), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def pytest_in(project: Path, *arguments: str, **variables: str) -> str:
+    """Run tests of a project with this repository's own tools: they are the pinned ones."""
+    command = (sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    variables["PYTHONPATH"] = str(project.parent / "installed")
+    return run(project, *command, *arguments, **variables)
+
+
+def compiled(project: Path) -> Path:
+    """Build and install it, beside itself; the build compiles."""
+    target = str(project.parent / "installed")
+    build = ("--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", target)
+    run(project, UV, "pip", "install", "--quiet", *build, ".")
+    run(project, sys.executable, "hatch_build.py")
+    return project
+
+
+@pytest.mark.full
+@pytest.mark.skipif(os.name == "nt", reason="the README's commands are for a POSIX shell")
+def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    run(
+        project, sys.executable, "-m", "scripts.add_service", PROTOS / "shop/orders/v1/orders.proto"
+    )
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    (commands,) = (
+        block for block in re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S) if "sed" in block
+    )
+    run(project, "bash", "-euc", commands)
+    compiled(project)
+    assert " passed" in pytest_in(project)
+    check_project(project)
+    run(project, sys.executable, "-m", "mypy", "--cache-dir", os.devnull)
+    left = {name for name, text in files(project).items() if b"greeter_pb2" in text}
+    assert left == {"README.md"}
+
+
+def test_tests_of_an_example_that_is_gone_are_not_collected(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    (project / SERVICERS / "greeter.py").unlink()
+    init = project / SERVICERS / "__init__.py"
+    lines = init.read_text(encoding="utf-8").splitlines(keepends=True)
+    init.write_text("".join(line for line in lines if "GreeterService" not in line))
+    shutil.rmtree(project / "protos/greeter_service")
+    run(
+        project, sys.executable, "-m", "scripts.add_service", PROTOS / "shop/orders/v1/orders.proto"
+    )
+    compiled(project)
+    collected = pytest_in(project, "--collect-only")
+    assert "test_orders_service.py" in collected
+    assert "test_health.py" in collected
+    assert "not collected, for the example is gone: " in pytest_in(project, "--collect-only", "-v")
+
+
+def test_tests_take_no_proxy_to_this_machine(template: Path, tmp_path: Path) -> None:
+    project = compiled(bake(template, tmp_path))
+    tests = ("tests/test_parity.py", "tests/test_http.py", "tests/test_workers.py")
+    assert " passed" in pytest_in(project, *tests, **PROXIES)
+
+
+@pytest.mark.parametrize("module", ["structlog", "prometheus_client", "protobuf"])
+def test_a_servicer_may_import_what_the_service_has(
+    module: str, template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path)
+    servicer = project / SERVICERS / "greeter.py"
+    text = servicer.read_text(encoding="utf-8")
+    servicer.write_text(text.replace("import grpc\n", f"import grpc\nimport {module}\n", 1))
+    compiled(project)
+    assert "1 passed" in pytest_in(project, "tests/test_process.py", "-k", "no_call_needs")
+
+
+ENDLESS = """
+    async def WatchGreetings(self, request, context):
+        number = 0
+        while True:
+            number += 1
+            yield pb.WatchGreetingsResponse(message=str(number))
+"""
+
+
+def test_answers_that_differ_between_calls_can_be_compared_or_left_out(
+    template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path)
+    servicer = project / SERVICERS / "greeter.py"
+    text = servicer.read_text(encoding="utf-8")
+    text = text.replace('message=f"Hello, {request.name}!"', "message=uuid.uuid4().hex", 1)
+    servicer.write_text(text.replace("import grpc\n", "import uuid\n\nimport grpc\n", 1) + ENDLESS)
+    tests = project / "tests/test_parity.py"
+    text = tests.read_text(encoding="utf-8")
+    text = re.sub(r'    \("WatchGreetings".*\n', "", text)
+    text = text.replace("VARYING: dict[str, list[str]] = {}", 'VARYING = {"SayHello": ["message"]}')
+    text = re.sub("NOT_COMPARED: .*", 'NOT_COMPARED = {"WatchGreetings": "never ends"}', text)
+    tests.write_text(text)
+    done = run(
+        project,
+        *(sys.executable, "-m", "scripts.add_service"),
+        "protos/greeter_service/v1/greeter.proto",
+    )
+    assert done == "Nothing is missing.\n"
+    compiled(project)
+    assert " passed" in pytest_in(project, "tests/test_parity.py")
+
+
+def test_a_row_that_was_taken_out_stays_out(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    tests = project / "tests/test_parity.py"
+    text = re.sub(r'    \("Chat".*\n', "", tests.read_text(encoding="utf-8"))
+    tests.write_text(text)
+    proto = "protos/greeter_service/v1/greeter.proto"
+    run(project, sys.executable, "-m", "scripts.add_service", proto)
+    assert tests.read_text(encoding="utf-8") == text
+
+
+ROUTES = """
+from greeter_service.app import create_app
+from greeter_service.settings import Settings
+
+router = create_app(Settings()).router
+print([getattr(route, "path", "") for route in router.routes].count("/openapi.json"))
+print(router.routes == router.reorder_routes())
+"""
+
+
+def test_the_openapi_document_has_one_route_and_all_are_in_the_order_of_the_framework(
+    template: Path, tmp_path: Path
+) -> None:
+    project = compiled(bake(template, tmp_path))
+    installed = str(tmp_path / "installed")
+    assert run(project, sys.executable, "-c", ROUTES, PYTHONPATH=installed) == "1\nTrue\n"
