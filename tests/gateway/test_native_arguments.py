@@ -14,7 +14,6 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
 UNEXPECTED = (grpc.StatusCode.UNKNOWN, "Unexpected error")
 
 REFUSED: list[tuple[str, list[Any]]] = [
-    ("abort", [NOT_FOUND, None]),
     ("abort", [NOT_FOUND, b"bytes"]),
     ("abort", [NOT_FOUND, 5]),
     ("abort", [NOT_FOUND, "", {"x-why": "a dictionary"}]),
@@ -27,7 +26,6 @@ REFUSED: list[tuple[str, list[Any]]] = [
     ("abort", [NOT_FOUND, "", 5]),
     ("abort_with_status", [None]),
     ("set_details", [b"bytes"]),
-    ("set_details", [None]),
     ("set_trailing_metadata", [{"x-why": "a dictionary"}]),
     ("set_trailing_metadata", [[("X-Why", "upper case")]]),
     ("set_trailing_metadata", [[("x-why", None)]]),
@@ -49,6 +47,8 @@ TAKEN: list[tuple[str, list[Any], grpc.StatusCode, str]] = [
     ("abort", [NOT_FOUND, "", [("x-why", "a list")]], NOT_FOUND, ""),
     ("abort", [NOT_FOUND, "", grpc.aio.Metadata(("x-why", "theirs"))], NOT_FOUND, ""),
     ("abort", [NOT_FOUND, "", None], NOT_FOUND, ""),
+    ("abort", [NOT_FOUND, None], NOT_FOUND, ""),
+    ("set_details", [None], grpc.StatusCode.OK, ""),
     ("set_code", [5], NOT_FOUND, ""),
     ("set_code", [99], grpc.StatusCode.UNKNOWN, ""),
     ("set_code", [grpc.StatusCode.OK], grpc.StatusCode.OK, ""),

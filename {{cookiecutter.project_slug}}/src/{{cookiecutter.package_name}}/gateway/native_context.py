@@ -68,7 +68,7 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
                     self._context.set_trailing_metadata(trailing)
                 raise AbortedWithOkError
             code, details = grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE
-        await self._context.abort(code, details, trailing)
+        await self._context.abort(code, details or "", trailing)
 
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
         await self.abort(status.code, status.details, status.trailing_metadata or ())
@@ -83,14 +83,15 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         return self._context.invocation_metadata()
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        self._context.set_code(code)
+        # What `grpc.aio` makes of None when the call ends, it does not tell before.
+        self._context.set_code(grpc.StatusCode.UNKNOWN if code is None else code)
 
     def code(self) -> Any:
         return self._context.code()
 
     def set_details(self, details: str) -> None:
         check_details(details)
-        self._context.set_details(details)
+        self._context.set_details(details or "")
 
     def details(self) -> Any:
         return self._context.details()
