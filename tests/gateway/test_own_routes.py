@@ -40,12 +40,13 @@ from service.docs import PAGE, docs_config, docs_routes
 from service.http_errors import error_handlers
 from service.interceptors.auth import Tokens, caller
 from service.interceptors.concerns import Concerns
-from service.interceptors.prometheus import exposition
+from service.interceptors.registry import Metrics
 from service.own_routes import around_routes
 from service.routing import OpenGateway
 from serving import EchoService, gateway_of, http_server
 
 SECRET = "password=hunter2"
+METRICS = Metrics()
 TOKEN = "the-token"
 KNOWN = {"authorization": f"Bearer {TOKEN}"}
 RPC = "/grpc/echoservice/unary"
@@ -148,7 +149,7 @@ def application(
             WebSocketGateway(handler=websocket("/socket")(talk)),
             *routes,
         ],
-        middleware=around_routes(tokens, middleware),
+        middleware=around_routes(tokens, middleware, METRICS),
         exception_handlers=error_handlers(),
         openapi_config=docs_config(),
         enable_openapi=True,
@@ -659,7 +660,7 @@ def counted(method: str, route: str, status: int) -> float:
     labels = (
         f'http_request_method="{method}",http_response_status_code="{status}",http_route="{route}"'
     )
-    for line in exposition().decode().splitlines():
+    for line in METRICS.exposition()[0].decode().splitlines():
         if line.startswith("http_server_request_duration_seconds_count{"):
             name, number = line.rsplit(" ", 1)
             if sorted(name.partition("{")[2].rstrip("}").split(",")) == sorted(labels.split(",")):

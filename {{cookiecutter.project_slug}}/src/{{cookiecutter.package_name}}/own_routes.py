@@ -32,7 +32,7 @@ from .http_errors import ROUTE, answer_alike, code_of, log_unexpected, respond_t
 from .interceptors import auth, request_id
 from .interceptors.registry import Metrics
 from .interceptors.rpc import UNKNOWN
-from .logs import EventRecord
+from .log_pipe import EventRecord
 from .routing import Destination, destination
 
 logger = logging.getLogger(__name__)
@@ -213,9 +213,7 @@ class Entrance:
         )
 
 
-def _record(
-    metrics: Metrics, scope: Any, visit: _Visit, seconds: float, identity: str
-) -> None:
+def _record(metrics: Metrics, scope: Any, visit: _Visit, seconds: float, identity: str) -> None:
     # Callers can make up any number of them.
     method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
     # Of a response that never began, the server tells the caller so.
