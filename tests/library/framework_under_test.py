@@ -15,16 +15,16 @@ TEMPLATE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 GATEWAY = TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway"
 # Which modules of the gateway the service's own import.
 SHARED = [
-    "gateway.behaviours",
-    "gateway.failures",
-    "gateway.framework",
-    "gateway.handler",
-    "gateway.layers",
-    "gateway.native",
-    "gateway.peer",
-    "gateway.rest",
-    "gateway.rest.routes",
-    "gateway.status",
+    "polyrpc.rpc.handlers",
+    "polyrpc.rpc.errors",
+    "polyrpc.framework.imports",
+    "polyrpc.framework.route",
+    "polyrpc.rpc.method_interceptors",
+    "polyrpc.native.handlers",
+    "polyrpc.http.peer",
+    "polyrpc.transcoding",
+    "polyrpc.framework.rest_route",
+    "polyrpc.rpc.status",
 ]
 FRAMEWORK = "esmerald" if find_spec("esmerald") else "ravyn"
 
@@ -35,7 +35,7 @@ def load() -> None:
     `service` stands for the package around the gateway, which has a name only once it is rendered.
     Its gateway is the one that the tests import as `gateway`: there is one class of each name.
     """
-    name = "gateway.framework"
+    name = "polyrpc.framework.imports"
     condition = f"{{% if cookiecutter.framework == '{FRAMEWORK}' %}}"
     source = GATEWAY / f"{condition}framework.py{{% endif %}}"
     loader = SourceFileLoader(name, str(source))

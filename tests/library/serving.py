@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 import httpx
 import uvicorn
-from gateway import ServiceGateway
-from gateway.framework import Application, UnchangedLogging, register_grpc_http_routes
+from polyrpc import ServiceGateway
+from polyrpc.framework.imports import Application, UnchangedLogging, register_grpc_http_routes
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 

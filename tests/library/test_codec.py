@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec, JsonError
 from google.protobuf import any_pb2, duration_pb2, json_format, wrappers_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
+from polyrpc.protojson import JsonCodec, JsonError
 from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
 from testing.v1.testing_pb2 import AllKinds, MoreKinds
 

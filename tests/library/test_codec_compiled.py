@@ -7,15 +7,15 @@ from functools import cache
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec, JsonError, coverage
-from gateway.codec.coverage import is_covered
-from gateway.codec.descriptors import DEEPEST
-from gateway.codec.readers import CompiledReaders
-from gateway.codec.strict_reader import StrictReaders
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, note
 from hypothesis import strategies as st
+from polyrpc.protojson import JsonCodec, JsonError, coverage
+from polyrpc.protojson.compiled_reader import CompiledReaders
+from polyrpc.protojson.descriptors import DEEPEST
+from polyrpc.protojson.strict_reader import StrictReaders
+from polyrpc.protojson.supported_types import is_covered
 from strategies import messages, mutated_texts
 from testing.v1 import legacy_pb2, plain_pb2, testing_pb2
 from testing.v1.plain_pb2 import PlainKinds, PlainLeaf, PlainMaps, PlainOrder, PlainTree

@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec, JsonError
 from google.protobuf import struct_pb2
 from google.protobuf.message import Message
+from polyrpc.protojson import JsonCodec, JsonError
 from testing.v1 import plain_pb2, testing_pb2
 
 TYPE = "type.googleapis.com"

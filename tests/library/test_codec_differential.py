@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec, JsonError
 from google.protobuf import any_pb2, json_format
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, note
 from hypothesis import strategies as st
+from polyrpc.protojson import JsonCodec, JsonError
 from strategies import WRONG_VALUES, messages, mutated_texts
 from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
 

@@ -13,19 +13,19 @@ from typing import Any
 import grpc
 import pytest
 import serving
-from gateway.behaviours import Behaviour
-from gateway.framework import (
+from polyrpc.framework.imports import (
     Application,
     DefineMiddleware,
     UnchangedLogging,
     register_grpc_http_routes,
 )
-from gateway.layers import Layer, Protocol
-from service.http_protocol import HttpProtocol
-from service.interceptors.concerns import Concerns
-from service.interceptors.limits import ConcurrencyLimit
-from service.server import HttpServer
-from service.settings import Settings
+from polyrpc.interceptors.concurrency_limit import ConcurrencyLimit
+from polyrpc.interceptors.standard import StandardInterceptor
+from polyrpc.rpc.handlers import RpcFunction
+from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
+from polyrpc.server.http_protocol import HttpProtocol
+from polyrpc.server.http_server import HttpServer
+from polyrpc.settings import Settings
 from serving import EchoService, gateway_of
 from testing.v1 import testing_pb2 as pb
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -102,19 +102,19 @@ class LookingUp(grpc.aio.ServerInterceptor):
         return await continuation(handler_call_details)
 
 
-class PassingLayer(Layer):
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+class PassingLayer(MethodInterceptor):
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         async def passing(request: Any, context: Any) -> Any:
             return await run(request, context)
 
         return passing
 
 
-class LookingUpLayer(Layer):
+class LookingUpLayer(MethodInterceptor):
     def __init__(self, look_up: Callable[[], Awaitable[None]] = look_up) -> None:
         self._look_up = look_up
 
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         async def looking_up(request: Any, context: Any) -> Any:
             await self._look_up()
             return await run(request, context)
@@ -130,8 +130,11 @@ INTERCEPTORS: dict[str, Callable[[], list[Any]]] = {
     "ordinary that waits": lambda: [LookingUp()],
     "layer among ordinary ones": lambda: [Passing(), PassingLayer(), Passing()],
     # One call at a time: the next one finds out whether the last one has made room.
-    "limit": lambda: [Concerns(limit=ConcurrencyLimit(1))],
-    "limit among ordinary ones": lambda: [Passing(), Concerns(limit=ConcurrencyLimit(1))],
+    "limit": lambda: [StandardInterceptor(limit=ConcurrencyLimit(1))],
+    "limit among ordinary ones": lambda: [
+        Passing(),
+        StandardInterceptor(limit=ConcurrencyLimit(1)),
+    ],
 }
 
 

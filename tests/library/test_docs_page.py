@@ -13,8 +13,8 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 from framework_under_test import ChildApplication
-from gateway.framework import Application, Include
-from service.docs import PAGE, docs_config, docs_routes
+from polyrpc.framework.imports import Application, Include
+from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
 
 ADDRESS = re.compile(r"""(?:src|href)="([^"]*)"|url: '([^']*)'""")
 

@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from gateway.behaviours import Behaviour
-from gateway.layers import Layer, Protocol
+from polyrpc.rpc.handlers import RpcFunction
+from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
 from serving import EchoService, gateway_of
 from test_hot_path import application, http_call, scope_of
 from testing.v1 import testing_pb2 as pb
@@ -163,10 +163,10 @@ async def test_a_stopping_server_ends_a_call_that_waits() -> None:
 
 
 async def test_a_layer_may_be_any_callable() -> None:
-    class Counting(Layer):
+    class Counting(MethodInterceptor):
         calls = 0
 
-        def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+        def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
             def counted(request: Any, context: Any) -> Awaitable[Any]:
                 self.calls += 1
                 return asyncio.ensure_future(run(request, context))

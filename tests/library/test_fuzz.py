@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gateway import ServiceGateway
-from gateway.framework import Application, register_grpc_http_routes
 from hypothesis import given
 from hypothesis import strategies as st
+from polyrpc import ServiceGateway
+from polyrpc.framework.imports import Application, register_grpc_http_routes
 from serving import EchoService, UnchangedLogging
 from test_rest_routes import LibraryService
 

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 import trustme
-from gateway import ServiceGateway
-from gateway.framework import Application, Gateway, GrpcGateway, ImproperlyConfigured, get
+from polyrpc import ServiceGateway
+from polyrpc.framework.imports import Application, Gateway, GrpcGateway, ImproperlyConfigured, get
 from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -316,7 +316,7 @@ async def test_a_method_name_that_is_not_utf_8_costs_nobody_a_call(
 async def test_whatever_ends_the_accept_loop_it_begins_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("gateway.accept_loop._PAUSE_SECONDS", 0)
+    monkeypatch.setattr("polyrpc.native.accept_loop._PAUSE_SECONDS", 0)
     gateway = gateway_of(EchoService)
     async with serving(gateway) as served:
         core, failures = gateway.grpc_server._server, iter([MemoryError("full")])

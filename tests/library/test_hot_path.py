@@ -17,8 +17,8 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway.endpoint import HandlerCallDetails
-from gateway.framework import Application, register_grpc_http_routes
+from polyrpc.framework.imports import Application, register_grpc_http_routes
+from polyrpc.http.endpoint import HandlerCallDetails
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
 

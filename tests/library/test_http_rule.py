@@ -13,12 +13,12 @@ import textwrap
 from typing import Any
 
 import pytest
-from gateway.codec import JsonCodec, JsonError
-from gateway.rest.http_binding import HttpBinding, http_bindings
-from gateway.rest.http_rule import Rule, check, read_annotation
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, text_format
 from google.protobuf.descriptor import MethodDescriptor
+from polyrpc.protojson import JsonCodec, JsonError
+from polyrpc.transcoding.http_binding import HttpBinding, http_bindings
+from polyrpc.transcoding.http_rule import Rule, check, read_annotation
 from testing.v1 import testing_pb2
 
 AllKinds = testing_pb2.AllKinds
@@ -495,7 +495,7 @@ def test_annotations_are_checked_without_framework_and_codec() -> None:
         import sys
         for name in ("esmerald", "ravyn", "lilya", "grpc", "orjson", "protobuf"):
             sys.modules[name] = None
-        from gateway.rest.http_rule import check
+        from polyrpc.transcoding.http_rule import check
         from testing.v1 import testing_pb2
         print(check(testing_pb2.DESCRIPTOR.services_by_name["Library"].methods))
     """

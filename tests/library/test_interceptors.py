@@ -7,15 +7,15 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway.behaviours import Behaviour
-from gateway.layers import Layer
 from grpc_interceptor.server import AsyncServerInterceptor
 from opentelemetry.instrumentation.grpc import aio_server_interceptor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from service.interceptors import tracing
-from service.interceptors.rpc import rpc_of
+from polyrpc.interceptors import tracing
+from polyrpc.rpc.handlers import RpcFunction
+from polyrpc.rpc.method_info import method_info
+from polyrpc.rpc.method_interceptors import MethodInterceptor
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -175,14 +175,14 @@ async def test_the_interceptor_of_opentelemetry_runs_unchanged() -> None:
     assert {f"{span.context.trace_id:032x}" for span in spans} == {parent.split("-")[1]}
 
 
-class Tracing(Layer):
+class Tracing(MethodInterceptor):
     """Puts calls into spans as the service's own layer does."""
 
     def __init__(self, tracer: Any) -> None:
         self.traced = tracing._traced(tracer)
 
-    def around(self, rpc: str, protocol: Any, run: Behaviour) -> Behaviour:
-        return self.traced(rpc_of(rpc, protocol), run)
+    def wrap(self, rpc: str, protocol: Any, run: RpcFunction) -> RpcFunction:
+        return self.traced(method_info(rpc, protocol), run)
 
 
 async def test_a_trace_state_in_several_headers_is_one() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway.behaviours import Behaviour
-from gateway.layers import Layer, Protocol, all_layers, layered
+from polyrpc.rpc.handlers import RpcFunction
+from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol, all_bound, chain
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -21,7 +21,7 @@ class Ordinary(grpc.aio.ServerInterceptor):
         return await continuation(details)
 
 
-class Recording(Layer):
+class Recording(MethodInterceptor):
     """Remembers what it was put around, and how the calls through it have ended."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Recording(Layer):
         self.calls: list[tuple[str, str, str]] = []
         self.ended = asyncio.Event()
 
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         self.put_around.append((rpc, protocol))
 
         async def recorded(request: Any, context: Any) -> Any:
@@ -45,8 +45,8 @@ class Recording(Layer):
         return recorded
 
 
-class Refusing(Layer):
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+class Refusing(MethodInterceptor):
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         async def refuse(_request: Any, context: Any) -> Any:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"not {rpc} by {protocol}")
 
@@ -126,12 +126,12 @@ async def test_a_call_with_a_malformed_header_is_observed(rpc: str, header: str)
         response = await served.http.post(path, json={}, headers={header: "%"})
         assert (response.status_code, response.json()["status"]) == (400, "INVALID_ARGUMENT")
         assert header in response.json()["detail"]
-        assert [(protocol, ended) for _, protocol, ended in layer.calls] == [("http", "CallFailed")]
+        assert [(protocol, ended) for _, protocol, ended in layer.calls] == [("http", "CallError")]
 
 
 async def test_the_other_metadata_of_a_malformed_header_are_known() -> None:
-    class Asking(Layer):
-        def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+    class Asking(MethodInterceptor):
+        def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
             async def ask(request: Any, context: Any) -> Any:
                 metadata = dict(context.invocation_metadata())
                 context.set_trailing_metadata((("x-known", metadata["x-sent"]),))
@@ -148,7 +148,7 @@ async def test_the_other_metadata_of_a_malformed_header_are_known() -> None:
 async def test_a_layer_is_around_rpcs_that_there_are_not(among: Any) -> None:
     layer = Recording()
     async with serving(gateway_of(EchoService, interceptors=among(layer))) as served:
-        for rpc in ("/no.such.Service/Rpc", "/testing.v1.Echo/NoSuch"):
+        for rpc in ("/no.such.Service/MethodInfo", "/testing.v1.Echo/NoSuch"):
             call = served.channel.unary_unary(rpc)(b"")
             assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
             assert await call.details() == "Method not found!"
@@ -173,12 +173,12 @@ async def test_a_layer_observes_what_an_ordinary_interceptor_inside_it_raises() 
 async def test_names_that_callers_make_up_are_not_kept_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.layers._MOST_KNOWN", 5)
+    monkeypatch.setattr("polyrpc.rpc.method_interceptors._MOST_KNOWN", 5)
     layer = Recording()
     interceptors = [Ordinary(), layer]
     async with serving(gateway_of(EchoService, interceptors=interceptors)) as served:
         for number in range(20):
-            call = served.channel.unary_unary(f"/made.up.Service/Rpc{number}")(b"")
+            call = served.channel.unary_unary(f"/made.up.Service/MethodInfo{number}")(b"")
             assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
     assert len(layer._handlers) <= 5
 
@@ -186,11 +186,11 @@ async def test_names_that_callers_make_up_are_not_kept_for_ever(
 async def test_the_first_layer_is_the_outermost() -> None:
     order: list[str] = []
 
-    class Named(Layer):
+    class Named(MethodInterceptor):
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+        def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
             async def named(request: Any, context: Any) -> Any:
                 order.append(f"{self.name} of {rpc} by {protocol}")
                 return await run(request, context)
@@ -201,13 +201,13 @@ async def test_the_first_layer_is_the_outermost() -> None:
         return request
 
     context: Any = None
-    together = layered([Named("first"), Named("second")], UNARY, "http", run)
+    together = chain([Named("first"), Named("second")], UNARY, "http", run)
     assert await together("opaque", context) == "opaque"
     assert order == [f"first of {UNARY} by http", f"second of {UNARY} by http"]
 
 
 def test_an_ordinary_interceptor_among_layers_is_found() -> None:
     layers = [Recording(), Refusing()]
-    assert all_layers(layers) == layers
-    assert all_layers([]) == []
-    assert all_layers([*layers, Ordinary()]) is None
+    assert all_bound(layers) == layers
+    assert all_bound([]) == []
+    assert all_bound([*layers, Ordinary()]) is None

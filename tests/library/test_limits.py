@@ -10,8 +10,8 @@ from typing import Any
 
 import grpc
 import pytest
-from service.interceptors.concerns import Concerns
-from service.interceptors.limits import ConcurrencyLimit
+from polyrpc.interceptors.concurrency_limit import ConcurrencyLimit
+from polyrpc.interceptors.standard import StandardInterceptor
 from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -140,7 +140,7 @@ async def test_a_request_that_is_on_its_way_takes_no_place_among_the_calls(
     rpc: str, interceptors: list[Any]
 ) -> None:
     servicer = Waiting()
-    limited = Concerns(limit=ConcurrencyLimit(1))
+    limited = StandardInterceptor(limit=ConcurrencyLimit(1))
     gateway = gateway_of(servicer, interceptors=[*interceptors, limited])
     heads = [
         b"content-length: 2\r\n\r\n",

@@ -9,7 +9,7 @@ import textwrap
 from typing import Any
 
 import pytest
-from gateway.methods import method_table, service_names
+from polyrpc.rpc.methods import method_table, service_names
 from testing.v1 import testing_pb2_grpc
 
 
@@ -47,7 +47,7 @@ def test_a_service_without_messages_of_its_own_needs_no_import_by_hand() -> None
     script = """
         import sys
         import grpc
-        from gateway.methods import method_table
+        from polyrpc.rpc.methods import method_table
         from testing.split import service_pb2_grpc
 
         class Derived(service_pb2_grpc.SplitServicer):

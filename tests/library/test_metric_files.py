@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from framework_under_test import GATEWAY
-from service import metric_files
+from polyrpc.service import metric_files
 
 COUNT = """
 import os, sys

@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway.behaviours import Behaviour
-from gateway.layers import Layer, Protocol
+from polyrpc.rpc.handlers import RpcFunction
+from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -27,8 +27,8 @@ class Ordinary(grpc.aio.ServerInterceptor):
         return await continuation(details)
 
 
-class Transparent(Layer):
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+class Transparent(MethodInterceptor):
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         async def hand_on(request: Any, context: Any) -> Any:
             return await run(request, context)
 

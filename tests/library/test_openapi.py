@@ -7,12 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.methods import RpcMethod, method_table
-from gateway.openapi.comments import comments_of, summary_of
-from gateway.openapi.description import describe
-from gateway.openapi.json_schema import JsonStyle
-from gateway.openapi.operation import Operation, rest_operation, rpc_operations
-from gateway.rest.http_rule import Rule, read_annotation
 from google.api.http_pb2 import HttpRule
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -20,6 +14,12 @@ from google.protobuf.message_factory import GetMessageClass
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from polyrpc.openapi.comments import comments_of, summary_of
+from polyrpc.openapi.document import describe
+from polyrpc.openapi.operation import Operation, rest_operation, rpc_operations
+from polyrpc.openapi.schema import JsonStyle
+from polyrpc.rpc.methods import RpcMethod, method_table
+from polyrpc.transcoding.http_rule import Rule, read_annotation
 from testing.split import service_pb2_grpc
 from testing.v1 import documented_pb2_grpc, media_pb2_grpc, testing_pb2, testing_pb2_grpc
 
@@ -558,7 +558,7 @@ def test_comments_and_options_of_every_element_are_in_the_schemas() -> None:
         "description": "The kind of a record.\n\n"
         "- `KIND_UNSPECIFIED`: Not known.\n"
         "- `KIND_PLAIN`: As it came.\n"
-        "- `KIND_MANUAL`: Deprecated. Written by hand.\n"
+        "- `KIND_MANUAL`: Deprecated. RouteCodec by hand.\n"
         "- `KIND_TYPED`: Deprecated.",
     }
     part = component(whole, "testing.v1.Record.Part")

@@ -10,8 +10,9 @@ import grpc
 import httpx
 import pytest
 from framework_under_test import ChildApplication, HTTPBearer, OpenAPIResponse, add_child
-from gateway import ServiceGateway
-from gateway.framework import (
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from polyrpc import ServiceGateway
+from polyrpc.framework.imports import (
     Application,
     Gateway,
     GrpcGateway,
@@ -20,12 +21,11 @@ from gateway.framework import (
     get,
     register_grpc_http_routes,
 )
-from gateway.methods import RpcMethod, method_table
-from gateway.openapi.comments import comments_of
-from gateway.openapi.document import install
-from gateway.openapi.json_schema import JsonStyle
-from gateway.openapi.operation import Operation, rpc_operations
-from openapi_spec_validator import OpenAPIV31SpecValidator
+from polyrpc.framework.openapi import install
+from polyrpc.openapi.comments import comments_of
+from polyrpc.openapi.operation import Operation, rpc_operations
+from polyrpc.openapi.schema import JsonStyle
+from polyrpc.rpc.methods import RpcMethod, method_table
 from pydantic import BaseModel
 from testing.v1 import testing_pb2, testing_pb2_grpc
 

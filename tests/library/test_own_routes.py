@@ -19,7 +19,9 @@ from framework_under_test import (
     post,
     websocket,
 )
-from gateway.framework import (
+from lilya.responses import StreamingResponse
+from polyrpc.framework.errors import error_handlers
+from polyrpc.framework.imports import (
     Application,
     DefineMiddleware,
     Gateway,
@@ -34,15 +36,13 @@ from gateway.framework import (
     get,
     register_grpc_http_routes,
 )
-from lilya.responses import StreamingResponse
+from polyrpc.framework.own_routes import around_routes
+from polyrpc.framework.routing import OpenGateway
+from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
+from polyrpc.interceptors.auth import Tokens, caller
+from polyrpc.interceptors.registry import Metrics
+from polyrpc.interceptors.standard import StandardInterceptor
 from pydantic import BaseModel
-from service.docs import PAGE, docs_config, docs_routes
-from service.http_errors import error_handlers
-from service.interceptors.auth import Tokens, caller
-from service.interceptors.concerns import Concerns
-from service.interceptors.registry import Metrics
-from service.own_routes import around_routes
-from service.routing import OpenGateway
 from serving import EchoService, gateway_of, http_server
 
 SECRET = "password=hunter2"
@@ -156,7 +156,9 @@ def application(
         logging_config=UnchangedLogging(),
         **options,
     )
-    gateway = gateway_of(EchoService, http_methods=["POST"], interceptors=[Concerns(tokens=tokens)])
+    gateway = gateway_of(
+        EchoService, http_methods=["POST"], interceptors=[StandardInterceptor(tokens=tokens)]
+    )
     register_grpc_http_routes(app, [gateway])
     return app
 

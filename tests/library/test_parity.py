@@ -367,7 +367,7 @@ ODD_ARGUMENTS: dict[str, tuple[list[tuple[Any, ...]], tuple[grpc.StatusCode, str
 # `grpc.aio` by itself hangs at some of them, or tells the caller what is none of its business.
 GUARDED_PROTOCOLS = (
     PROTOCOLS
-    if find_spec("gateway.native_context")
+    if find_spec("polyrpc.native.context")
     else pytest.mark.parametrize("call", [over_http], ids=["http"])
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from gateway.openapi.path_parameters import PathParameter, openapi_path
-from gateway.rest.path_template import PathTemplate
 from hypothesis import given
 from hypothesis import strategies as st
+from polyrpc.openapi.path_parameters import PathParameter, openapi_path
+from polyrpc.transcoding.path_template import PathTemplate
 
 UNRESERVED = "-._~"
 

@@ -13,11 +13,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from gateway.codec import JsonError
-from gateway.rest.query import MAX_DEPTH, QueryDecoder
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
+from polyrpc.protojson import JsonError
+from polyrpc.transcoding.query import MAX_DEPTH, QueryDecoder
 from testing.v1 import testing_pb2
 
 AllKinds = testing_pb2.AllKinds

@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from gateway.codec import JsonError
-from gateway.request_framing import MAX_DEPTH, JsonArrayFrames, MessageTooLarge, NdjsonFrames
 from hypothesis import given
 from hypothesis import strategies as st
+from polyrpc.http.framing import MAX_DEPTH, JsonArrayFrames, MessageTooLarge, NdjsonFrames
+from polyrpc.protojson import JsonError
 
 Frames = type[NdjsonFrames] | type[JsonArrayFrames]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway.framework import Application, UnchangedLogging, register_grpc_http_routes
+from polyrpc.framework.imports import Application, UnchangedLogging, register_grpc_http_routes
 from serving import EchoService, gateway_of, serving
 from test_disconnects import SERVERS
 from test_rest_routes import LibraryService

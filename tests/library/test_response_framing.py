@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from gateway.response_framing import (
+from hypothesis import given
+from hypothesis import strategies as st
+from polyrpc.http.negotiation import (
     FRAMINGS,
     EventStream,
     Framing,
@@ -13,8 +15,6 @@ from gateway.response_framing import (
     Ndjson,
     negotiate,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NDJSON, EVENTS, JSON = b"application/x-ndjson", b"text/event-stream", b"application/json"
 OFFERED = [media_type.decode() for media_type in FRAMINGS]

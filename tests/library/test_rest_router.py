@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from gateway.rest.http_rule import Rule, read_annotation
-from gateway.rest.router import RestMatch, RestRouter, hidden_rules
 from google.api import http_pb2
 from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
+from polyrpc.transcoding.http_rule import Rule, read_annotation
+from polyrpc.transcoding.router import RestMatch, RestRouter, hidden_rules
 from testing.v1 import testing_pb2
 
 LIBRARY = testing_pb2.DESCRIPTOR.services_by_name["Library"]

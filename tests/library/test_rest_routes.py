@@ -10,8 +10,10 @@ import grpc
 import httpx
 import pytest
 from framework_under_test import ChildApplication
-from gateway import ServiceGateway
-from gateway.framework import (
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, text_format
+from polyrpc import ServiceGateway
+from polyrpc.framework.imports import (
     Application,
     Gateway,
     Include,
@@ -19,8 +21,6 @@ from gateway.framework import (
     get,
     register_grpc_http_routes,
 )
-from google.api import annotations_pb2
-from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from serving import gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -195,7 +195,7 @@ async def test_what_another_route_hides_is_warned_of(caplog: pytest.LogCaptureFi
 
     hidden = annotated(
         Get='get: "/healthz" additional_bindings {get: "/any/{text}"}',
-        Rpc='post: "/grpc/annotated/get"',
+        MethodInfo='post: "/grpc/annotated/get"',
         Part='get: "/{text}" additional_bindings {post: "/healthz"}',
     )
     routes = [Gateway("/healthz", handler=mine), Gateway("/any/{one}", handler=mine)]
@@ -211,7 +211,7 @@ async def test_what_another_route_hides_is_warned_of(caplog: pytest.LogCaptureFi
         for rpc, route in (
             ("Get (GET /healthz)", "/healthz"),
             ("Get (GET /any/{text})", "/any/{one}"),
-            ("Rpc (POST /grpc/annotated/get)", "/grpc/annotated/get"),
+            ("MethodInfo (POST /grpc/annotated/get)", "/grpc/annotated/get"),
         )
     ]
 

@@ -17,8 +17,7 @@ from framework_under_test import (
     Interceptor,
     post,
 )
-from gateway.endpoint import Endpoint
-from gateway.framework import (
+from polyrpc.framework.imports import (
     Application,
     BasePath,
     DefineMiddleware,
@@ -30,7 +29,8 @@ from gateway.framework import (
     get,
     register_grpc_http_routes,
 )
-from gateway.rest.routes import RestRoutes
+from polyrpc.framework.rest_route import RestRoutes
+from polyrpc.http.endpoint import Endpoint
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -196,7 +196,7 @@ async def test_middleware_is_run(make: Callable[[], Any]) -> None:
 
 async def test_middleware_that_leaves_rpcs_alone_is_passed_by(scopes: Scopes) -> None:
     class ForOthers(Marking):
-        leaves_rpcs_alone = True
+        skips_rpcs = True
 
     other = Gateway("/other", handler=below_grpc)
     app = registered(application(middleware=[ForOthers], routes=[other]))

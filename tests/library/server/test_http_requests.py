@@ -5,8 +5,8 @@ from __future__ import annotations
 import httptools
 import pytest
 from applications import Calls, echo
-from service.http_framing import ChunkedBody, RequestHead
-from service.http_refusals import Refused
+from polyrpc.server.framing import ChunkedBody, RequestHeaders
+from polyrpc.server.refusals import Refused
 from wire import Client, chunked, connected, request, serving
 
 NEXT = request("/next", b"later")
@@ -225,7 +225,7 @@ def test_chunks_may_be_split_anywhere(size: int) -> None:
 @pytest.mark.parametrize("size", range(1, 12))
 def test_a_head_may_be_split_anywhere(size: int) -> None:
     sent = request("/path", b"body")
-    head = RequestHead()
+    head = RequestHeaders()
     left = b""
     for start in range(0, len(sent), size):
         data = sent[start : start + size]
@@ -240,7 +240,7 @@ def test_the_parser_shall_not_end_a_head_where_its_bytes_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Lenient(httptools.HttpRequestParser):
-        def __init__(self, head: RequestHead) -> None:
+        def __init__(self, head: RequestHeaders) -> None:
             self.head = head
 
         def feed_data(self, _data: bytes) -> None:
@@ -248,4 +248,4 @@ def test_the_parser_shall_not_end_a_head_where_its_bytes_do_not(
 
     monkeypatch.setattr(httptools, "HttpRequestParser", Lenient)
     with pytest.raises(Refused):
-        RequestHead().feed(b"GET / HTTP/1.1\n\n", 0, 1024)
+        RequestHeaders().feed(b"GET / HTTP/1.1\n\n", 0, 1024)

@@ -6,9 +6,9 @@ import socket
 
 import pytest
 from applications import echo
-from service.listeners import address_of, listen, reserve
-from service.server import HttpServer
-from service.settings import Settings
+from polyrpc.server.http_server import HttpServer
+from polyrpc.server.sockets import address_of, listen, reserve
+from polyrpc.settings import Settings
 from wire import connected, request
 
 needs_ipv6 = pytest.mark.skipif(

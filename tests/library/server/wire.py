@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.listeners import listen
-from service.server import HttpServer
-from service.settings import Settings
+from polyrpc.server.http_server import HttpServer
+from polyrpc.server.sockets import listen
+from polyrpc.settings import Settings
 
 TIMEOUT = 0.4
 """`READ_TIMEOUT_SECONDS` of the tests that wait for it."""

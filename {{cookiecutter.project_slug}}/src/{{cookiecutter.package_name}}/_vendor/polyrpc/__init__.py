@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .gateway import ServiceGateway
-    from .methods import service_names
+    from .rpc.methods import service_names
 
 __all__ = ["ServiceGateway", "service_names"]
 

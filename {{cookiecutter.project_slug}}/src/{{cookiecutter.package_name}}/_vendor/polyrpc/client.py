@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import grpc
 
-from .current_call import CALL
 from .logs import REQUEST_ID
+from .rpc.current_call import CALL
 
 _REQUEST_ID = "x-request-id"
 _TRACE_CONTEXT = ("traceparent", "tracestate")

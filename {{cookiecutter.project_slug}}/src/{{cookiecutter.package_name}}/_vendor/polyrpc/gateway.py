@@ -15,34 +15,34 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from .accept_loop import make_server
-from .codec import JsonCodec
-from .departure import Departure
-from .endpoint import Endpoint
-from .framework import (
+from .framework.fast_path import install_fast_path
+from .framework.imports import (
     HTTP_ALLOWED_METHODS,
     GrpcGateway,
     HTTPHandler,
     ImproperlyConfigured,
     clean_path,
 )
-from .handler import Answer, RpcHandler
-from .http_methods import message_is_in_query
-from .layers import all_layers
-from .methods import generic_handlers, method_table
-from .native import NativeGuard, NativeHandlers
+from .framework.openapi import install
+from .framework.rest_route import RestRoute, RestRoutes
+from .framework.route import Answer, RpcRoute
+from .http.endpoint import Endpoint
+from .http.methods import message_is_in_query
+from .http.raw_body import RawDecoder, is_http_body
+from .http.response import to_head
+from .http.route_codec import RouteCodec
+from .native.accept_loop import make_server
+from .native.graceful_stop import GracefulStop
+from .native.handlers import NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
-from .openapi.document import install
-from .openapi.json_schema import JsonStyle
 from .openapi.operation import rest_operation, rpc_operations
-from .raw_body import RawDecoder, is_http_body
-from .response import to_head
-from .rest.enum_numbers import enum_numbers_encoder
-from .rest.http_binding import http_bindings
-from .rest.query import QueryDecoder
-from .rest.routes import RestRoute, RestRoutes
-from .shortcut import shorten
-from .written import Written
+from .openapi.schema import JsonStyle
+from .protojson import JsonCodec
+from .rpc.method_interceptors import all_bound
+from .rpc.methods import generic_handlers, method_table
+from .transcoding.enum_numbers import enum_numbers_encoder
+from .transcoding.http_binding import http_bindings
+from .transcoding.query import QueryDecoder
 
 
 class ServiceGateway(GrpcGateway):
@@ -129,7 +129,7 @@ class ServiceGateway(GrpcGateway):
             "grpc.max_receive_message_length": max_message_bytes,
             **dict(options),
         }
-        self._departure = Departure()
+        self._departure = GracefulStop()
         self._methods = method_table(services)
         self._native_methods = [*self._methods, *method_table(native_services)]
         # Health watches and reflection sessions last as long as their clients like.
@@ -179,14 +179,14 @@ class ServiceGateway(GrpcGateway):
         """
         server = self.grpc_server
         if server is not None:
-            # A second call while the first one waits may shorten its grace.
+            # A second call while the first one waits may install_fast_path its grace.
             await self._departure.stop(server, grace)
             self.grpc_server = self.bound_port = None
 
     def _server(self) -> grpc.aio.Server:
         rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
         options = list(self._options.items())
-        layers = all_layers(self.interceptors)
+        layers = all_bound(self.interceptors)
         servicers = {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values()
         handlers = generic_handlers(servicers)
         if layers is not None:
@@ -220,7 +220,7 @@ class ServiceGateway(GrpcGateway):
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
             route = handler.parent
-            shorten(route.parent.parent)
+            install_fast_path(route.parent.parent)
             rest_routes += self._rest_routes[endpoint.rpc.full_name]
         if rest_routes:
             # All RPCs are registered: what of them hides a rule is known.
@@ -238,11 +238,11 @@ class ServiceGateway(GrpcGateway):
                 method.output_type, binding.rule.response_body, self._style
             )
             http_body_of = binding.http_body_of if binding.gives_raw else None
-            written = Written(endpoint, binding.encode, encode_numbers, http_body_of)
+            written = RouteCodec(endpoint, binding.encode, encode_numbers, http_body_of)
             routes.append(RestRoute(binding, written))
         return routes
 
-    def _handler(self, endpoint: Endpoint) -> RpcHandler:
+    def _handler(self, endpoint: Endpoint) -> RpcRoute:
         rpc = endpoint.rpc
         path = clean_path(self.path + rpc.http_path)
         name = path.strip("/").replace("/", "_")
@@ -254,7 +254,7 @@ class ServiceGateway(GrpcGateway):
         operations = [
             replace(operation, security_schemes=self._security_schemes) for operation in operations
         ]
-        return RpcHandler(path, self.http_methods, name, self._answer_to(endpoint), operations)
+        return RpcRoute(path, self.http_methods, name, self._answer_to(endpoint), operations)
 
     def _answer_to(self, endpoint: Endpoint) -> Callable[[str], Answer]:
         method = endpoint.rpc.descriptor
@@ -265,7 +265,7 @@ class ServiceGateway(GrpcGateway):
             method.input_type, ignore_unknown_fields=self._ignore_unknown_fields
         )
         takes_raw, gives_raw = is_http_body(method.input_type), is_http_body(method.output_type)
-        written = Written(
+        written = RouteCodec(
             endpoint,
             encode,
             enum_numbers_encoder(method.output_type, "", self._style),

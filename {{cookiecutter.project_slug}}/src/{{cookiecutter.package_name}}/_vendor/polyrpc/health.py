@@ -18,7 +18,7 @@ _messages: Any = health_pb2  # The types of `List` are missing from its stubs.
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class HealthService(health_pb2_grpc.HealthServicer):
+class Health(health_pb2_grpc.HealthServicer):
     """`grpc.health.v1.Health`: NOT_SERVING until the listeners are up, and while draining.
 
     A servicer that depends on something is given this object in `app.py`, and calls

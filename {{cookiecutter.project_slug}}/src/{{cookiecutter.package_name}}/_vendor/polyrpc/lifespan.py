@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from .gateway import ServiceGateway
-from .health import HealthService
-from .listeners import PortError
-from .tls import Tls
+from . import ServiceGateway
+from .health import Health
+from .server.sockets import PortError
+from .server.tls import Tls
 
 
 class Lifespan:
@@ -29,7 +29,7 @@ class Lifespan:
     def __init__(
         self,
         gateway: ServiceGateway,
-        health: HealthService,
+        health: Health,
         tls: Tls | None,
         shutdown_grace_seconds: float,
     ) -> None:

@@ -210,7 +210,7 @@ class Pipe(logging.Handler):
         self._bytes_done += len(lines)
 
 
-class JsonPipe(Pipe):
+class JsonLinesHandler(Pipe):
     """Writes lines of JSON, those of calls together.
 
     The lines of calls wait for each other a little, so that they are given to the thread at once:
@@ -264,7 +264,7 @@ class JsonPipe(Pipe):
             self._give(b"".join(lines))
 
 
-def pipe_of(logger: logging.Logger, level: int) -> JsonPipe | None:
+def handler_of(logger: logging.Logger, level: int) -> JsonLinesHandler | None:
     """Tells where lines of `level` go, if it is nowhere but to a pipe that writes all of them."""
     while logger.parent is not None:
         if logger.handlers or logger.filters or not logger.propagate:
@@ -273,7 +273,7 @@ def pipe_of(logger: logging.Logger, level: int) -> JsonPipe | None:
     if len(logger.handlers) != 1:
         return None
     (handler,) = logger.handlers
-    if not isinstance(handler, JsonPipe) or handler.filters or level < handler.level:
+    if not isinstance(handler, JsonLinesHandler) or handler.filters or level < handler.level:
         return None
     return handler
 

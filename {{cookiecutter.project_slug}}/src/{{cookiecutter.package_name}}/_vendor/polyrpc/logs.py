@@ -22,14 +22,14 @@ from typing import Any, Literal
 
 import orjson
 
-from .grpc_log import keep_metadata_out
-from .log_pipe import STANDARD_ATTRIBUTES, JsonPipe, Pipe, escaped, level_name, timestamp
+from .log_pipe import STANDARD_ATTRIBUTES, JsonLinesHandler, Pipe, escaped, level_name, timestamp
+from .native.grpc_log import keep_metadata_out
 from .tracebacks import short_traceback
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Of the call that the running task serves: all that is logged meanwhile has it."""
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.logs")
 
 _TAKEN = "fields_with_taken_names"
 # What `logging` takes no `extra` for: what every record has, and what its formatters add.
@@ -54,7 +54,7 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
         log_format = "console" if at_terminal else "json"
     handler: Pipe
     if log_format == "json":
-        handler = JsonPipe(sys.stderr.buffer)
+        handler = JsonLinesHandler(sys.stderr.buffer)
         handler.setFormatter(_JsonFormatter())
     else:
         handler = Pipe(sys.stderr.buffer)

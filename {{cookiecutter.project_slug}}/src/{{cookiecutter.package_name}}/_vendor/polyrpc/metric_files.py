@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names it; prometheus_client reads it when it is first imported."""
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.metric_files")
 
 _FILE_BYTES = 1 << 16
 _FILES = 8

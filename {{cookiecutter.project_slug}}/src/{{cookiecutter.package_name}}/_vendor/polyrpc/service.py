@@ -8,16 +8,16 @@ from collections.abc import Coroutine
 from socket import socket
 from typing import Any, Self
 
-from .admin import admin_app
 from .app import create_app
-from .deafness import overlook_new_connections
-from .health import HealthService
+from .framework.probes import admin_app
+from .health import Health
 from .lifespan import Lifespan
-from .listeners import listen
-from .server import HttpServer
-from .settings import Settings
+from .server.http_server import HttpServer
+from .server.socket_filter import drop_new_connections
+from .server.sockets import listen
+from .settings import ServiceSettings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.service")
 
 _SECONDS_TO_ACCEPT = 0.1
 
@@ -42,7 +42,7 @@ class Service:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServiceSettings,
         http_listener: socket | None = None,
         admin_listener: socket | None = None,
     ) -> None:
@@ -53,7 +53,7 @@ class Service:
         self._http_listener = http_listener
         self._admin_listener = admin_listener
         app: Any = create_app(settings)
-        self.health: HealthService = app.state.health
+        self.health: Health = app.state.health
         self._lifespan: Lifespan = app.state.lifespan
         self._http = HttpServer(app, settings, app.state.tls and app.state.tls.context)
         self._admin = (
@@ -105,7 +105,7 @@ class Service:
         if grace is None:
             grace = self._settings.shutdown_grace_seconds
         if retire:
-            overlook_new_connections(self.grpc_port)
+            drop_new_connections(self.grpc_port)
             await asyncio.sleep(_SECONDS_TO_ACCEPT)
         listeners = [self._http] if self._admin is None else [self._http, self._admin]
         await asyncio.gather(

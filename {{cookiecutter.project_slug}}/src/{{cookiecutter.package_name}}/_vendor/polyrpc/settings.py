@@ -73,7 +73,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 
 
-class Settings(BaseSettings):
+class ServiceSettings(BaseSettings):
     """Each field is an environment variable: `http_port` is `{PREFIX}HTTP_PORT`.
 
     Attributes:

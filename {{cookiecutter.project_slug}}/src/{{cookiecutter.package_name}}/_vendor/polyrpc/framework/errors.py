@@ -16,7 +16,8 @@ from typing import Any
 import grpc
 from pydantic import ValidationError
 
-from .gateway.framework import (
+from ..interceptors.auth import CHALLENGE
+from .imports import (
     Application,
     ClientDisconnect,
     Connection,
@@ -30,9 +31,8 @@ from .gateway.framework import (
     Response,
     ValidationErrorException,
 )
-from .interceptors.auth import CHALLENGE
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.framework")
 
 ROUTE = "own_routes.route"
 """Where the pattern of the route that a request has reached stands in its ASGI scope."""

@@ -6,7 +6,7 @@ endpoint answers at once. Everything else takes the general way, and so do all c
 framework has something to run around them: middleware, permissions, interceptors, `before_request`
 or `after_request` of the application, its router or the route, other settings, an earlier route
 that matches too. What comes later, or goes, is noticed, but for what the route of an RPC is given
-after the first request. Middleware whose attribute `leaves_rpcs_alone` is true is for other paths:
+after the first request. Middleware whose attribute `skips_rpcs` is true is for other paths:
 it need not be passed, and has the next as `app`. Where an application is mounted, its parents have
 run what is theirs before.
 
@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from .framework import (
+from .imports import (
     OWN_MIDDLEWARE,
     ApplicationBase,
     Gateway,
@@ -32,8 +32,8 @@ from .framework import (
     TrustedHostMiddleware,
     WebSocketPath,
 )
-from .handler import Answer, RpcHandler
-from .rest.routes import RestRoutes
+from .rest_route import RestRoutes
+from .route import Answer, RpcRoute
 
 _BY_PATH_AND_METHOD = (Path.search, WebSocketPath.search, Include.search, RestRoutes.search)
 _OF_ROUTES = (
@@ -46,7 +46,7 @@ _OF_ROUTES = (
 )
 
 
-def shorten(app: Any) -> None:
+def install_fast_path(app: Any) -> None:
     """Puts the look-up in front of `app`, once, whoever calls it.
 
     What is no application of the framework, or has a `__call__` of its own, is left as it is.
@@ -54,7 +54,7 @@ def shorten(app: Any) -> None:
     stock = type(app)
     if not isinstance(app, ApplicationBase) or stock.__call__ is not ApplicationBase.__call__:
         return
-    shortcuts = Shortcuts(app)
+    shortcuts = FastPaths(app)
 
     # Python looks for `__call__` in the class alone, so the application gets a class of its own.
     # Servers ask whether it is a coroutine function.
@@ -97,7 +97,7 @@ def shorten(app: Any) -> None:
     app.__class__ = type(stock.__name__, (stock,), {**namespace, "__call__": __call__})
 
 
-class Shortcuts:
+class FastPaths:
     """Which requests to an application need not go through it.
 
     Attributes:
@@ -169,7 +169,7 @@ def _has_own_steps(app: Any) -> bool:
     """Whether the application runs anything of its user's before it looks for a route."""
     router = app.router
     layer = app.middleware_stack
-    while type(layer) in OWN_MIDDLEWARE or getattr(layer, "leaves_rpcs_alone", False):
+    while type(layer) in OWN_MIDDLEWARE or getattr(layer, "skips_rpcs", False):
         if isinstance(layer, TrustedHostMiddleware) and not layer.allow_any:
             return True
         layer = layer.app
@@ -203,7 +203,7 @@ def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], Ans
 def _is_of_an_rpc(route: Any) -> bool:
     return (
         type(route) is Gateway
-        and isinstance(route.handler, RpcHandler)
+        and isinstance(route.handler, RpcRoute)
         and not route.param_convertors
     )
 

@@ -14,16 +14,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..framework import (
+from ..openapi.document import describe
+from ..openapi.operation import Operation
+from ..openapi.path_parameters import PathParameter
+from .imports import (
     Include,
     OpenAPIConfig,
     clean_path,
     get_openapi_security_schemes,
     should_include_in_schema,
 )
-from .description import describe
-from .operation import Operation
-from .path_parameters import PathParameter
 
 _CONVERTER = re.compile(r"\{(\w+)(:[^}]*)?\}")
 

@@ -16,7 +16,13 @@ from typing import Any
 
 import grpc
 
-from .gateway.framework import (
+from ..http.peer import peer_address
+from ..interceptors import auth, request_id
+from ..interceptors.registry import Metrics
+from ..log_pipe import EventRecord
+from ..rpc.method_info import UNKNOWN
+from .errors import ROUTE, answer_alike, code_of, log_unexpected, respond_to
+from .imports import (
     DefineMiddleware,
     LilyaHTTPException,
     Match,
@@ -27,15 +33,9 @@ from .gateway.framework import (
     WebSocketDisconnect,
     WebSocketException,
 )
-from .gateway.peer import peer_address
-from .http_errors import ROUTE, answer_alike, code_of, log_unexpected, respond_to
-from .interceptors import auth, request_id
-from .interceptors.registry import Metrics
-from .interceptors.rpc import UNKNOWN
-from .log_pipe import EventRecord
 from .routing import Destination, destination
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.framework")
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -96,7 +96,7 @@ class Observation:
         metrics: Where requests are counted.
     """
 
-    leaves_rpcs_alone = True
+    skips_rpcs = True
 
     def __init__(self, app: App, metrics: Metrics) -> None:
         self.app = app
@@ -140,7 +140,7 @@ class Entrance:
         tokens: Who may call; None: everyone.
     """
 
-    leaves_rpcs_alone = True
+    skips_rpcs = True
 
     def __init__(self, app: App, tokens: auth.Tokens | None = None) -> None:
         self.app = app

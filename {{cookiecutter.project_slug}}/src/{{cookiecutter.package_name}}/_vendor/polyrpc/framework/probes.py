@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .gateway.framework import (
-    Application,
-    JSONResponse,
-    Response,
-    ServiceUnavailable,
-    UnchangedLogging,
-    get,
-)
-from .health import HealthService
-from .http_errors import error_handlers
-from .interceptors.registry import Metrics
+from ..health import Health
+from ..interceptors.registry import Metrics
+from .errors import error_handlers
+from .imports import Application, JSONResponse, Response, ServiceUnavailable, UnchangedLogging, get
 from .own_routes import around_routes
 from .routing import OpenGateway
 
 
-def admin_routes(health: HealthService, service_metrics: Metrics) -> list[OpenGateway]:
+def admin_routes(health: Health, service_metrics: Metrics) -> list[OpenGateway]:
     """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
 
     @get(include_in_schema=False)
@@ -44,7 +37,7 @@ def admin_routes(health: HealthService, service_metrics: Metrics) -> list[OpenGa
     ]
 
 
-def admin_app(health: HealthService, service_metrics: Metrics) -> Application:
+def admin_app(health: Health, service_metrics: Metrics) -> Application:
     """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
     return Application(
         routes=admin_routes(health, service_metrics),

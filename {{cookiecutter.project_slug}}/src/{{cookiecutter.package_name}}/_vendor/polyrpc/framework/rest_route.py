@@ -14,17 +14,17 @@ from urllib.parse import quote
 
 import grpc
 
-from ..framework import BasePath, Include, Match, NoMatchFound, Path
-from ..handler import method_not_allowed
-from ..raw_body import RawDecoder
-from ..request import Decoder
-from ..response import send_failure, without_body
-from ..status import CallFailed
-from ..written import Written
-from .http_binding import HttpBinding
-from .router import RestMatch, RestRouter, hidden_rules
+from ..http.raw_body import RawDecoder
+from ..http.request import Decoder
+from ..http.response import send_failure, without_body
+from ..http.route_codec import RouteCodec
+from ..rpc.status import CallError
+from ..transcoding.http_binding import HttpBinding
+from ..transcoding.router import RestMatch, RestRouter, hidden_rules
+from .imports import BasePath, Include, Match, NoMatchFound, Path
+from .route import method_not_allowed
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.framework")
 
 _FOUND = "gateway.rest"
 
@@ -33,7 +33,7 @@ class RestRoute(NamedTuple):
     """A binding, and what has its requests answered."""
 
     binding: HttpBinding
-    written: Written
+    written: RouteCodec
 
 
 class RestRoutes(BasePath):
@@ -93,7 +93,7 @@ class RestRoutes(BasePath):
         try:
             found = self._router.match(scope["method"], path[len(self._base_path) :])
         except ValueError as error:
-            return Match.FULL, {_FOUND: CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
+            return Match.FULL, {_FOUND: CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
         if found is None:
             return Match.NONE, {}
         if isinstance(found, frozenset):
@@ -104,8 +104,8 @@ class RestRoutes(BasePath):
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers a request that `search` has matched; the framework awaits it."""
-        found: RestMatch[RestRoute] | CallFailed = scope[_FOUND]
-        if isinstance(found, CallFailed):
+        found: RestMatch[RestRoute] | CallError = scope[_FOUND]
+        if isinstance(found, CallError):
             return send_failure(send, found)
         binding, written = found.target
         read = partial(binding.decode, found.variables, scope["query_string"])

@@ -7,17 +7,17 @@ from typing import Any
 
 import grpc
 
-from .framework import HTTPHandler
-from .http_methods import with_head
-from .incoming import Receive
-from .openapi.operation import Operation
-from .response import Send, send_failure
-from .status import CallFailed
+from ..http.incoming import Receive
+from ..http.methods import with_head
+from ..http.response import Send, send_failure
+from ..openapi.operation import Operation
+from ..rpc.status import CallError
+from .imports import HTTPHandler
 
 Answer = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
-class RpcHandler(HTTPHandler):
+class RpcRoute(HTTPHandler):
     """A handler that answers by itself.
 
     It stands in the application's routes and documentation as any other does, but runs none of
@@ -56,9 +56,9 @@ class RpcHandler(HTTPHandler):
 
     def create_signature_model(self, is_websocket: bool = False) -> None:
         """Follows the framework's, which would make the same model for each handler."""
-        self.signature_model = RpcHandler._signature_model
+        self.signature_model = RpcRoute._signature_model
         super().create_signature_model(is_websocket)
-        RpcHandler._signature_model = self.signature_model
+        RpcRoute._signature_model = self.signature_model
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers the request, which the framework awaits.
@@ -71,9 +71,9 @@ class RpcHandler(HTTPHandler):
         return answer(scope, receive, send)
 
 
-def method_not_allowed(allow: bytes) -> CallFailed:
+def method_not_allowed(allow: bytes) -> CallError:
     """The failure of a request whose method is none of `allow` (a comma-separated list)."""
-    return CallFailed(
+    return CallError(
         grpc.StatusCode.UNIMPLEMENTED,
         f"the method must be one of: {allow.decode('ascii')}",
         http_status=405,

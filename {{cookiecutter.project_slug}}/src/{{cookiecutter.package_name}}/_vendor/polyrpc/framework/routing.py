@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .gateway.framework import (
+from ..rpc.method_info import UNKNOWN
+from .imports import (
     ApplicationBase,
     BaseRouter,
     Gateway,
@@ -16,9 +17,8 @@ from .gateway.framework import (
     Match,
     clean_path,
 )
-from .gateway.handler import RpcHandler
-from .gateway.rest.routes import RestRoutes
-from .interceptors.rpc import UNKNOWN
+from .rest_route import RestRoutes
+from .route import RpcRoute
 
 
 class OpenGateway(Gateway):
@@ -93,7 +93,7 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
         getattr(route, "path_format", UNKNOWN),
         set(getattr(has_methods, "methods", None) or ()),
         isinstance(route, OpenGateway),
-        isinstance(route, RestRoutes) or isinstance(handler, RpcHandler),
+        isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
         has_middleware,
     )
 

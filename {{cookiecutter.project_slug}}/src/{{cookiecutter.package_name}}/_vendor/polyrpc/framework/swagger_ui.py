@@ -17,7 +17,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-from .gateway.framework import (
+from .imports import (
     Gateway,
     JSONResponse,
     NotFound,

@@ -11,13 +11,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from .behaviours import Behaviour, Context, behaviour
-from .codec import JsonError
+from ..protojson import JsonError
+from ..rpc.handlers import Context, RpcFunction, adapt
+from ..rpc.status import CallError
 from .context import HttpServicerContext, Reader, Writer
 from .incoming import Incoming, Receive
 from .request import BodyMessage, Decoder, RequestMessages, malformed, whole_body
 from .response import Encoder, StreamResponse
-from .status import CallFailed
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -36,7 +36,7 @@ class Call(HttpServicerContext, Incoming):
     """
 
     is_plain = False
-    refusal: CallFailed | None = None
+    refusal: CallError | None = None
     body: bytes | None = None
     stream: StreamResponse | None = None
 
@@ -64,13 +64,13 @@ class Call(HttpServicerContext, Incoming):
         """Waits until a request of one message is there, which is not looked at yet.
 
         Raises:
-            CallFailed: CANCELLED, the client has gone.
+            CallError: CANCELLED, the client has gone.
         """
         if self.is_plain or isinstance(self.messages, BodyMessage):
             await self.receive_whole(self.max_message_bytes)
 
 
-def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
+def serving(handler: Handler, method: MethodDescriptor) -> RpcFunction:
     """Makes what reads the messages of a call, runs `handler` and takes what it answers.
 
     In the place of a request it gets the `Call`; the context beside that, which is the handler's,
@@ -80,7 +80,7 @@ def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
         handler: The one of `method`, or what an interceptor has put in its place.
         method: Its messages are what JSON is read into and written from.
     """
-    run = behaviour(handler)
+    run = adapt(handler)
     take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
 
@@ -97,7 +97,7 @@ def serving(handler: Handler, method: MethodDescriptor) -> Behaviour:
         else:
             try:
                 request = await call.messages.next(call)
-            except CallFailed:
+            except CallError:
                 # A handler that deserializes nothing does not care: it is an interceptor's own,
                 # such as one that rejects the call, which must not depend on what was sent.
                 if handler.request_deserializer is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from .context import HttpServicerContext
 
 
-class Lifetime:
+class CallCancellation:
     """Cancels the task that it is made in, which is the call's, when its time is over.
 
     Attributes:

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 
 import grpc
 
-from .metadata import Metadata, checked
+from ..rpc.metadata import Metadata, checked
+from ..rpc.status import check_details, status_code
+from .headers import invocation_metadata
 from .peer import peer_address, tls_properties
-from .request_head import invocation_metadata
-from .status import check_details, status_code
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.http")
 
 Reader = Callable[[], Awaitable[Any]]
 Writer = Callable[[Any], Awaitable[None]]

@@ -11,14 +11,17 @@ from typing import Any, NoReturn
 
 import grpc
 
-from .behaviours import Behaviour, Context
+from ..rpc.errors import STOPPING, failure_of
+from ..rpc.handlers import Context, RpcFunction
+from ..rpc.metadata import Metadata
+from ..rpc.method_interceptors import all_bound, chain, handler_like
+from ..rpc.methods import RpcMethod
+from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .call import Call, Handler, serving
-from .failures import STOPPING, failure_of
+from .cancellation import CallCancellation, resumed
+from .headers import JSON, RequestHeaders, is_forgeable, is_plain
 from .incoming import Receive
-from .layers import all_layers, handler_like, layered
-from .lifetime import Lifetime, resumed
-from .metadata import Metadata
-from .methods import RpcMethod
+from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
 from .request import (
     BodyMessage,
@@ -30,7 +33,6 @@ from .request import (
     frames_for,
     not_lost,
 )
-from .request_head import JSON, RequestHead, is_forgeable, is_plain
 from .response import (
     Encoder,
     Event,
@@ -40,8 +42,6 @@ from .response import (
     stream_response,
     unary_events,
 )
-from .response_framing import FRAMINGS, negotiate
-from .status import WITHOUT_MESSAGE, CallFailed
 
 Scope = Mapping[str, Any]
 CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
@@ -95,11 +95,11 @@ class Endpoint:
         self._default_timeout = default_timeout
         self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
         self._served = rpc.handler, serving(rpc.handler, rpc.descriptor)
-        layers = all_layers(interceptors)
+        layers = all_bound(interceptors)
         self._run: CoroutineFunction = (
             self._intercepted
             if layers is None
-            else _coroutine_function(layered(layers, rpc.full_name, "http", self._served[1]))
+            else _coroutine_function(chain(layers, rpc.full_name, "http", self._served[1]))
         )
 
     async def answer(
@@ -128,8 +128,8 @@ class Endpoint:
             call.is_plain = True
         else:
             try:
-                head = RequestHead(headers)
-            except CallFailed as failure:
+                head = RequestHeaders(headers)
+            except CallError as failure:
                 _refuse(call, failure)
             else:
                 if self.rpc.handler.request_streaming and not from_query:
@@ -171,7 +171,7 @@ class Endpoint:
     def _connect(
         self,
         call: Call,
-        head: RequestHead,
+        head: RequestHeaders,
         send: Send,
         *,
         from_query: bool,
@@ -183,26 +183,26 @@ class Endpoint:
             else:
                 _check_type(head, call.scope)
                 call.messages = self._body(head, call)
-        except CallFailed as failure:
+        except CallError as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
             call.stream = None
             _refuse(call, failure)
 
-    def _stream(self, head: RequestHead, send: Send, encode: Encoder) -> StreamResponse | None:
+    def _stream(self, head: RequestHeaders, send: Send, encode: Encoder) -> StreamResponse | None:
         streaming = self.rpc.handler.response_streaming
         if isinstance(encode, RawEncoder):  # Its media type is the servicer's to choose.
             return StreamResponse(send, encode, RawFraming()) if streaming else None
         media_type = negotiate(head.accept, streaming=streaming)
         if media_type is None:
             offered = b", ".join(FRAMINGS).decode() if streaming else "application/json"
-            raise CallFailed(
+            raise CallError(
                 grpc.StatusCode.INVALID_ARGUMENT,
                 f"accept must allow one of: {offered}",
                 http_status=406,
             )
         return stream_response(send, encode, FRAMINGS[media_type]()) if streaming else None
 
-    def _body(self, head: RequestHead, call: Call) -> RequestMessages:
+    def _body(self, head: RequestHeaders, call: Call) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
         raw = isinstance(call.decode, RawDecoder)
@@ -213,9 +213,9 @@ class Endpoint:
             return BodyMessage(call.decode, limit)
         return BodyMessages(call.decode, frames, limit)
 
-    async def _supervised(self, call: Call, run: Awaitable[None]) -> CallFailed | None:
+    async def _supervised(self, call: Call, run: Awaitable[None]) -> CallError | None:
         """Runs a call that waits for something to its end; None: it has succeeded."""
-        lifetime = Lifetime(call)
+        lifetime = CallCancellation(call)
         if not self.rpc.handler.request_streaming:
             # All of it is read before the handler runs, which may have to wait for interceptors.
             call.read_ahead_bytes = self._max_message_bytes
@@ -233,7 +233,7 @@ class Endpoint:
             call.stop_receiving()
         return _status(call)
 
-    def _failure(self, call: Call, error: BaseException) -> CallFailed | None:
+    def _failure(self, call: Call, error: BaseException) -> CallError | None:
         """What a call ends with that has raised `error`."""
         if not isinstance(error, asyncio.CancelledError):
             if error is not call.aborted:
@@ -245,9 +245,9 @@ class Endpoint:
             # the cancellation of another task.
             task = asyncio.current_task()
             if task is None or not task.cancelling():
-                return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
+                return CallError(grpc.StatusCode.CANCELLED, "Cancelled")
             task.uncancel()
-            return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
+            return CallError(grpc.StatusCode.UNAVAILABLE, STOPPING)
         return _status(call)
 
     async def _intercepted(self, call: Call, context: Context) -> None:
@@ -255,14 +255,14 @@ class Endpoint:
         details = HandlerCallDetails(self.rpc.full_name, call.invocation_metadata())
         handler = await self._continue(call.refusal, 0, details)
         if handler is None:
-            raise CallFailed(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+            raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         if handler is not self._served[0]:
             # Interceptors that replace a handler put the same one in its place, as a rule.
             self._served = handler, serving(handler, self.rpc.descriptor)
         await self._served[1](call, context)
 
     async def _continue(
-        self, refusal: CallFailed | None, index: int, details: grpc.HandlerCallDetails
+        self, refusal: CallError | None, index: int, details: grpc.HandlerCallDetails
     ) -> Handler | None:
         if index == len(self._interceptors):
             handler = self._handlers.get(details.method)
@@ -271,14 +271,14 @@ class Endpoint:
         return await self._interceptors[index].intercept_service(continuation, details)
 
 
-def _refuse(call: Call, refusal: CallFailed) -> None:
+def _refuse(call: Call, refusal: CallError) -> None:
     call.refusal, call.messages = refusal, RefusedRequest(refusal)
 
 
-def _check_type(head: RequestHead, scope: Scope) -> None:
+def _check_type(head: RequestHeaders, scope: Scope) -> None:
     """Refuses what other sites' pages may send, and forgets the type of what has no content."""
     if scope["method"] == "POST" and is_forgeable(scope["headers"], head.content_type):
-        raise CallFailed(
+        raise CallError(
             grpc.StatusCode.INVALID_ARGUMENT,
             f"a page of another site must send content-type: {JSON}",
             http_status=415,
@@ -298,25 +298,25 @@ def _let_pause(scope: Scope) -> None:
         let_pause()
 
 
-def _status(call: Call) -> CallFailed | None:
+def _status(call: Call) -> CallError | None:
     """The status of a call as it stands; None: OK."""
     if call.deadline is not None and (call.expired or call.time_remaining() == 0):
-        return CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        return CallError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     if call.code_set is None or call.status() is grpc.StatusCode.OK:
         return call.refusal
-    return CallFailed(call.status(), call.details())
+    return CallError(call.status(), call.details())
 
 
-def _events(call: Call, outcome: CallFailed | None) -> Sequence[Event]:
+def _events(call: Call, outcome: CallError | None) -> Sequence[Event]:
     """What is left to be sent."""
     if call.stream is not None:
         stream = call.stream
         return stream.finish(call) if outcome is None else stream.fail(outcome, call)
-    nothing = CallFailed(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
+    nothing = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
     return failure_events(outcome or nothing, call)
 
 
-def _coroutine_function(run: Behaviour) -> CoroutineFunction:
+def _coroutine_function(run: RpcFunction) -> CoroutineFunction:
     if inspect.iscoroutinefunction(run):
         return run
 
@@ -326,7 +326,7 @@ def _coroutine_function(run: Behaviour) -> CoroutineFunction:
     return awaiting
 
 
-def _refusing(handler: Handler, refusal: CallFailed) -> Handler:
+def _refusing(handler: Handler, refusal: CallError) -> Handler:
     """What interceptors get in place of a servicer that is not to see the call."""
 
     async def refuse(_request: Any, _context: Any) -> NoReturn:

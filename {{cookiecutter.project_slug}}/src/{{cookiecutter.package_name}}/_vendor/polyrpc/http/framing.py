@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from io import BytesIO
 
-from .codec import JsonError
+from ..protojson import JsonError
 
 MAX_DEPTH = 100
 """Brackets that may be open at once inside one message; the codec's own limit."""

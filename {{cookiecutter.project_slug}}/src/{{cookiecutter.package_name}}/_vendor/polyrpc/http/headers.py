@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import grpc
 
-from .metadata import HOP_BY_HOP, Headers, Metadata, Metadatum, metadatum
-from .response_framing import negotiate
-from .status import CallFailed
+from ..rpc.metadata import HOP_BY_HOP, Headers, Metadata, Metadatum, metadatum
+from ..rpc.status import CallError
+from .negotiation import negotiate
 
 JSON = "application/json"
 
@@ -29,7 +29,7 @@ _NOT_METADATA = HOP_BY_HOP | {b"host"}
 _NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
 
 
-class RequestHead:
+class RequestHeaders:
     """What the headers of a request say of its body and its answer; ASGI has names in lower case.
 
     Attributes:
@@ -42,7 +42,7 @@ class RequestHead:
         offers_upgrade: The client offers to go on in another protocol.
 
     Raises:
-        CallFailed: INVALID_ARGUMENT, `grpc-timeout` or binary metadata is malformed.
+        CallError: INVALID_ARGUMENT, `grpc-timeout` or binary metadata is malformed.
     """
 
     accept: str | None = None
@@ -133,7 +133,7 @@ def _values(headers: Headers, *names: bytes) -> list[bytes | None]:
 def invocation_metadata(headers: Headers) -> Metadata:
     """Reads all other headers but hop-by-hop ones, as gRPC's invocation metadata.
 
-    Malformed binary ones, for which `RequestHead` refuses the request, are left out.
+    Malformed binary ones, for which `RequestHeaders` refuses the request, are left out.
     """
     metadata: list[Metadatum] = []
     for name, value in headers:
@@ -141,7 +141,7 @@ def invocation_metadata(headers: Headers) -> Metadata:
         if key is None:
             continue
         if key[-4:] == "-bin":
-            with suppress(CallFailed):
+            with suppress(CallError):
                 metadata += _binary(name, value)
         else:
             metadata.append(metadatum((key, _text(value))))
@@ -167,7 +167,7 @@ def _accepts_json(accept: bytes) -> bool:
 def _timeout_seconds(value: bytes) -> float:
     match = _TIMEOUT.fullmatch(value)
     if match is None:
-        raise CallFailed(
+        raise CallError(
             grpc.StatusCode.INVALID_ARGUMENT,
             "grpc-timeout must be up to eight digits and a unit of H, M, S, m, u or n, "
             "such as 250m",
@@ -186,7 +186,7 @@ def _from_base64(key: str, value: bytes) -> bytes:
     try:
         return base64.b64decode(unpadded + b"=" * (-len(unpadded) % 4), validate=True)
     except binascii.Error:
-        raise CallFailed(
+        raise CallError(
             grpc.StatusCode.INVALID_ARGUMENT, f"the header {key} must be base64"
         ) from None
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import grpc
 
-from .lifetime import Lifetime
-from .status import CallFailed
+from ..rpc.status import CallError
+from .cancellation import CallCancellation
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -40,7 +40,7 @@ class Incoming:
     read_ahead_bytes = READ_AHEAD_BYTES
     keeps_body = True
     is_reading = False
-    lifetime: Lifetime | None = None
+    lifetime: CallCancellation | None = None
     chunks: deque[bytes] | None = None
     body_ended = False
     disconnected = False
@@ -57,7 +57,7 @@ class Incoming:
             None after the last of it.
 
         Raises:
-            CallFailed: CANCELLED, the client has gone or the call has ended.
+            CallError: CANCELLED, the client has gone or the call has ended.
         """
         while not self.chunks:
             if self.body_ended:
@@ -93,7 +93,7 @@ class Incoming:
         if self._arrived is not None:
             self._arrived.set()
 
-    def supervise(self, lifetime: Lifetime) -> None:
+    def supervise(self, lifetime: CallCancellation) -> None:
         """Tells `lifetime` of a disconnect from now on: the call has begun to wait."""
         self.lifetime = lifetime
         if not self.is_reading:
@@ -115,9 +115,9 @@ class Incoming:
 
     async def _receive_more(self) -> None:
         if self.disconnected:
-            raise CallFailed(grpc.StatusCode.CANCELLED, "The client disconnected")
+            raise CallError(grpc.StatusCode.CANCELLED, "The client disconnected")
         if self._closed:
-            raise CallFailed(grpc.StatusCode.CANCELLED, "The call has ended")
+            raise CallError(grpc.StatusCode.CANCELLED, "The call has ended")
         if self.lifetime is not None:
             self._arrived = self._arrived or asyncio.Event()
             self._arrived.clear()

@@ -14,9 +14,9 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from .codec import JsonError
+from ..protojson import JsonError
+from .negotiation import Framing
 from .response import Event, Send
-from .response_framing import Framing
 
 _OCTET_STREAM = b"application/octet-stream"
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message import Message
 
-from .codec import JsonError
+from ..protojson import JsonError
+from ..rpc.status import CallError
+from .framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
+from .headers import JSON, RequestHeaders
 from .incoming import Incoming, Receive
 from .raw_body import RawFrames
-from .request_framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
-from .request_head import JSON, RequestHead
-from .status import CallFailed
 
 Decoder = Callable[[bytes], Message]
 """JSON text to a message; raises `JsonError`."""
@@ -34,7 +34,7 @@ class RequestMessages(Protocol):
             None after the last one.
 
         Raises:
-            CallFailed: It is no such message (INVALID_ARGUMENT), is too large
+            CallError: It is no such message (INVALID_ARGUMENT), is too large
                 (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
         """
 
@@ -42,7 +42,7 @@ class RequestMessages(Protocol):
 class RefusedRequest:
     """A request that cannot be read: it is of a wrong type, or announces too much."""
 
-    def __init__(self, refusal: CallFailed) -> None:
+    def __init__(self, refusal: CallError) -> None:
         self._refusal = refusal
 
     async def next(self, _incoming: Incoming) -> Message | None:
@@ -119,7 +119,7 @@ async def whole_body(incoming: Incoming, max_message_bytes: int) -> bytes:
     """Waits for the whole body of a request.
 
     Raises:
-        CallFailed: It is too large (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
+        CallError: It is too large (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
     """
     chunks: list[bytes] = []
     size = 0
@@ -137,7 +137,7 @@ def read_message(decode: Decoder, text: bytes) -> Message:
     """Reads one message.
 
     Raises:
-        CallFailed: INVALID_ARGUMENT, it is none.
+        CallError: INVALID_ARGUMENT, it is none.
     """
     try:
         return decode(text)
@@ -146,7 +146,7 @@ def read_message(decode: Decoder, text: bytes) -> Message:
 
 
 def frames_for(
-    head: RequestHead, *, streaming: bool, max_message_bytes: int, raw: bool = False
+    head: RequestHeaders, *, streaming: bool, max_message_bytes: int, raw: bool = False
 ) -> NdjsonFrames | JsonArrayFrames | RawFrames | None:
     """Chooses how the body is split into messages, by its content type unless it is `raw`.
 
@@ -154,7 +154,7 @@ def frames_for(
         None where the body is one message.
 
     Raises:
-        CallFailed: 415, the body is of a type that is not accepted here; 413, a single message
+        CallError: 415, the body is of a type that is not accepted here; 413, a single message
             is announced as too large.
     """
     if head.content_encoding not in ("", "identity"):
@@ -185,7 +185,7 @@ def not_lost(receive: Receive) -> Receive:
         if is_first and event["type"] == "http.request":
             is_first = False
             if not (event.get("body") or event.get("more_body", False)):
-                raise CallFailed(
+                raise CallError(
                     grpc.StatusCode.INVALID_ARGUMENT,
                     "the server has lost the body: send the request without upgrade",
                 )
@@ -194,19 +194,19 @@ def not_lost(receive: Receive) -> Receive:
     return checked
 
 
-def too_large(max_message_bytes: int, place: str = "") -> CallFailed:
+def too_large(max_message_bytes: int, place: str = "") -> CallError:
     """The failure of a message of more than `max_message_bytes`, at a place in a stream."""
     detail = f"a message may have at most {max_message_bytes} bytes"
-    return CallFailed(
+    return CallError(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         f"{place}: {detail}" if place else detail,
         http_status=413,
     )
 
 
-def _unsupported(detail: str) -> CallFailed:
-    return CallFailed(grpc.StatusCode.INVALID_ARGUMENT, detail, http_status=415)
+def _unsupported(detail: str) -> CallError:
+    return CallError(grpc.StatusCode.INVALID_ARGUMENT, detail, http_status=415)
 
 
-def malformed(error: JsonError) -> CallFailed:
-    return CallFailed(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+def malformed(error: JsonError) -> CallError:
+    return CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error))

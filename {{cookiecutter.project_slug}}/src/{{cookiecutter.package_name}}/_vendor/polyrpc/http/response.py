@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from time import monotonic
 from typing import Any
 
+from ..rpc.metadata import Metadata, response_headers
+from ..rpc.status import CallError, error_body
+from .cancellation import CallCancellation
 from .context import HttpServicerContext
-from .lifetime import Lifetime
-from .metadata import Metadata, response_headers
-from .response_framing import EventStream, Framing
-from .status import CallFailed, error_body
+from .negotiation import EventStream, Framing
 
 Event = MutableMapping[str, Any]
 Send = Callable[[Event], Awaitable[None]]
@@ -67,7 +67,7 @@ class StreamResponse:
             # a long stream to a fast reader would keep every other call from running.
             await asyncio.sleep(0)
 
-    def supervise(self, lifetime: Lifetime, context: HttpServicerContext) -> None:
+    def supervise(self, lifetime: CallCancellation, context: HttpServicerContext) -> None:
         """Does what there is to do while the handler waits, and no message comes."""
 
     def finish(self, context: HttpServicerContext) -> Sequence[Event]:
@@ -75,7 +75,7 @@ class StreamResponse:
         start = () if self._started else (self._start(context),)
         return *start, _chunk(self._framing.end(), more_body=False)
 
-    def fail(self, failure: CallFailed, context: HttpServicerContext) -> Sequence[Event]:
+    def fail(self, failure: CallError, context: HttpServicerContext) -> Sequence[Event]:
         """What is left to be sent for a call that failed, as far as that is still possible."""
         if not self._started:
             return failure_events(failure, context)
@@ -115,7 +115,7 @@ class EventStreamResponse(StreamResponse):
         self._turn = asyncio.Lock()
         self._last_sent = float("-inf")
 
-    def supervise(self, lifetime: Lifetime, context: HttpServicerContext) -> None:
+    def supervise(self, lifetime: CallCancellation, context: HttpServicerContext) -> None:
         lifetime.run_beside(lambda: self._break_silence(context))
 
     async def message(self, message: Any, context: HttpServicerContext) -> None:
@@ -162,14 +162,14 @@ def to_head(answer: Callable[[Any, Any, Send], Awaitable[None]]) -> Any:
     return answer_head
 
 
-async def send_failure(send: Send, failure: CallFailed) -> None:
+async def send_failure(send: Send, failure: CallError) -> None:
     """Sends the error response of a request that becomes no call."""
     for event in failure_events(failure):
         await send(event)
 
 
 def failure_events(
-    failure: CallFailed, context: HttpServicerContext | None = None
+    failure: CallError, context: HttpServicerContext | None = None
 ) -> Sequence[Event]:
     """Makes an error response; `context` adds the metadata of a call that had begun."""
     headers = [_JSON, *failure.headers]

@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..transcoding.enum_numbers import asks_for_enum_numbers
 from .endpoint import Endpoint
 from .incoming import Receive
 from .raw_body import RawEncoder
 from .request import Decoder
 from .response import Encoder, Send
-from .rest.enum_numbers import asks_for_enum_numbers
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class RouteCodec:
     """Has requests answered, and the answers written as they ask for it.
 
     Attributes:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import grpc
 
-from ..settings import Settings
+from ..settings import ServiceSettings
 from .auth import Tokens
-from .concerns import Concerns
-from .limits import ConcurrencyLimit
+from .concurrency_limit import ConcurrencyLimit
 from .registry import Metrics
+from .standard import StandardInterceptor
 from .tracing import tracing_from_environment
 
 
 def interceptors(
-    settings: Settings, metrics: Metrics | None = None
+    settings: ServiceSettings, metrics: Metrics | None = None
 ) -> list[grpc.aio.ServerInterceptor]:
     """Makes the interceptors that `settings` and the `OTEL_*` variables ask for, outermost first.
 
@@ -30,7 +30,7 @@ def interceptors(
     """
     limit = settings.max_concurrent_rpcs
     return [
-        Concerns(
+        StandardInterceptor(
             tokens=tokens_of(settings),
             limit=None if limit is None else ConcurrencyLimit(limit),
             traced=tracing_from_environment(),
@@ -39,7 +39,7 @@ def interceptors(
     ]
 
 
-def tokens_of(settings: Settings) -> Tokens | None:
+def tokens_of(settings: ServiceSettings) -> Tokens | None:
     """Makes the tokens that callers need; None: they need none."""
     tokens = settings.auth_tokens
     return None if tokens is None else Tokens(tokens.get_secret_value())

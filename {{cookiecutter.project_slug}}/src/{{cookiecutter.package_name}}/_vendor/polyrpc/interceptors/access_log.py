@@ -8,11 +8,11 @@ from typing import Any
 
 import grpc
 
-from ..gateway.behaviours import Context
-from ..log_pipe import EventRecord, JsonPipe, pipe_of, text, until_second
-from .rpc import Rpc
+from ..log_pipe import EventRecord, JsonLinesHandler, handler_of, text, until_second
+from ..rpc.handlers import Context
+from ..rpc.method_info import MethodInfo
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.interceptors")
 
 _OUR_FAULT = frozenset(
     (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
@@ -23,18 +23,18 @@ _Call = tuple[float, grpc.StatusCode, float, float | None, str, str]
 """When it ended, status, duration and deadline in seconds, peer, request id."""
 
 
-class RequestLog:
+class AccessLog:
     """Writes the lines of one RPC: as errors where the service is at fault.
 
     Args:
         rpc: The RPC; of health checks only failures are more than debugging messages.
     """
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: MethodInfo) -> None:
         self._level = logging.DEBUG if rpc.is_health else logging.INFO
         self._names = {"protocol": rpc.protocol, "service": rpc.service, "method": rpc.method}
         self._form_of_success = self._form(_OK)
-        self._pipe: JsonPipe | None = None
+        self._pipe: JsonLinesHandler | None = None
 
     def write(
         self,
@@ -62,7 +62,7 @@ class RequestLog:
                 # Where lines go is asked for the first of those that are written together.
                 if not logger.isEnabledFor(level):
                     return
-                pipe = self._pipe = pipe_of(logger, level)
+                pipe = self._pipe = handler_of(logger, level)
         call = (time(), code, seconds, deadline, context.peer(), request_id)
         if pipe is not None:
             pipe.write_later(self._line, call)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ..gateway.behaviours import Behaviour, Context
+from ..rpc.handlers import Context, RpcFunction
 
 CHALLENGE = "Bearer"
 DETAIL = "A valid bearer token is required"
@@ -93,7 +93,7 @@ def admit(tokens: Tokens, metadata: Metadata) -> bool:
     return True
 
 
-def guarded(tokens: Tokens, run: Behaviour) -> Behaviour:
+def guarded(tokens: Tokens, run: RpcFunction) -> RpcFunction:
     """Makes the calls of `run` those of known callers only."""
 
     async def run_for_caller(request: Any, context: Context) -> Any:

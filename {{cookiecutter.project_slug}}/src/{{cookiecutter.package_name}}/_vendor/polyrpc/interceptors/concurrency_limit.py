@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 
-from ..gateway.behaviours import Behaviour, Context
-from ..gateway.status import CallFailed
+from ..rpc.handlers import Context, RpcFunction
+from ..rpc.status import CallError
 
 
 class ConcurrencyLimit:
@@ -21,7 +21,7 @@ class ConcurrencyLimit:
         self._limit = limit
         self._served = 0
 
-    def limited(self, run: Behaviour) -> Behaviour:
+    def limited(self, run: RpcFunction) -> RpcFunction:
         """Makes the calls of `run` count, and subject to the limit.
 
         One whose request is still on its way takes no place: clients that send it slowly, or never,
@@ -34,7 +34,7 @@ class ConcurrencyLimit:
             if arrived is not None:
                 await arrived()
             if self._served >= self._limit:
-                raise CallFailed(
+                raise CallError(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
                     f"{self._limit} calls are being served, which is the limit; try again later",
                 )

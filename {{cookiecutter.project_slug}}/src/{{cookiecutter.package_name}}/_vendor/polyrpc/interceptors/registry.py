@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from ..logs import dropped_lines
 from ..metric_files import FOLDER
+from ..rpc.method_info import UNKNOWN, MethodInfo
 from .metrics import InMemory, InMemoryRoute, Labels, RouteLabels, RouteMetrics, RpcMetrics
-from .rpc import UNKNOWN, Rpc
 
 
 class Metrics:
@@ -30,7 +30,7 @@ class Metrics:
 
             self._of, self._of_route = files().metrics_of, files().route_of
 
-    def of(self, rpc: Rpc) -> RpcMetrics:
+    def of(self, rpc: MethodInfo) -> RpcMetrics:
         """Finds the metrics of an RPC. All that are unknown share theirs: callers make them up."""
         if rpc.known:
             return self._of((rpc.type, rpc.service, rpc.method, rpc.protocol))

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ..gateway.behaviours import Context
 from ..logs import REQUEST_ID
+from ..rpc.handlers import Context
 
 KEY = "x-request-id"
 

@@ -13,23 +13,23 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from ..current_call import CALL
-from ..gateway.behaviours import Behaviour, Context
-from ..gateway.failures import final_code
-from ..gateway.layers import Layer, Protocol, answering
-from ..gateway.native import RECEIVED
+from ..native.handlers import RECEIVED
+from ..rpc.current_call import CALL
+from ..rpc.errors import final_code
+from ..rpc.handlers import Context, RpcFunction
+from ..rpc.method_info import HEALTH, method_info
+from ..rpc.method_interceptors import MethodInterceptor, Protocol, answering
 from . import auth
-from .limits import ConcurrencyLimit
+from .access_log import AccessLog
+from .concurrency_limit import ConcurrencyLimit
 from .registry import Metrics
 from .request_id import InTrailers, adopt, adopt_header, in_headers, request_id
-from .request_log import RequestLog
-from .rpc import HEALTH, rpc_of
 from .tracing import Traced
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class Concerns(Layer):
+class StandardInterceptor(MethodInterceptor):
     """Request ids, tokens, traces, metrics, logs and the limit of concurrent calls.
 
     Args:
@@ -55,8 +55,8 @@ class Concerns(Layer):
         self._limit = limit
         self._observation = _Observation(limit, traced, metrics or Metrics())
 
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
-        """Follows `Layer.around`."""
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
+        """Follows `MethodInterceptor.wrap`."""
         identify = _adopt_from_core if protocol == "grpc" else adopt_header
         return self._observation.observed(rpc, protocol, run, identify, self._tokens_for(rpc))
 
@@ -81,7 +81,7 @@ class Concerns(Layer):
         return None if rpc.startswith(HEALTH) else self._tokens
 
 
-class _Observation(Layer):
+class _Observation(MethodInterceptor):
     """What is left to do where the request id is known already, and the caller."""
 
     def __init__(
@@ -91,18 +91,18 @@ class _Observation(Layer):
         self._traced = traced
         self._metrics = metrics
 
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
-        """Follows `Layer.around`."""
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
+        """Follows `MethodInterceptor.wrap`."""
         return self.observed(rpc, protocol, run, _adopted, None)
 
     def observed(
         self,
         path: str,
         protocol: Protocol,
-        run: Behaviour,
+        run: RpcFunction,
         identify: Callable[[Context], str],
         tokens: auth.Tokens | None,
-    ) -> Behaviour:
+    ) -> RpcFunction:
         """Makes the one function of an RPC.
 
         Args:
@@ -112,12 +112,12 @@ class _Observation(Layer):
             identify: Gives the request id of a call.
             tokens: Who may call; None: everyone.
         """
-        rpc = rpc_of(path, protocol)
+        rpc = method_info(path, protocol)
         if self._limit is not None and not rpc.is_health:
             run = self._limit.limited(run)
         if tokens is not None:
             run = auth.guarded(tokens, run)
-        metrics, log = self._metrics.of(rpc), RequestLog(rpc)
+        metrics, log = self._metrics.of(rpc), AccessLog(rpc)
         with_id: Any = InTrailers if protocol == "grpc" else in_headers
 
         async def observed(request: Any, context: Context) -> Any:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from ..gateway.behaviours import Behaviour, Context
-from ..gateway.failures import final_code
+from ..rpc.errors import final_code
+from ..rpc.handlers import Context, RpcFunction
+from ..rpc.method_info import MethodInfo
 from ..settings import SettingsError
-from .rpc import Rpc
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -37,8 +37,8 @@ _ERRORS = frozenset(
     )
 )
 
-Traced = Callable[[Rpc, Behaviour], Behaviour]
-"""Puts each call of a behaviour into a span."""
+Traced = Callable[[MethodInfo, RpcFunction], RpcFunction]
+"""Puts each call of a function into a span."""
 
 
 def tracing_from_environment(environment: Mapping[str, str] = os.environ) -> Traced | None:
@@ -99,7 +99,7 @@ def _traced(tracer: Tracer) -> Traced:
     from opentelemetry.propagate import extract
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-    def traced(rpc: Rpc, run: Behaviour) -> Behaviour:
+    def traced(rpc: MethodInfo, run: RpcFunction) -> RpcFunction:
         name = f"{rpc.service}/{rpc.method}"
         attributes = {
             "rpc.system": "grpc",

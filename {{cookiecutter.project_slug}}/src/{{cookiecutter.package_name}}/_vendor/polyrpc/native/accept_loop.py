@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no types
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.native")
 
 _PAUSE_SECONDS = 1.0
 _base: Any = cygrpc.AioServer

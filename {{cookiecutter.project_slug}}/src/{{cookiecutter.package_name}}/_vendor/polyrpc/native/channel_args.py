@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .settings import Settings
+from ..settings import ServiceSettings
 
 _PING_TIMEOUT_SECONDS = 20.0
 _PINGS_EVERY_SECONDS = 10.0
@@ -10,7 +10,7 @@ _MAX_CONCURRENT_STREAMS = 1000
 _NEVER = 2**31 - 1
 
 
-def channel_arguments(settings: Settings) -> list[tuple[str, int]]:
+def channel_arguments(settings: ServiceSettings) -> list[tuple[str, int]]:
     """Makes the channel arguments (`grpc/impl/channel_arg_names.h`) of the server."""
     return [
         # Workers share the port; a single process keeps others off it.

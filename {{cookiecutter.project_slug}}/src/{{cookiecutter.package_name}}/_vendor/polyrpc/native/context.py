@@ -13,11 +13,11 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from .behaviours import Behaviour, Context
-from .metadata import Metadatum, checked
-from .status import WITHOUT_MESSAGE, check_details, status_code
+from ..rpc.handlers import Context, RpcFunction
+from ..rpc.metadata import Metadatum, checked
+from ..rpc.status import WITHOUT_MESSAGE, check_details, status_code
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.native")
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 RawMetadata = Iterable[tuple[str, str | bytes]]
@@ -135,7 +135,7 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         return self._context.done()
 
 
-def in_native_context(handler: Handler, run: Behaviour) -> Behaviour:
+def in_native_context(handler: Handler, run: RpcFunction) -> RpcFunction:
     """Gives `run`, which is what `handler` does, a `NativeContext` instead of `grpc.aio`'s own."""
     response_streaming = bool(handler.response_streaming)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from .failures import STOPPING
+from ..rpc.errors import STOPPING
 
 _WITHOUT_LIMIT = 10 * 365 * 24 * 3600.0
 _QUIET_SECONDS = 0.02
@@ -15,14 +15,14 @@ _LONGEST_WAIT_SECONDS = 0.5
 _SECONDS_TO_BREAK_OFF = 1.0
 
 
-class Departure:
+class GracefulStop:
     """Holds calls back at the moment when the server says goodbye, and ends the last ones.
 
     gRPC core drops the calls that are on their way, or queued, at that moment. Clients that
     await answers send nothing new, so new calls are kept waiting until no more of them come in.
 
     Attributes:
-        gate: Where new calls wait, with `pass_gate`; None while they need not.
+        gate: Where new calls wait, with `admit`; None while they need not.
         in_flight: The tasks of the calls, which add themselves when they begin.
     """
 
@@ -32,7 +32,7 @@ class Departure:
         self._arrived = 0
         self._cancelled: set[asyncio.Task[Any]] = set()
 
-    async def pass_gate(self) -> None:
+    async def admit(self) -> None:
         """Waits at the beginning of a call while new calls are held back."""
         if self.gate is not None:
             self._arrived += 1

@@ -10,13 +10,21 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 
-from .behaviours import Behaviour, Context
-from .departure import Departure
-from .failures import STOPPING, failure_of
-from .layers import Layer, answering, decoding, handler_like, layered, not_found, with_messages
-from .methods import RpcMethod
-from .native_context import AbortedWithOkError, in_native_context
-from .status import CallFailed, status_code
+from ..rpc.errors import STOPPING, failure_of
+from ..rpc.handlers import Context, RpcFunction
+from ..rpc.method_interceptors import (
+    MethodInterceptor,
+    answering,
+    chain,
+    decoding,
+    handler_like,
+    not_found,
+    with_messages,
+)
+from ..rpc.methods import RpcMethod
+from ..rpc.status import CallError, status_code
+from .context import AbortedWithOkError, in_native_context
+from .graceful_stop import GracefulStop
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -29,7 +37,7 @@ The same as its context tells, which gets them from gRPC's core anew whenever it
 
 
 class NativeHandlers(grpc.GenericRpcHandler):
-    """All handlers of the `grpc.aio` server, ready to run: guard, layers and behaviour in one.
+    """All handlers of the `grpc.aio` server, ready to run: guard, interceptors and servicer in one.
 
     A call finds its own in a dictionary. As the server has no method registered by name, it waits
     for one kind of call only; each name would be one more thing to wait for, at every call.
@@ -45,9 +53,9 @@ class NativeHandlers(grpc.GenericRpcHandler):
     def __init__(
         self,
         methods: Iterable[RpcMethod],
-        layers: Sequence[Layer],
+        layers: Sequence[MethodInterceptor],
         default_timeouts: Mapping[str, float | None],
-        departure: Departure,
+        departure: GracefulStop,
         generic_handlers: Sequence[grpc.GenericRpcHandler] = (),
     ) -> None:
         self._layers = layers
@@ -80,7 +88,7 @@ class NativeHandlers(grpc.GenericRpcHandler):
         return _NOT_FOUND
 
     def _handler(self, handler: Handler, rpc: str, default_timeout: float | None) -> Handler:
-        run = layered(self._layers, rpc, "grpc", with_messages(handler, in_native_context))
+        run = chain(self._layers, rpc, "grpc", with_messages(handler, in_native_context))
         return _native(handler, guarded(run, rpc, default_timeout, self._departure))
 
 
@@ -100,7 +108,7 @@ class NativeGuard(grpc.aio.ServerInterceptor):
         self,
         methods: Iterable[RpcMethod],
         default_timeouts: Mapping[str, float | None],
-        departure: Departure,
+        departure: GracefulStop,
     ) -> None:
         self._departure = departure
         self._default_timeouts = default_timeouts
@@ -133,8 +141,8 @@ class NativeGuard(grpc.aio.ServerInterceptor):
 
 
 def guarded(
-    run: Behaviour, rpc: str, default_timeout: float | None, departure: Departure
-) -> Behaviour:
+    run: RpcFunction, rpc: str, default_timeout: float | None, departure: GracefulStop
+) -> RpcFunction:
     """Puts around a native handler what `grpc.aio` lacks.
 
     The text of unexpected exceptions is kept from callers, whom `grpc.aio` would send it; calls
@@ -152,7 +160,7 @@ def guarded(
 
     async def guarded_run(request: Any, context: Context) -> Any:
         if departure.gate is not None:
-            await departure.pass_gate()
+            await departure.admit()
         task: Any = asyncio.current_task()
         in_flight.add(task)
         try:
@@ -179,18 +187,18 @@ def guarded(
     return guarded_run
 
 
-def _cancellation(task: asyncio.Task[Any], departure: Departure) -> CallFailed:
+def _cancellation(task: asyncio.Task[Any], departure: GracefulStop) -> CallError:
     """How a call ends that was cancelled: not by its caller, if it is to hear of it at all."""
     if departure.ended(task) or task.cancelling():
         # As long as it counts as cancelled, it cannot wait for the status to be sent.
         while task.cancelling():
             task.uncancel()
-        return CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPING)
+        return CallError(grpc.StatusCode.UNAVAILABLE, STOPPING)
     # The handler has let out the cancellation of another task.
-    return CallFailed(grpc.StatusCode.CANCELLED, "Cancelled")
+    return CallError(grpc.StatusCode.CANCELLED, "Cancelled")
 
 
-async def _end(context: Context, failure: CallFailed) -> bytes:
+async def _end(context: Context, failure: CallError) -> bytes:
     try:
         await context.abort(failure.code, failure.detail)
     except grpc.aio.UsageError:  # An abort has come before, and has been said: it stays the end.
@@ -199,7 +207,7 @@ async def _end(context: Context, failure: CallFailed) -> bytes:
         raise asyncio.CancelledError from None
 
 
-def _within(seconds: float, run: Behaviour) -> Behaviour:
+def _within(seconds: float, run: RpcFunction) -> RpcFunction:
     async def run_within(request: Any, context: Context) -> Any:
         if context.time_remaining() is not None:
             return await run(request, context)
@@ -215,7 +223,7 @@ def _within(seconds: float, run: Behaviour) -> Behaviour:
         else:
             if monotonic() < deadline:
                 return response
-        raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        raise CallError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
     return run_within
 
@@ -234,11 +242,11 @@ class _TimedContext:
         return max(self._deadline - monotonic(), 0.0)
 
 
-def _native(handler: Handler, run: Behaviour) -> Handler:
+def _native(handler: Handler, run: RpcFunction) -> Handler:
     return handler_like(handler, run, decoding(handler))
 
 
-def _failing(failure: CallFailed) -> Handler:
+def _failing(failure: CallError) -> Handler:
     async def fail(_: Any, context: Context) -> NoReturn:
         await context.abort(failure.code, failure.detail)
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..raw_body import is_http_body
-from ..status import HTTP_STATUS
+from ..http.raw_body import is_http_body
+from ..rpc.status import HTTP_STATUS
 from .comments import summary_of
-from .json_example import field_example, message_example
-from .json_schema import MessageSchemas
+from .example import field_example, message_example
 from .parameters import path_parameters, query_parameters
+from .schema import MessageSchemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 
-    from .json_schema import JsonStyle, Schema
     from .operation import Operation
+    from .schema import JsonStyle, Schema
 
 _DESCRIBABLE_METHODS = frozenset(
     {"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from .json_schema import map_entry, real_oneofs
+from .schema import map_entry, real_oneofs
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-    from .json_schema import JsonStyle
+    from .schema import JsonStyle
 
 MAX_DEPTH = 4
 """How deep examples nest messages."""

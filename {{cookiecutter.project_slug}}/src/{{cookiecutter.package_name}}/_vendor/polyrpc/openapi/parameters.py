@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..rest.query import QueryDecoder
+from ..transcoding.query import QueryDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-    from .json_schema import MessageSchemas
     from .operation import Operation
     from .path_parameters import PathParameter
+    from .schema import MessageSchemas
 
 
 def path_parameters(

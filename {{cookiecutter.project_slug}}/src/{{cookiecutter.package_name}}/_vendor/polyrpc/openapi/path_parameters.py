@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..rest.path_template import PathTemplate, Wildcard
+from ..transcoding.path_template import PathTemplate, Wildcard
 
 if TYPE_CHECKING:
-    from ..rest.path_template import Variable
+    from ..transcoding.path_template import Variable
 
 _PCHAR = "-._~!$&'()+,;=:@"
 

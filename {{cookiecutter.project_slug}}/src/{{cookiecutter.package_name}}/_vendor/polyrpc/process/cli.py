@@ -7,7 +7,8 @@ import logging
 import signal
 import sys
 
-from .process import (
+from ..settings import PREFIX, ServiceSettings
+from .signals import (
     RESTART_SIGNAL,
     STOP_SIGNALS,
     exit_statuses,
@@ -17,7 +18,6 @@ from .process import (
     run,
     terminal_is_gone,
 )
-from .settings import PREFIX, Settings
 
 logger = logging.getLogger(__package__)
 
@@ -49,12 +49,12 @@ def main() -> None:
                 )
                 raise SystemExit(2)
 
-        settings = Settings.from_environment()
+        settings = ServiceSettings.from_environment()
 
-        from .logs import configure_logging
+        from ..logs import configure_logging
 
         configure_logging(settings.log_level, settings.log_format)
-        for line in Settings.unknown_variables():
+        for line in ServiceSettings.unknown_variables():
             logger.warning("%s", line)
         if settings.workers == 1:
             run(lambda: serve(settings))
@@ -65,14 +65,14 @@ def main() -> None:
         raise SystemExit(asyncio.run(Supervisor(settings).run()))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: ServiceSettings) -> None:
     """Serves until SIGTERM or SIGINT, then drains and stops; a second signal stops at once.
 
     Raises:
         PortError: A port is taken.
         SettingsError: The TLS files are no good.
     """
-    from .service import Service
+    from ..service import Service
 
     signals = on_signals(*STOP_SIGNALS, *filter(None, [RESTART_SIGNAL]))
     service = Service(settings)

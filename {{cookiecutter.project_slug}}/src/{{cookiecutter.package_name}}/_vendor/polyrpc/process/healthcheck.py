@@ -9,7 +9,7 @@ import ssl
 import sys
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-from .settings import PREFIX, Settings, SettingsError
+from ..settings import PREFIX, ServiceSettings, SettingsError
 
 _TIMEOUT_SECONDS = 4.0
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -26,13 +26,13 @@ def main() -> None:
         SystemExit: 1, the service does not serve. Who asks may reserve all other statuses.
     """
     try:
-        check(Settings.from_environment())
+        check(ServiceSettings.from_environment())
     except (UnhealthyError, SettingsError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
 
 
-def check(settings: Settings) -> None:
+def check(settings: ServiceSettings) -> None:
     """Asks `/readyz`: on `ADMIN_PORT` where that is set, otherwise on the HTTP listener.
 
     Raises:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from .listeners import PortError
-from .metric_files import prepare
-from .settings import Settings, SettingsError
+from ..metric_files import prepare
+from ..server.sockets import PortError
+from ..settings import ServiceSettings, SettingsError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.process")
 
 STOP_SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
@@ -96,7 +96,7 @@ def on_signals(*numbers: signal.Signals) -> asyncio.Queue[signal.Signals]:
 
 
 def log_start(
-    settings: Settings, http_port: int, grpc_port: int, admin_port: int | None = None
+    settings: ServiceSettings, http_port: int, grpc_port: int, admin_port: int | None = None
 ) -> None:
     """Logs the line that tells people and scripts where the service is."""
     ports = {"http_port": http_port, "grpc_port": grpc_port, "admin_port": admin_port}

@@ -17,12 +17,13 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any
 
-from . import metric_files, worker
-from .listeners import listen, reserve
-from .process import log_start, on_signals, terminal_is_gone
-from .settings import PREFIX, Settings
+from .. import metric_files
+from ..server.sockets import listen, reserve
+from ..settings import PREFIX, ServiceSettings
+from . import worker
+from .signals import log_start, on_signals, terminal_is_gone
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.process")
 
 _QUICK_DEATH_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -127,7 +128,7 @@ class Supervisor:
         beats: For how many of their beats they may be silent before they are killed.
     """
 
-    def __init__(self, settings: Settings, beats: int = _BEATS) -> None:
+    def __init__(self, settings: ServiceSettings, beats: int = _BEATS) -> None:
         self._settings = settings
         self._beats = beats
         self._workers: set[Worker] = set()

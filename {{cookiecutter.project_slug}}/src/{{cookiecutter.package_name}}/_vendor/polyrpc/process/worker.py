@@ -11,8 +11,8 @@ import socket
 import sys
 from contextlib import suppress
 
-from .process import exit_statuses, on_signals, run
-from .settings import Settings
+from ..settings import ServiceSettings
+from .signals import exit_statuses, on_signals, run
 
 READY = b"ready\n"
 """To the supervisor: calls are answered from now on."""
@@ -35,16 +35,16 @@ NOW = b"now\n"
 def main() -> None:
     """Runs a worker; its arguments are the file descriptors of its sockets."""
     with exit_statuses():
-        settings = Settings.from_environment()
+        settings = ServiceSettings.from_environment()
 
-        from .logs import configure_logging
+        from ..logs import configure_logging
 
         configure_logging(settings.log_level, settings.log_format)
         run(lambda: work(settings, *(socket.socket(fileno=int(fd)) for fd in sys.argv[1:])))
 
 
 async def work(
-    settings: Settings,
+    settings: ServiceSettings,
     supervisor: socket.socket,
     http_listener: socket.socket,
     admin_listener: socket.socket | None = None,
@@ -55,7 +55,7 @@ async def work(
         PortError: gRPC cannot listen.
         SettingsError: The TLS files are no good.
     """
-    from .service import Service
+    from ..service import Service
 
     commands, answers = await asyncio.open_connection(sock=supervisor)
     signals = on_signals(signal.SIGINT, signal.SIGTERM)

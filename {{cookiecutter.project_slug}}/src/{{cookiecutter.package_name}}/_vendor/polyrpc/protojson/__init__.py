@@ -1,6 +1,6 @@
 """Canonical proto3 JSON, to and from the protobuf wire format."""
 
+from .codec import JsonCodec
 from .errors import JsonError
-from .json_codec import JsonCodec
 
 __all__ = ["JsonCodec", "JsonError"]

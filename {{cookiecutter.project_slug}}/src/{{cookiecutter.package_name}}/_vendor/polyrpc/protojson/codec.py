@@ -14,12 +14,12 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from .coverage import is_covered
+from .compiled_reader import CompiledReaders
+from .compiled_writer import CompiledWriters
 from .descriptors import may_lack_fields
 from .errors import JsonError, one_line
-from .readers import CompiledReaders
 from .strict_reader import StrictReaders
-from .writers import CompiledWriters
+from .supported_types import is_covered
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 

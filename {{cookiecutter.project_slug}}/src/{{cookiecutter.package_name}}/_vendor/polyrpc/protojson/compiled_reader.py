@@ -18,11 +18,11 @@ is
       tree['price_cents'] = value
      value = tree.get('parts')
      if value is not None:
-      if value.__class__ is not list: raise UncoveredError
+      if value.__class__ is not list: raise UnsupportedError
       for each in value:
        keys += function_2(each, zeros)
      if text.count(b':') != keys: refuse_repeated_keys(text, keys)
-     if zeros and MINUS_ZERO.search(text): raise UncoveredError
+     if zeros and MINUS_ZERO.search(text): raise UnsupportedError
      return message_class(**tree)
 
 Messages that contain others have functions of their own; what is done for the rest is written where
@@ -42,11 +42,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from orjson import loads
 
-from . import read_values
-from .compiled import CompiledFunctions
-from .coverage import LEAVES
+from . import parse_values as read_values
+from .compiler import CompiledFunctions
 from .descriptors import DEEPEST, DURATION, TIMESTAMP, map_entry, other_names, real_oneofs
-from .read_values import UncoveredError
+from .parse_values import UnsupportedError
+from .supported_types import LEAVES
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -121,7 +121,7 @@ class CompiledReaders(CompiledFunctions):
                 *_indented(self._fields(descriptor, "tree", "value")),
                 # orjson lets the last of repeated keys win.
                 " if text.count(b':') != keys: refuse_repeated_keys(text, keys)",
-                " if zeros and MINUS_ZERO.search(text): raise UncoveredError",
+                " if zeros and MINUS_ZERO.search(text): raise UnsupportedError",
                 f" return {self._constant(message_class)}(**tree)",
             ]
             return self._compiled(descriptor.full_name, lines)
@@ -134,7 +134,7 @@ class CompiledReaders(CompiledFunctions):
             # That of all fields but those whose own functions look at what is left for them.
             heights = (self._field_height(each) for each in descriptor.fields)
             height = max((each for each in heights if each is not None), default=0)
-            yield f" if depth < {height}: raise UncoveredError"
+            yield f" if depth < {height}: raise UnsupportedError"
         yield " keys = len(tree)"
         yield from _indented(self._fields(descriptor, "tree", "value"))
         yield " return keys"
@@ -169,7 +169,7 @@ class CompiledReaders(CompiledFunctions):
             yield f"if {found}: use_json_names({tree}, {self._constant(names)})"
         for oneof in real_oneofs(descriptor):
             members = " + ".join(f"({each.json_name!r} in {tree})" for each in oneof.fields)
-            yield f"if {members} > 1: raise UncoveredError"
+            yield f"if {members} > 1: raise UnsupportedError"
         for field in descriptor.fields:
             key, name = field.json_name, field.name
             put = f"{tree}[{name!r}] = "
@@ -185,7 +185,7 @@ class CompiledReaders(CompiledFunctions):
     def _field(self, field: FieldDescriptor, value: str, put: str) -> Iterator[str]:
         """Yields what makes the `value` of a field right; `put` begins the line that says so."""
         if entry := map_entry(field):
-            yield f"if {value}.__class__ is not dict: raise UncoveredError"
+            yield f"if {value}.__class__ is not dict: raise UnsupportedError"
             yield f"keys += len({value})"
             if message := _message_type(entry.value):
                 yield from self._each(message, f"{value}.values()", 2)
@@ -194,7 +194,7 @@ class CompiledReaders(CompiledFunctions):
             if (key, each) != ("key", "each"):
                 yield f"{put}{{{key}: {each} for key, each in {value}.items()}}"
         elif field.is_repeated:
-            yield f"if {value}.__class__ is not list: raise UncoveredError"
+            yield f"if {value}.__class__ is not list: raise UnsupportedError"
             if message := _message_type(field):
                 yield from self._each(message, value, 1)
             each = _converted(field, "each")
@@ -255,7 +255,7 @@ def _converted(field: FieldDescriptor, value: str) -> str:
 
 
 def _refuse_repeated_keys(text: bytes, keys: int) -> None:
-    """Raises `UncoveredError` unless a text has no more keys than were seen, `keys`."""
+    """Raises `UnsupportedError` unless a text has no more keys than were seen, `keys`."""
     # Without white space every key ends in these two; what else looks so only counts too many.
     if text.translate(None, _WHITE_SPACE).count(b'":') != keys:
-        raise UncoveredError
+        raise UnsupportedError

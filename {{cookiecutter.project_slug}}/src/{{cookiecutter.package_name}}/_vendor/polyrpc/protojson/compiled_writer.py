@@ -31,8 +31,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from orjson import dumps
 
-from . import write_values
-from .compiled import CompiledFunctions
+from . import format_values as write_values
+from .compiler import CompiledFunctions
 from .descriptors import (
     ANY,
     DURATION,

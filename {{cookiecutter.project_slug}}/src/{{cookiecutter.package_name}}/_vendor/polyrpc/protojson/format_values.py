@@ -12,7 +12,7 @@ from math import copysign, isfinite, isnan
 from typing import Any
 
 from .float32 import shortest
-from .read_values import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, LONGEST_DURATION, field_paths
+from .parse_values import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, LONGEST_DURATION, field_paths
 
 _EPOCH = datetime(1970, 1, 1)
 _BILLION = 1_000_000_000

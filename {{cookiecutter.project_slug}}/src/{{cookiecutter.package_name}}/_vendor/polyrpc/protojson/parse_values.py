@@ -1,6 +1,6 @@
 """Reads single JSON values as protobuf has them, for compiled functions and for the strict reader.
 
-What a function does not take it refuses with an exception: `UncoveredError`, `ValueError`,
+What a function does not take it refuses with an exception: `UnsupportedError`, `ValueError`,
 `TypeError`, `LookupError` or `ArithmeticError`. Where a compiled function has another one than the
 strict reader, it takes less, of what orjson has parsed: it is quicker, and leaves the rest.
 """
@@ -38,7 +38,7 @@ _LONGEST_INTEGER = 20
 """Digits of the largest integer of 64 bits."""
 
 
-class UncoveredError(Exception):
+class UnsupportedError(Exception):
     """A value is not what it should be, or a compiled function is not sure of it."""
 
 
@@ -47,27 +47,27 @@ def use_json_names(tree: dict[str, Any], json_names: dict[str, str]) -> None:
     for name, json_name in json_names.items():
         if name in tree:
             if json_name in tree:
-                raise UncoveredError
+                raise UnsupportedError
             tree[json_name] = tree.pop(name)
 
 
 def given(value: Any) -> Any:
     """Refuses null where a constructor would take it for nothing."""
     if value is None:
-        raise UncoveredError
+        raise UnsupportedError
     return value
 
 
 def text(value: Any) -> Any:
     if value.__class__ is str:
         return value
-    raise UncoveredError
+    raise UnsupportedError
 
 
 def boolean(value: Any) -> bool:
     if value is True or value is False:
         return bool(value)
-    raise UncoveredError
+    raise UnsupportedError
 
 
 def integer(value: Any) -> Any:
@@ -78,12 +78,12 @@ def integer(value: Any) -> Any:
         return int(value)
     match = _NUMBER(value)
     if match is None:
-        raise UncoveredError
+        raise UnsupportedError
     if match[1] is None and match[2] is None:
         return int(value)
     number = Decimal(value)
     if number and (number.adjusted() >= _LONGEST_INTEGER or number != number.to_integral_value()):
-        raise UncoveredError
+        raise UnsupportedError
     return int(number)
 
 
@@ -97,7 +97,7 @@ def any_integer(value: Any) -> Any:
     if value.__class__ is float and value.is_integer():
         return int(value)
     if value.__class__ is not int:
-        raise UncoveredError
+        raise UnsupportedError
     return value
 
 
@@ -105,7 +105,7 @@ def double(value: Any, zeros: list[object]) -> float:
     if value.__class__ is float:
         return float(value)
     if value.__class__ is not int:
-        raise UncoveredError
+        raise UnsupportedError
     if not value:
         # orjson reads -0 as the integer 0.
         zeros.append(value)
@@ -115,7 +115,7 @@ def double(value: Any, zeros: list[object]) -> float:
 def single(value: Any, zeros: list[object]) -> float:
     number = double(value, zeros)
     if abs(number) > LARGEST_FLOAT:
-        raise UncoveredError
+        raise UnsupportedError
     return number
 
 
@@ -127,12 +127,12 @@ def any_double(value: Any) -> Any:
         if value in _NOT_FINITE:
             return _NOT_FINITE[value]
         if _NUMBER(value) is None:
-            raise UncoveredError
+            raise UnsupportedError
     elif value.__class__ is not int:
-        raise UncoveredError
+        raise UnsupportedError
     number = float(value)
     if not math.isfinite(number):
-        raise UncoveredError
+        raise UnsupportedError
     return number
 
 
@@ -143,7 +143,7 @@ def any_single(value: Any) -> Any:
     number = any_double(value)
     if LARGEST_FLOAT < abs(number) < math.inf:
         if abs(number) >= _ROUNDED_UP:
-            raise UncoveredError
+            raise UnsupportedError
         # Most runtimes print 3.4028235e+38 for it.
         return math.copysign(LARGEST_FLOAT, number)
     return number
@@ -152,14 +152,14 @@ def any_single(value: Any) -> Any:
 def octets(value: Any) -> bytes:
     """Reads base64 of either alphabet, with all of its padding or none."""
     if value.__class__ is not str:
-        raise UncoveredError
+        raise UnsupportedError
     if "-" in value or "_" in value:
         if "+" in value or "/" in value:
-            raise UncoveredError
+            raise UnsupportedError
         value = value.translate(_STANDARD_BASE64)
     if len(value) % 4:
         if "=" in value:
-            raise UncoveredError
+            raise UnsupportedError
         value += "=" * (-len(value) % 4)
     return a2b_base64(value, strict_mode=True)
 
@@ -167,7 +167,7 @@ def octets(value: Any) -> bytes:
 def integer_key(key: str) -> int:
     """Reads the key of a map in the one form that each integer is printed in."""
     if _INTEGER_KEY(key) is None:
-        raise UncoveredError
+        raise UnsupportedError
     return int(key)
 
 
@@ -179,14 +179,14 @@ def timestamp(value: Any) -> dict[str, int]:
     """Reads an RFC 3339 time."""
     match = _TIMESTAMP(value)
     if match is None:
-        raise UncoveredError
+        raise UnsupportedError
     since = datetime.fromisoformat(value[:19]) - _EPOCH
     seconds = since.days * 86_400 + since.seconds
     if sign := match[2]:
         offset = int(match[3]) * 3600 + int(match[4]) * 60
         seconds += offset if sign == "-" else -offset
         if not EARLIEST_TIMESTAMP <= seconds <= LATEST_TIMESTAMP:
-            raise UncoveredError
+            raise UnsupportedError
     return {"seconds": seconds, "nanos": _nanos(match[1])}
 
 
@@ -194,18 +194,18 @@ def duration(value: Any) -> dict[str, int]:
     """Reads seconds such as `-1.5s`."""
     match = _DURATION(value)
     if match is None:
-        raise UncoveredError
+        raise UnsupportedError
     sign = -1 if match[1] else 1
     seconds, nanos = int(match[2]), _nanos(match[3])
     if seconds > LONGEST_DURATION:
-        raise UncoveredError
+        raise UnsupportedError
     return {"seconds": sign * seconds, "nanos": sign * nanos}
 
 
 def field_paths(value: Any) -> list[str]:
     """Reads field paths such as `title,author.firstName` as the names of the `.proto` file."""
     if value.__class__ is not str or "_" in value:
-        raise UncoveredError
+        raise UnsupportedError
     return _UPPER_CASE.sub(lambda match: f"_{match[0].lower()}", value).split(",") if value else []
 
 

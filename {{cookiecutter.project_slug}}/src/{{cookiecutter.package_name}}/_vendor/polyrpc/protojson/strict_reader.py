@@ -18,7 +18,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from . import read_values
+from . import parse_values as read_values
 from .descriptors import (
     ANY,
     DEEPEST,
@@ -39,7 +39,7 @@ from .descriptors import (
 )
 from .errors import JsonError, one_line
 from .json_parser import RepeatedKey, parse
-from .read_values import UncoveredError
+from .parse_values import UnsupportedError
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -55,7 +55,7 @@ Get = Callable[[Any], Any]
 Put = Callable[[Any, Any, Any, int], None]
 """Sets a JSON value in what holds many, by its key or index; a level as for `Read`."""
 
-_REFUSED = (UncoveredError, ValueError, TypeError, LookupError, ArithmeticError)
+_REFUSED = (UnsupportedError, ValueError, TypeError, LookupError, ArithmeticError)
 """What `read_values` and protobuf raise for a value that is not of its type."""
 _WHITE_SPACE = b" \t\r\n"
 _TOO_DEEP = f"nested deeper than {DEEPEST} messages"
@@ -256,7 +256,7 @@ class StrictReaders:
                 return int(value)
             elif value is None and is_null:
                 return 0
-            raise UncoveredError
+            raise UnsupportedError
 
         return convert, f"a name or number of {enum.full_name}"
 

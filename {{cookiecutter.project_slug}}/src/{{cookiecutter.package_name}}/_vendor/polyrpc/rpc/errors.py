@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 
-from .status import UNEXPECTED, CallFailed, status_code
+from .status import UNEXPECTED, CallError, status_code
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.rpc")
 
 STOPPING = "the server is stopping"
 """Said to callers whose calls outlast the grace of a stop, and to the tasks that it cancels."""
@@ -22,7 +22,7 @@ _CLOCK_SKEW = 0.01
 """Seconds by which a caller that gives up at its deadline may be ahead of the server."""
 
 
-def failure_of(error: BaseException, rpc: str, code: grpc.StatusCode) -> CallFailed:
+def failure_of(error: BaseException, rpc: str, code: grpc.StatusCode) -> CallError:
     """Turns what a handler or interceptor raised into the status of the call.
 
     The error of an RPC that the servicer made itself keeps its code and details. Any other
@@ -38,9 +38,9 @@ def failure_of(error: BaseException, rpc: str, code: grpc.StatusCode) -> CallFai
     if failure is not None:
         return failure
     if isinstance(error, NotImplementedError) and code is grpc.StatusCode.UNIMPLEMENTED:
-        return CallFailed(code, NOT_IMPLEMENTED)
+        return CallError(code, NOT_IMPLEMENTED)
     logger.error("Unexpected %s raised by %s", type(error).__name__, rpc, exc_info=error)
-    return CallFailed(_unexpected(code), UNEXPECTED)
+    return CallError(_unexpected(code), UNEXPECTED)
 
 
 def final_code(
@@ -66,8 +66,8 @@ def final_code(
     return _unexpected(code) if failure is None else failure.code
 
 
-def _rpc_failure(error: BaseException) -> CallFailed | None:
-    if isinstance(error, CallFailed):
+def _rpc_failure(error: BaseException) -> CallError | None:
+    if isinstance(error, CallError):
         return error
     if not isinstance(error, grpc.RpcError):
         return None
@@ -77,7 +77,7 @@ def _rpc_failure(error: BaseException) -> CallFailed | None:
         return None
     if isinstance(details, bytes):
         details = details.decode(errors="replace")
-    return CallFailed(upstream, details if isinstance(details, str) else "")
+    return CallError(upstream, details if isinstance(details, str) else "")
 
 
 def _told(error: grpc.RpcError, name: str) -> Any:

@@ -19,12 +19,12 @@ import grpc
 from .sync_context import SyncServicerContext
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Behaviour = Callable[[Any, Context], Awaitable[Any]]
+RpcFunction = Callable[[Any, Context], Awaitable[Any]]
 
 _END = object()
 
 
-def behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Behaviour:
+def adapt(handler: grpc.RpcMethodHandler[Any, Any]) -> RpcFunction:
     """Adapts the callable of `handler`.
 
     Returns:
@@ -37,7 +37,7 @@ def behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Behaviour:
         else (handler.stream_unary if handler.request_streaming else handler.unary_unary)
     )
     if inspect.iscoroutinefunction(function):
-        return function  # type: ignore[no-any-return]  # a coroutine function is a Behaviour
+        return function  # type: ignore[no-any-return]  # a coroutine function is a RpcFunction
     if handler.response_streaming:
         if inspect.isasyncgenfunction(function):
             return _write_all(function)
@@ -45,7 +45,7 @@ def behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Behaviour:
     return _in_thread(function)
 
 
-def _write_all(function: Callable[[Any, Context], Any]) -> Behaviour:
+def _write_all(function: Callable[[Any, Context], Any]) -> RpcFunction:
     async def write_all(request: Any, context: Context) -> None:
         async with aclosing(function(request, context)) as responses:
             async for response in responses:
@@ -64,7 +64,7 @@ def _write_all_blocking(
     return write_all
 
 
-def _in_thread(function: Callable[[Any, SyncServicerContext], Any]) -> Behaviour:
+def _in_thread(function: Callable[[Any, SyncServicerContext], Any]) -> RpcFunction:
     def call(request: Any, context: SyncServicerContext) -> Any:
         try:
             return function(request, context)

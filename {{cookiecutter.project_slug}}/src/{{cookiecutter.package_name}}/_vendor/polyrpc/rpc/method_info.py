@@ -23,7 +23,7 @@ _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Rpc:
+class MethodInfo:
     """One RPC, by one protocol.
 
     Attributes:
@@ -47,7 +47,7 @@ class Rpc:
         return self.type != UNKNOWN
 
 
-def rpc_of(path: str, protocol: Literal["grpc", "http"]) -> Rpc:
+def method_info(path: str, protocol: Literal["grpc", "http"]) -> MethodInfo:
     """Describes the RPC with this gRPC path, such as `/greeter_service.v1.Greeter/SayHello`."""
     service, _, method = path.removeprefix("/").rpartition("/")
     descriptor = _descriptor(service, method)
@@ -56,7 +56,7 @@ def rpc_of(path: str, protocol: Literal["grpc", "http"]) -> Rpc:
         if descriptor is None
         else _TYPES[descriptor.client_streaming, descriptor.server_streaming]
     )
-    return Rpc(
+    return MethodInfo(
         protocol, service[:_LONGEST_NAME], method[:_LONGEST_NAME], kind, path.startswith(HEALTH)
     )
 

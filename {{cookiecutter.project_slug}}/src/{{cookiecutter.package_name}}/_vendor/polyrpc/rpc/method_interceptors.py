@@ -10,13 +10,13 @@ from typing import Any, Literal, NoReturn, TypeAlias, cast
 import grpc
 from google.protobuf.message import DecodeError
 
-from .behaviours import Behaviour, Context, behaviour
-from .status import CallFailed, status_code
+from .handlers import Context, RpcFunction, adapt
+from .status import CallError, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Protocol = Literal["grpc", "http"]
 
-_CONSTRUCTORS = {
+CONSTRUCTORS = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
     (True, False): grpc.stream_unary_rpc_method_handler,
@@ -29,7 +29,7 @@ _MOST_KNOWN = 1000
 """Handlers that a layer keeps between ordinary interceptors: callers can make up any name."""
 
 
-class Layer(grpc.aio.ServerInterceptor, ABC):
+class MethodInterceptor(grpc.aio.ServerInterceptor, ABC):
     """An interceptor whose decision depends on the RPC alone.
 
     Where all interceptors of a gateway are layers, none of them costs a call more than the function
@@ -37,7 +37,7 @@ class Layer(grpc.aio.ServerInterceptor, ABC):
     """
 
     @abstractmethod
-    def around(self, rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         """Puts this layer around the handler of an RPC; called at start, not at every call.
 
         The request and the response are not for a layer to look at: it hands them on as they are.
@@ -83,43 +83,49 @@ class Layer(grpc.aio.ServerInterceptor, ABC):
         # gateway would read a single message first, and answer by itself if that cannot be read.
         if protocol == "http":
             handler = _taking_a_stream(handler)
-        return handler_like(handler, self.around(rpc, protocol, with_messages(handler)))
+        return handler_like(handler, self.wrap(rpc, protocol, with_messages(handler)))
 
 
-def all_layers(interceptors: Sequence[grpc.aio.ServerInterceptor]) -> Sequence[Layer] | None:
+def all_bound(
+    interceptors: Sequence[grpc.aio.ServerInterceptor],
+) -> Sequence[MethodInterceptor] | None:
     """Gives back `interceptors` if they are layers; None: there is an ordinary one among them."""
-    layers = [interceptor for interceptor in interceptors if isinstance(interceptor, Layer)]
+    layers = [
+        interceptor for interceptor in interceptors if isinstance(interceptor, MethodInterceptor)
+    ]
     return layers if len(layers) == len(interceptors) else None
 
 
-def layered(layers: Sequence[Layer], rpc: str, protocol: Protocol, run: Behaviour) -> Behaviour:
-    """Puts `layers`, outermost first, around `run`; see `Layer.around`."""
+def chain(
+    layers: Sequence[MethodInterceptor], rpc: str, protocol: Protocol, run: RpcFunction
+) -> RpcFunction:
+    """Puts `layers`, outermost first, around `run`; see `MethodInterceptor.wrap`."""
     for layer in reversed(layers):
-        run = layer.around(rpc, protocol, run)
+        run = layer.wrap(rpc, protocol, run)
     return run
 
 
 async def not_found(_request: object, context: Context) -> NoReturn:
-    """The behaviour of every RPC that there is not."""
+    """What runs for every RPC that there is not."""
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
 
 
-def answering(run: Behaviour) -> Handler:
+def answering(run: RpcFunction) -> Handler:
     """Makes a handler for any RPC: it is of the kind that reads no message before it answers."""
     # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
     return grpc.stream_stream_rpc_method_handler(cast(Any, run))
 
 
 def with_messages(
-    handler: Handler, around: Callable[[Handler, Behaviour], Behaviour] | None = None
-) -> Behaviour:
-    """Adapts `handler` as `behaviour` does, and takes and returns its single messages as bytes.
+    handler: Handler, around: Callable[[Handler, RpcFunction], RpcFunction] | None = None
+) -> RpcFunction:
+    """Adapts `handler` as `adapt` does, and takes and returns its single messages as bytes.
 
     Args:
         handler: What is to run.
         around: Puts something around it that has to do with messages, not with bytes.
     """
-    run = behaviour(handler)
+    run = adapt(handler)
     if around is not None:
         run = around(handler, run)
     if handler.request_streaming and handler.response_streaming:
@@ -144,9 +150,9 @@ def with_messages(
     return read_and_write
 
 
-def undecodable() -> CallFailed:
+def undecodable() -> CallError:
     """How a native call ends whose request is no message of its type, as gRPC's table says."""
-    return CallFailed(grpc.StatusCode.INTERNAL, "The request is no message of its type")
+    return CallError(grpc.StatusCode.INTERNAL, "The request is no message of its type")
 
 
 def decoding(handler: Handler) -> Callable[[bytes], Any] | None:
@@ -165,7 +171,7 @@ def decoding(handler: Handler) -> Callable[[bytes], Any] | None:
 
 
 def handler_like(
-    handler: Handler, run: Behaviour, decode: Callable[[bytes], Any] | None = None
+    handler: Handler, run: RpcFunction, decode: Callable[[bytes], Any] | None = None
 ) -> Handler:
     """Makes a handler of the same kind that does `run`; streamed messages pass it as before.
 
@@ -175,7 +181,7 @@ def handler_like(
         decode: Reads streamed requests, in the place of what `handler` reads them with.
     """
     # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
-    make: Any = _CONSTRUCTORS[handler.request_streaming, handler.response_streaming]
+    make: Any = CONSTRUCTORS[handler.request_streaming, handler.response_streaming]
     made: Handler = make(
         run,
         (decode or handler.request_deserializer) if handler.request_streaming else None,
@@ -184,7 +190,7 @@ def handler_like(
     return made
 
 
-def _reading(run: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
+def _reading(run: RpcFunction, deserialize: Callable[[bytes], Any]) -> RpcFunction:
     async def read(request: Any, context: Context) -> Any:
         try:
             message = deserialize(request)
@@ -195,7 +201,7 @@ def _reading(run: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
     return read
 
 
-def _writing(run: Behaviour, serialize: Callable[[Any], bytes]) -> Behaviour:
+def _writing(run: RpcFunction, serialize: Callable[[Any], bytes]) -> RpcFunction:
     async def write(request: Any, context: Context) -> Any:
         response = await run(request, context)
         if context.code() and _has_failed(context):
@@ -212,12 +218,12 @@ def _has_failed(context: Context) -> bool:
 def _taking_a_stream(handler: Handler) -> Handler:
     if handler.request_streaming:
         return handler
-    run = behaviour(handler)
+    run = adapt(handler)
 
     async def run_with_first(_requests: Any, context: Context) -> Any:
         return await run(await context.read(), context)
 
-    make: Any = _CONSTRUCTORS[True, handler.response_streaming]
+    make: Any = CONSTRUCTORS[True, handler.response_streaming]
     made: Handler = make(run_with_first, handler.request_deserializer, handler.response_serializer)
     return made
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.rpc")
 
 
 class SyncServicerContext(grpc.ServicerContext):

@@ -10,10 +10,10 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from .http_framing import ChunkedBody, RequestHead
-from .http_refusals import FAILED, NO_BODY, STOPPING, Refusal, Refused
+from .framing import ChunkedBody, RequestHeaders
+from .refusals import FAILED, NO_BODY, STOPPING, Refusal, Refused
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.server")
 
 HIGH_WATER_BYTES = 64 * 1024
 """Of a request's body, or of what comes after it: more is not read before these are used."""
@@ -92,7 +92,7 @@ class Exchange:
     )
 
     def __init__(
-        self, connection: Connection, scope: Mapping[str, Any], head: RequestHead, max_bytes: int
+        self, connection: Connection, scope: Mapping[str, Any], head: RequestHeaders, max_bytes: int
     ) -> None:
         self._connection = connection
         self._scope = scope

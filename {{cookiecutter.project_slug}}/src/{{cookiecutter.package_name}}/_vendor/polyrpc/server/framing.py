@@ -11,16 +11,7 @@ from functools import lru_cache
 
 import httptools
 
-from .http_refusals import (
-    CODING,
-    HOST,
-    MALFORMED,
-    NO_TUNNEL,
-    NOT_TEXT,
-    TOO_LARGE,
-    Refusal,
-    Refused,
-)
+from .refusals import CODING, HOST, MALFORMED, NO_TUNNEL, NOT_TEXT, TOO_LARGE, Refusal, Refused
 
 _HEAD_END = b"\r\n\r\n"
 _NOTED = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
@@ -34,7 +25,7 @@ _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[!-~][\t -~\x80-\xff]*)?\r\n"
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n")
 
 
-class RequestHead:
+class RequestHeaders:
     """The request line and the headers, from when their first byte is there.
 
     Attributes:

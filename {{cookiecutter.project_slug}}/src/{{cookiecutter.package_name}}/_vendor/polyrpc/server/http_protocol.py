@@ -21,11 +21,11 @@ from weakref import WeakSet
 
 import httptools
 
-from .http_exchange import HIGH_WATER_BYTES, Exchange, status_line
-from .http_framing import RequestHead
-from .http_refusals import MALFORMED, TOO_SLOW, Refusal, Refused
+from .exchange import HIGH_WATER_BYTES, Exchange, status_line
+from .framing import RequestHeaders
+from .refusals import MALFORMED, TOO_SLOW, Refusal, Refused
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.server")
 
 LINGER_SECONDS = 1.0
 """For how long a stopping server awaits a request that may be on its way to it."""
@@ -44,7 +44,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass
 class Limits:
-    """What clients may demand of a connection; see `Settings`."""
+    """What clients may demand of a connection; see `ServiceSettings`."""
 
     read_timeout: float
     keep_alive: float
@@ -102,7 +102,7 @@ class HttpProtocol(asyncio.Protocol):
         self._server: tuple[str, int] | None = None
         self._client: tuple[str, int] | None = None
         # What is being received, and what waits for its turn.
-        self._head: RequestHead | None = None
+        self._head: RequestHeaders | None = None
         self._exchange: Exchange | None = None
         self._unread, self._position = b"", 0
         self._read_paused = self._ending = False
@@ -282,7 +282,7 @@ class HttpProtocol(asyncio.Protocol):
                 position = len(data) - len(data[position:].lstrip(b"\r\n"))
                 if position == len(data):
                     return position
-            head = self._head = RequestHead()
+            head = self._head = RequestHeaders()
             self._is_new = False
             self._wait_anew()
         position = head.feed(data, position, self._limits.max_header_bytes)
@@ -291,7 +291,7 @@ class HttpProtocol(asyncio.Protocol):
             self._begin(head)
         return position
 
-    def _begin(self, head: RequestHead) -> None:
+    def _begin(self, head: RequestHeaders) -> None:
         raw_path, query = _target(head.url)
         path = raw_path.decode("ascii")
         scope = {

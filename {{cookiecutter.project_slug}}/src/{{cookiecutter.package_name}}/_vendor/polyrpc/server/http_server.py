@@ -12,12 +12,12 @@ from email.utils import formatdate
 from socket import socket
 from typing import Any
 
+from ..settings import ServiceSettings
 from .http_protocol import LINGER_SECONDS, Connections, HttpProtocol, Limits
-from .http_refusals import STOPPING
-from .listeners import ACCEPT_QUEUE
-from .settings import Settings
+from .refusals import STOPPING
+from .sockets import ACCEPT_QUEUE
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.server")
 
 _SECONDS_TO_BREAK_OFF = 1.0
 # What callers send comes back in some answers; no browser shall take that for a page.
@@ -33,7 +33,9 @@ class HttpServer:
         context: For TLS; None serves plain HTTP.
     """
 
-    def __init__(self, app: Any, settings: Settings, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, app: Any, settings: ServiceSettings, context: ssl.SSLContext | None = None
+    ) -> None:
         self._connections = Connections(
             app,
             Limits(

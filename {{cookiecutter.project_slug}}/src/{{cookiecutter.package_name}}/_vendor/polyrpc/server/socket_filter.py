@@ -24,7 +24,7 @@ _DROP_SYN = (
 """A classic BPF program (linux/filter.h)."""
 
 
-def overlook_new_connections(port: int) -> None:
+def drop_new_connections(port: int) -> None:
     """Lets this process's own listeners on `port` accept what waits, and nothing more."""
     import ctypes  # Here: a process that never gets this far starts a little sooner without.
 

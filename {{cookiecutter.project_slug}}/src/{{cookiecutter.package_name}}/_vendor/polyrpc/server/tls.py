@@ -14,9 +14,9 @@ from typing import Any, Self, cast
 
 import grpc
 
-from .settings import PREFIX, Settings, SettingsError
+from ..settings import PREFIX, ServiceSettings, SettingsError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.server")
 
 _MOST_BYTES = 4 * 1024 * 1024
 # Those of TLS 1.2 that gRPC has where its own variable names no others; TLS 1.3 has none to fear.
@@ -59,7 +59,7 @@ class Tls:
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self | None:
+    def from_settings(cls, settings: ServiceSettings) -> Self | None:
         """Reads the files; None where the settings ask for no TLS."""
         if settings.tls_cert_file is None or settings.tls_key_file is None:
             return None

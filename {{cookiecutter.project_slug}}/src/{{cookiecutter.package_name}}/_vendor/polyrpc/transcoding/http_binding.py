@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message_factory import GetMessageClass
 
-from ..codec import JsonError
-from ..raw_body import is_http_body
+from ..http.raw_body import is_http_body
+from ..protojson import JsonError
 from .http_body import body_decoder, body_encoder
 from .http_rule import read_annotation
 from .query import QueryDecoder
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
 
-    from ..codec import JsonCodec
+    from ..protojson import JsonCodec
     from .http_rule import Rule
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("polyrpc.transcoding")
 
 
 def http_bindings(

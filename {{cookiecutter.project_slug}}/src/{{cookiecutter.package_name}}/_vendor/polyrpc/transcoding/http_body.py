@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from ..codec import JsonError
+from ..protojson import JsonError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
-    from ..codec import JsonCodec
+    from ..protojson import JsonCodec
 
     Decode = Callable[[bytes], Message]
     Encode = Callable[[Any], bytes]

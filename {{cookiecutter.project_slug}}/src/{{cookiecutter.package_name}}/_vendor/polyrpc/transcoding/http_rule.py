@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.api import annotations_pb2
 
-from .field_text import text_parser
 from .path_template import PathTemplate
 from .percent import quoted
 from .router import hidden_rules
+from .scalar_text import text_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message_factory import GetMessageClass
 
-from ..codec import JsonError
-from .field_text import text_parser
+from ..protojson import JsonError
 from .percent import percent_decode, quoted
+from .scalar_text import text_parser
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
