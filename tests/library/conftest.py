@@ -1,7 +1,5 @@
 """Compiles `protos/` once a session, before the tests of this folder import the stubs.
 
-Importing `framework_under_test` puts the module of the installed framework into the gateway.
-
 Property-based tests try 300 examples, 5,000 with `HYPOTHESIS_PROFILE=thorough`.
 """
 
@@ -10,16 +8,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
-import framework_under_test  # noqa: F401 - as said above
 from google import api
 from grpc_tools import protoc
 from hypothesis import HealthCheck, settings
 
 PROTOS = Path(__file__).parent / "protos"
-STUBS = tempfile.TemporaryDirectory(prefix="gateway-stubs-")
+STUBS = tempfile.TemporaryDirectory(prefix="library-stubs-")
 DESCRIPTOR_SET = Path(STUBS.name) / "descriptors.binpb"
 
 
@@ -44,6 +42,9 @@ def _compile() -> None:
 
 _compile()
 sys.path.insert(0, STUBS.name)
+# Processes that tests start find the library, the stubs and the service under test as well.
+LIBRARY = Path(import_module("polyrpc").__path__[0]).parent
+os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), STUBS.name, str(Path(__file__).parent)])
 
 # Machines that run tests are too uneven for deadlines and for hypothesis's opinion of slowness.
 settings.register_profile(

@@ -1,4 +1,9 @@
-"""HTTP <-> gRPC. Imports nothing of the service that it serves."""
+"""gRPC services that answer HTTP/JSON too, in an application of Esmerald or Ravyn.
+
+`ServiceGateway` adds the RPCs of services to any application. `Service` and `run` make a whole
+process of servicers: settings, health, TLS, logs, metrics, limits, a drain without a lost call.
+`testing` is for the tests of such a service. Everything else in here is private.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,57 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .client import channel
     from .gateway import ServiceGateway
-    from .rpc.methods import service_names
+    from .health import Health
+    from .interceptors.auth import caller
+    from .interceptors.request_id import request_id
+    from .interceptors.validation import Validation
+    from .process.cli import run
+    from .rpc.interceptors import Interceptor
+    from .rpc.method_info import MethodInfo
+    from .rpc.status import CallError
+    from .service import Service
+    from .settings import ServiceSettings, SettingsError
 
-__all__ = ["ServiceGateway", "service_names"]
+__all__ = [
+    "CallError",
+    "Health",
+    "Interceptor",
+    "MethodInfo",
+    "Service",
+    "ServiceGateway",
+    "ServiceSettings",
+    "SettingsError",
+    "Validation",
+    "caller",
+    "channel",
+    "request_id",
+    "run",
+]
 
-_MODULES = {"ServiceGateway": ".gateway", "service_names": ".methods"}
+# Imported when they are asked for: what compiles protos or adds a service needs none of them, nor
+# what they import in turn.
+_MODULES = {
+    "CallError": "rpc.status",
+    "Health": "health",
+    "Interceptor": "rpc.interceptors",
+    "MethodInfo": "rpc.method_info",
+    "Service": "service",
+    "ServiceGateway": "gateway",
+    "ServiceSettings": "settings",
+    "SettingsError": "settings",
+    "Validation": "interceptors.validation",
+    "caller": "interceptors.auth",
+    "channel": "client",
+    "request_id": "interceptors.request_id",
+    "run": "process.cli",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that `rest.http_rule` can be asked where no web framework is installed.
-    if name not in _MODULES:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name], __name__), name)
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return value

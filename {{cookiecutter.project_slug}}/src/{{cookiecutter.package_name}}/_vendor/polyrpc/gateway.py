@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -33,13 +33,15 @@ from .http.response import to_head
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
-from .native.handlers import NativeGuard, NativeHandlers
+from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
 from .openapi.schema import JsonStyle
 from .protojson import JsonCodec
+from .rpc.interceptors import Interceptor, intercepted, split
+from .rpc.method_info import HEALTH, MethodInfo, Protocol
 from .rpc.method_interceptors import all_bound
-from .rpc.methods import generic_handlers, method_table
+from .rpc.methods import RpcMethod, generic_handlers, method_table
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
 from .transcoding.query import QueryDecoder
@@ -62,8 +64,9 @@ class ServiceGateway(GrpcGateway):
         host: The address that the gRPC server binds.
         port: Its port; 0 takes a free one.
         native_services: Like `services`, but served over native gRPC alone, such as health checks.
-        interceptors: `grpc.aio` server interceptors, run for the calls of both protocols. What one
-            has as `security_schemes` (OpenAPI's, by name) the OpenAPI document asks of callers.
+        interceptors: `polyrpc.Interceptor`s or `grpc.aio` server interceptors, outermost first, run
+            for the calls of both protocols. What one has as `security_schemes` (OpenAPI's, by name)
+            the OpenAPI document asks of callers.
         options: Further channel arguments of the gRPC server.
         max_message_bytes: The limit for each message that is received, in bytes.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
@@ -76,6 +79,7 @@ class ServiceGateway(GrpcGateway):
     Attributes:
         grpc_server: The running server, or None.
         bound_port: The port that the running server listens on, or None.
+        http_paths: The HTTP path of each RPC, before any `base_path`, by its gRPC path.
 
     Raises:
         ImproperlyConfigured: `is_secure` without `server_credentials`.
@@ -119,6 +123,7 @@ class ServiceGateway(GrpcGateway):
         self.server_credentials = server_credentials
         self.server_options = {"host": host, "port": port}
         self.interceptors = tuple(interceptors)
+        self._asked, bound = split(self.interceptors)
         self.max_message_bytes = max_message_bytes
         self.default_timeout = default_timeout
         self.grpc_server: Any = None
@@ -130,8 +135,9 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        self._methods = method_table(services)
-        self._native_methods = [*self._methods, *method_table(native_services)]
+        methods = method_table(services)
+        self._methods = _bound(methods, bound, "http")
+        self._native_methods = _bound([*methods, *method_table(native_services)], bound, "grpc")
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
         self._codec = JsonCodec(
@@ -140,9 +146,12 @@ class ServiceGateway(GrpcGateway):
             ignore_unknown_fields=ignore_unknown_fields,
         )
         self._ignore_unknown_fields = ignore_unknown_fields
+        self.http_paths = {
+            method.full_name: clean_path(self.path + method.http_path) for method in self._methods
+        }
         handlers = {method.full_name: method.handler for method in self._methods}
         self._endpoints = [
-            Endpoint(method, handlers, self.interceptors, max_message_bytes, default_timeout)
+            Endpoint(method, handlers, self._asked, max_message_bytes, default_timeout)
             for method in self._methods
         ]
         self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
@@ -186,14 +195,14 @@ class ServiceGateway(GrpcGateway):
     def _server(self) -> grpc.aio.Server:
         rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
         options = list(self._options.items())
-        layers = all_bound(self.interceptors)
+        layers = all_bound(self._asked)
         servicers = {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values()
         handlers = generic_handlers(servicers)
         if layers is not None:
             ready = NativeHandlers(rpcs, layers, timeouts, departure, handlers)
             return make_server([ready], options=options)
         guard = NativeGuard(rpcs, timeouts, departure)
-        return make_server(handlers, [guard, *self.interceptors], options)
+        return make_server([BoundHandlers(rpcs), *handlers], [guard, *self._asked], options)
 
     def _bind(self, server: grpc.aio.Server, port: int) -> int:
         host = self.server_options["host"].removeprefix("[").removesuffix("]")
@@ -302,6 +311,30 @@ def _itself(response: Any) -> Any:
 def _http_body(data: bytes, content_type: str) -> Message:
     message: Message = HttpBody(data=data, content_type=content_type)
     return message
+
+
+def _bound(
+    methods: Iterable[RpcMethod], interceptors: Sequence[Interceptor], protocol: Protocol
+) -> list[RpcMethod]:
+    """The RPCs with `interceptors` around their handlers."""
+    return [
+        replace(method, handler=intercepted(method.handler, interceptors, _info(method, protocol)))
+        if method.descriptor.containing_service.full_name != HEALTH
+        else method
+        for method in methods
+    ]
+
+
+def _info(method: RpcMethod, protocol: Protocol) -> MethodInfo:
+    descriptor = method.descriptor
+    return MethodInfo(
+        service=descriptor.containing_service.full_name,
+        name=descriptor.name,
+        request_streaming=method.handler.request_streaming,
+        response_streaming=method.handler.response_streaming,
+        descriptor=descriptor,
+        protocol=protocol,
+    )
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:

@@ -1,143 +1,288 @@
-"""The running service: the application behind its listeners."""
+"""`Service`: servicers, and all that is around them, as one application with one life cycle."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Coroutine
-from socket import socket
-from typing import Any, Self
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError, metadata
+from importlib.resources import files
+from typing import Any
 
-from .app import create_app
-from .framework.probes import admin_app
+import grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+
+from .background import Background, BackgroundTasks
+from .framework.application import make_application
+from .gateway import ServiceGateway
 from .health import Health
-from .lifespan import Lifespan
-from .server.http_server import HttpServer
-from .server.socket_filter import drop_new_connections
-from .server.sockets import listen
+from .interceptors import standard_interceptors
+from .interceptors.registry import Metrics
+from .native.channel_args import channel_arguments
+from .reflection import ReflectionService
+from .rpc.error_codes import ErrorCodes
+from .rpc.methods import service_names
+from .server.sockets import PortError, address_of
+from .server.tls import Tls
 from .settings import ServiceSettings
 
-logger = logging.getLogger("polyrpc.service")
+Lifespan = Callable[[Any, Health], AbstractAsyncContextManager[Any]]
 
-_SECONDS_TO_ACCEPT = 0.1
+_SECONDS_TO_BREAK_OFF = 1.0
 
 
 class Service:
-    """Starts, drains and stops all listeners. As an asynchronous context manager it runs.
+    """A service: its servicers on every protocol, with all that `settings` ask for.
+
+    Order of a start: TLS files, `lifespan`, servicers, gRPC server, health SERVING, HTTP,
+    background tasks. A stop goes the other way: nothing of the resources closes before the last
+    call and the last background task have ended. It is the same under `run` and under any ASGI
+    server.
 
     Args:
-        settings: Where to listen, and how to stop.
-        http_listener: Already bound, and shared with other processes; None binds it.
-        admin_listener: The same for `ADMIN_PORT`.
+        settings: Where to listen, whom to let in, how to stop.
+        package: The service's package, `__package__` in the module that calls this: where its
+            `descriptors.binpb` is; its distribution gives name, version and summary.
+        servicers: Servicer classes, made at each start; one whose `__init__` takes an argument gets
+            the resources. Instances are taken as they are.
+        lifespan: `lifespan(settings, health)` is entered before anything listens, in each process.
+            What it yields are the resources.
+        background: Coroutine functions that take the resources; see `BackgroundTasks`.
+        interceptors: `polyrpc.Interceptor` or any `grpc.aio.ServerInterceptor`, outermost first;
+            they run inside the built-in ones.
+        errors: The status codes of the team's own exceptions, subclasses included.
+        routes: The team's own routes, as the framework takes them.
+        middleware: The team's own middleware, as the framework takes it.
 
     Attributes:
-        http_port: The port that HTTP listens on, once started.
-        grpc_port: The port that gRPC listens on, once started.
-        health: Where the application reports that a service of it cannot do its work.
-        admin_port: The port of the probes' own listener, once started; None without one.
+        app: The application, for any ASGI server.
+        gateway: Its gateway.
+        health: Where what the service depends on is watched.
+        metrics: Where calls and requests are counted.
+        settings: As given.
 
     Raises:
-        SettingsError: The TLS files are no good.
+        SettingsError: The TLS files or the settings of traces are no good.
+        TypeError: An interceptor, a background task or a class of `errors` is none.
+        ValueError: A servicer is none, or two of them answer the same RPC.
     """
 
     def __init__(
         self,
         settings: ServiceSettings,
-        http_listener: socket | None = None,
-        admin_listener: socket | None = None,
+        *,
+        package: str,
+        servicers: Sequence[Any],
+        lifespan: Lifespan | None = None,
+        background: Iterable[Background] = (),
+        interceptors: Iterable[grpc.aio.ServerInterceptor] = (),
+        errors: Mapping[type[Exception], grpc.StatusCode] | None = None,
+        routes: Sequence[Any] = (),
+        middleware: Sequence[Any] = (),
     ) -> None:
-        self.http_port = settings.http_port
-        self.grpc_port = settings.grpc_port
-        self.admin_port = settings.admin_port
-        self._settings = settings
-        self._http_listener = http_listener
-        self._admin_listener = admin_listener
-        app: Any = create_app(settings)
-        self.health: Health = app.state.health
-        self._lifespan: Lifespan = app.state.lifespan
-        self._http = HttpServer(app, settings, app.state.tls and app.state.tls.context)
-        self._admin = (
-            None
-            if settings.admin_port is None
-            else HttpServer(admin_app(self.health, app.state.metrics), settings)
+        self.settings = settings
+        names = service_names(
+            servicer if isinstance(servicer, type) else type(servicer) for servicer in servicers
         )
+        self.health = Health(names)
+        self.metrics = Metrics()
+        self._tls = Tls.from_settings(settings)
+        self._lifespan = lifespan
+        self._background = BackgroundTasks(background)
+        self._servicers = [_Servicer(one, with_resources=lifespan is not None) for one in servicers]
+        self.gateway = ServiceGateway(
+            path="/grpc",
+            services=[servicer.instance for servicer in self._servicers],
+            http_methods=["POST"],
+            is_secure=self._tls is not None,
+            server_credentials=None if self._tls is None else self._tls.credentials,
+            host=address_of(settings.grpc_host),
+            port=settings.grpc_port,
+            native_services=[
+                self.health,
+                *([ReflectionService([*names, HEALTH])] if settings.reflection else []),
+            ],
+            interceptors=[
+                *standard_interceptors(settings, self.metrics),
+                *([ErrorCodes(errors)] if errors else []),
+                *interceptors,
+            ],
+            options=channel_arguments(settings),
+            max_message_bytes=settings.max_message_bytes,
+            default_timeout=settings.default_timeout_seconds,
+            descriptor_set=_descriptor_set(package),
+        )
+        name, version, summary = _about(package)
+        self.app: Any = make_application(
+            self.gateway,
+            self.health,
+            self.metrics,
+            settings,
+            title=name,
+            version=version,
+            summary=summary,
+            routes=routes,
+            middleware=middleware,
+            lifespan=lambda _app: self._as_lifespan(),
+        )
+        self.app.state.service = self
+        self._resources = AsyncExitStack()
+        self._watch: asyncio.Task[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
 
-    async def start(self) -> None:
-        """Starts gRPC, then reports health, then accepts HTTP.
+    @staticmethod
+    def of(app: Any) -> Service:
+        """The service whose application `app` is.
 
         Raises:
-            PortError: A port is taken; then no listener is left open.
+            TypeError: It is no service's.
         """
-        settings = self._settings
-        http = self._http_listener or listen(settings.http_host, settings.http_port, "HTTP")
-        admin = self._admin_listener
+        service = getattr(getattr(app, "state", None), "service", None)
+        if not isinstance(service, Service):
+            raise TypeError("create_app must return the `app` of a polyrpc.Service")
+        return service
+
+    @property
+    def tls(self) -> Tls | None:
+        """The TLS of both listeners; None: they speak plain text."""
+        return self._tls
+
+    @property
+    def grpc_port(self) -> int:
+        """The port that gRPC listens on; 0 while it does not."""
+        return self.gateway.bound_port or 0
+
+    async def start(self) -> None:
+        """Enters the lifespan, makes the servicers, starts gRPC and then reports health.
+
+        Raises:
+            PortError: The gRPC port is taken.
+            Exception: Whatever the lifespan or a servicer's constructor raises.
+        """
+        self._closing = None
         try:
-            if admin is None and settings.admin_port is not None:
-                admin = listen(settings.http_host, settings.admin_port, "probes")
-            await self._lifespan.start()
+            resources = None
+            if self._lifespan is not None:
+                entered = self._lifespan(self.settings, self.health)
+                resources = await self._resources.enter_async_context(entered)
+            self.app.state.resources = resources
+            for servicer in self._servicers:
+                servicer.make(resources)
+            await self.health.begin_watching()
+            await self._listen()
         except BaseException:
-            http.close()
-            if admin is not None:
-                admin.close()
+            await self.close()
             raise
-        self.http_port = http.getsockname()[1]
-        self.grpc_port = self._lifespan.grpc_port
-        await self._http.start(http)
-        if self._admin is not None and admin is not None:
-            self.admin_port = admin.getsockname()[1]
-            await self._admin.start(admin)
+        if self._tls is not None:
+            self._watch = asyncio.create_task(self._tls.watch())
+        self.health.start()
 
-    async def drain(self) -> None:
-        """Reports that it will not be there much longer, and goes on serving for a while."""
-        logger.info("draining")
-        self._lifespan.drain()
-        self._http.drain()
-        await asyncio.sleep(self._settings.drain_seconds)
+    async def _listen(self) -> None:
+        try:
+            await self.gateway.startup()
+        except OSError as error:
+            raise PortError(error.errno, error.strerror or str(error)) from None
 
-    async def stop(self, grace: float | None = None, *, retire: bool = False) -> None:
-        """Accepts nothing more and waits for the calls in flight; it may be called again.
+    def begin(self) -> None:
+        """Starts the background tasks: calls of every protocol are accepted."""
+        self._background.start(self.app.state.resources)
 
-        Args:
-            grace: Seconds after which they are cancelled; None takes the settings'.
-            retire: Other processes go on accepting from the same listeners.
-        """
-        logger.info("stopping")
-        if grace is None:
-            grace = self._settings.shutdown_grace_seconds
-        if retire:
-            drop_new_connections(self.grpc_port)
-            await asyncio.sleep(_SECONDS_TO_ACCEPT)
-        listeners = [self._http] if self._admin is None else [self._http, self._admin]
-        await asyncio.gather(
-            *(listener.stop(grace, shared=retire) for listener in listeners),
-            self._lifespan.stop(grace),
-        )
+    def drain(self) -> None:
+        """Asks load balancers, through health checks, to send no more calls."""
+        self.health.drain()
 
-    async def end(self, impatience: Coroutine[Any, Any, object], *, retire: bool = False) -> None:
-        """Drains and stops; once `impatience` has returned, stops at once.
+    async def stop(self, grace: float | None = None) -> None:
+        """Stops the gRPC server; calls in flight have `grace` (or the settings') seconds."""
+        self.health.stop()
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.gateway.shutdown(self._grace(grace))
+
+    async def close(self, grace: float | None = None) -> None:
+        """Ends the background tasks and then leaves the lifespan; all calls have ended before.
 
         Args:
-            impatience: Returns when there is no more time.
-            retire: Other processes go on serving at the same ports: nobody needs a drain.
+            grace: Seconds for the background tasks; None takes the settings'.
         """
-        hurry = asyncio.create_task(impatience)
-        ending = asyncio.create_task(self._drain_and_stop(retire=retire))
-        await asyncio.wait({hurry, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if not ending.done():
-            ending.cancel()
-            await self.stop(0.0)
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close(self._grace(grace)))
+        if grace == 0.0:
+            await asyncio.wait({self._closing}, timeout=_SECONDS_TO_BREAK_OFF)
         else:
-            ending.result()
-        hurry.cancel()
+            await asyncio.shield(self._closing)
 
-    async def _drain_and_stop(self, *, retire: bool) -> None:
-        if not retire:
-            await self.drain()
-        await self.stop(retire=retire)
+    async def _close(self, grace: float) -> None:
+        await self._background.stop(grace)
+        self.health.end_watching()
+        await self._resources.aclose()
 
-    async def __aenter__(self) -> Self:
+    def _grace(self, grace: float | None) -> float:
+        return self.settings.shutdown_grace_seconds if grace is None else grace
+
+    @asynccontextmanager
+    async def _as_lifespan(self) -> AsyncIterator[None]:
         await self.start()
-        return self
+        self.begin()
+        try:
+            yield
+        finally:
+            await self.stop()
+            await self.close()
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+
+class _Servicer:
+    """A servicer whose RPCs are known before it is made: its constructor may need the resources.
+
+    Attributes:
+        instance: It is initialised by `make`, at each start.
+    """
+
+    def __init__(self, servicer: Any, *, with_resources: bool) -> None:
+        self.instance: Any = servicer
+        self._initialise: Any = None
+        self._takes_resources = False
+        if not isinstance(servicer, type):
+            return
+        kind: Any = servicer
+        self.instance = kind.__new__(kind)
+        self._initialise = kind.__init__
+        required = optional = 0
+        for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                required += parameter.default is parameter.empty
+                optional += parameter.default is not parameter.empty
+        name = servicer.__name__
+        if required > 1:
+            raise ValueError(f"{name}.__init__ may take the resources, and nothing else")
+        if required and not with_resources:
+            raise ValueError(f"{name}.__init__ takes the resources, but there is no lifespan")
+        self._takes_resources = bool(with_resources and (required or optional))
+
+    def make(self, resources: Any) -> None:
+        """Initialises the instance."""
+        if self._initialise is not None:
+            arguments = (resources,) if self._takes_resources else ()
+            self._initialise(self.instance, *arguments)
+
+
+def _descriptor_set(package: str) -> bytes | None:
+    with suppress(FileNotFoundError):
+        return files(package).joinpath("descriptors.binpb").read_bytes()
+    return None
+
+
+def _about(package: str) -> tuple[str, str, str | None]:
+    """Name, version and summary of the distribution that has the package."""
+    name = package.partition(".")[0]
+    try:
+        about = metadata(name)
+    except PackageNotFoundError:
+        # Its distribution is called otherwise; to find it takes a look at all there are.
+        from importlib.metadata import packages_distributions
+
+        distributions = packages_distributions().get(name)
+        if not distributions:
+            return name, "0", None
+        about = metadata(distributions[0])
+    return about["Name"], about["Version"], about["Summary"]

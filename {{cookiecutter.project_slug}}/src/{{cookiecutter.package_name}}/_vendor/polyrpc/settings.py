@@ -23,9 +23,6 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
-PREFIX = f"{(__package__ or '').upper()}_"
-"""What the names of all environment variables begin with."""
-
 _FIELD = re.compile(r'field "(\w+)"')
 # What clusters set for whoever is to find a service of this name.
 _OF_A_CLUSTER = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)")
@@ -74,7 +71,16 @@ ReadableFile = Annotated[Path, AfterValidator(_readable)]
 
 
 class ServiceSettings(BaseSettings):
-    """Each field is an environment variable: `http_port` is `{PREFIX}HTTP_PORT`.
+    """What every service can be told; a service adds fields of its own in a subclass.
+
+        class Settings(ServiceSettings, prefix="GREETER_SERVICE_"):
+            database_url: SecretStr
+
+    Each field is an environment variable: `http_port` is `GREETER_SERVICE_HTTP_PORT`. Keyword
+    arguments win over the environment.
+
+    Args:
+        prefix: Of the subclass: what the names of its variables begin with.
 
     Attributes:
         http_host: The address that the HTTP listener binds. `0.0.0.0` and `::` are all addresses
@@ -112,9 +118,7 @@ class ServiceSettings(BaseSettings):
         log_format: `json`, `console`, or None: `console` on a terminal and `json` elsewhere.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     http_host: Host = "127.0.0.1"
     http_port: Port = 8000
@@ -143,21 +147,34 @@ class ServiceSettings(BaseSettings):
     ] = "info"
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] | None = None
 
-    @classmethod
-    def from_environment(cls) -> Self:
+    def __init__(self, **values: Any) -> None:
         """Reads and validates all settings.
 
         Raises:
             SettingsError: At least one is wrong; all that are wrong are named.
         """
         try:
-            return cls()
+            super().__init__(**values)
         except ValidationError as error:
-            raise SettingsError("; ".join(map(cls._one_line, error.errors()))) from None
+            raise SettingsError("; ".join(map(self._one_line, error.errors()))) from None
         except UnreadableSetting as error:  # what should be JSON and is not
             name = _FIELD.search(str(error))
-            variable = cls._variable(name[1]) if name else "a setting"
+            variable = self._variable(name[1]) if name else "a setting"
             raise SettingsError(f"{variable}: it is no JSON of what it should be") from None
+
+    def __init_subclass__(cls, *, prefix: str | None = None, **config: Any) -> None:
+        super().__init_subclass__(**config)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, *, prefix: str | None = None, **config: Any) -> None:
+        super().__pydantic_init_subclass__(**config)
+        if prefix is not None:
+            cls.model_config["env_prefix"] = prefix
+
+    @classmethod
+    def prefix(cls) -> str:
+        """What the names of all environment variables begin with."""
+        return cls.model_config.get("env_prefix", "")
 
     @classmethod
     def unknown_variables(cls, environment: Iterable[str] = os.environ) -> list[str]:
@@ -172,12 +189,13 @@ class ServiceSettings(BaseSettings):
         known = {cls._variable(name) for name in cls.model_fields}
         delimiter = cls.model_config.get("env_nested_delimiter")
         nested = tuple(f"{name}{delimiter.upper()}" for name in known) if delimiter else ()
+        prefix = cls.prefix()
         lines = []
-        for name in sorted(environment):
+        for name in sorted(environment) if prefix else ():
             variable = name.upper()
-            if not variable.startswith(PREFIX) or variable in known or variable.startswith(nested):
+            if not variable.startswith(prefix) or variable in known or variable.startswith(nested):
                 continue
-            if _OF_A_CLUSTER.fullmatch(variable.removeprefix(PREFIX)):
+            if _OF_A_CLUSTER.fullmatch(variable.removeprefix(prefix)):
                 continue
             from difflib import get_close_matches  # Here: hardly any start needs it.
 
@@ -190,7 +208,7 @@ class ServiceSettings(BaseSettings):
         """The variable that a field is read from; one with an alias is reported under that."""
         field = cls.model_fields.get(name)
         alias = name if field is None else field.validation_alias
-        return alias.upper() if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
+        return alias.upper() if isinstance(alias, str) else f"{cls.prefix()}{name.upper()}"
 
     @classmethod
     def _one_line(cls, error: Any) -> str:
@@ -209,11 +227,12 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _tls_files_go_together(self) -> Self:
+        prefix = self.prefix()
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError(f"set both {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE, or neither")
+            raise ValueError(f"set both {prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE, or neither")
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:
             raise ValueError(
-                f"{PREFIX}TLS_CLIENT_CA_FILE needs {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE"
+                f"{prefix}TLS_CLIENT_CA_FILE needs {prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE"
             )
         return self
 

@@ -1,0 +1,1 @@
+"""The web framework: the only room that knows which one it is."""

@@ -1,7 +1,4 @@
-"""The one module that imports the web framework: Esmerald, and Lilya below it.
-
-All others import from here, so nothing but this module changes when the framework does.
-"""
+"""What is taken of Esmerald, under names that do not depend on the framework."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ def admin_routes(health: Health, service_metrics: Metrics) -> list[OpenGateway]:
     @get(include_in_schema=False)
     async def readyz() -> JSONResponse:
         if not health.serving:
-            raise ServiceUnavailable("not serving")
+            failing = ", ".join(health.failing)
+            raise ServiceUnavailable(f"not serving: {failing}" if failing else "not serving")
         return JSONResponse({"status": "ok"})
 
     @get(include_in_schema=False)

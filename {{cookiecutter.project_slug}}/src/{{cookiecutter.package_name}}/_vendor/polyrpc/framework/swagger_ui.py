@@ -1,7 +1,7 @@
 """The documentation page, `/docs/swagger`, whose every part this process serves itself.
 
-The page is the framework's, the Swagger UI in it comes out of the distribution `flask-swagger-ui`, of
-which only the files are used: nothing here imports Flask. The framework's other pages (ReDoc,
+The page is the framework's, the Swagger UI in it comes out of the distribution `flask-swagger-ui`,
+of which only the files are used: nothing here imports Flask. The framework's other pages (ReDoc,
 Stoplight Elements, RapiDoc) would load their scripts from a CDN, so `docs_config` leaves them out.
 """
 

@@ -1,0 +1,1 @@
+"""RPCs over HTTP/JSON: from a request to the servicer and back."""

@@ -1,7 +1,6 @@
 """Cross-cutting concerns, written once and run for the calls of both protocols.
 
-They know nothing of any one service. Interceptors of your own go at the end of the list that
-`interceptors` makes: any `grpc.aio.ServerInterceptor` will do.
+They know nothing of any one service, whose own interceptors run inside them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from .standard import StandardInterceptor
 from .tracing import tracing_from_environment
 
 
-def interceptors(
+def standard_interceptors(
     settings: ServiceSettings, metrics: Metrics | None = None
 ) -> list[grpc.aio.ServerInterceptor]:
     """Makes the interceptors that `settings` and the `OTEL_*` variables ask for, outermost first.

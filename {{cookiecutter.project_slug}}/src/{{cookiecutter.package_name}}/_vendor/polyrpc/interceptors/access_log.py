@@ -27,12 +27,16 @@ class AccessLog:
     """Writes the lines of one RPC: as errors where the service is at fault.
 
     Args:
-        rpc: The RPC; of health checks only failures are more than debugging messages.
+        method: The RPC; of health checks only failures are more than debugging messages.
     """
 
-    def __init__(self, rpc: MethodInfo) -> None:
-        self._level = logging.DEBUG if rpc.is_health else logging.INFO
-        self._names = {"protocol": rpc.protocol, "service": rpc.service, "method": rpc.method}
+    def __init__(self, method: MethodInfo) -> None:
+        self._level = logging.DEBUG if method.is_health else logging.INFO
+        self._names = {
+            "protocol": method.protocol,
+            "service": method.service,
+            "method": method.name,
+        }
         self._form_of_success = self._form(_OK)
         self._pipe: JsonLinesHandler | None = None
 

@@ -30,11 +30,11 @@ class Metrics:
 
             self._of, self._of_route = files().metrics_of, files().route_of
 
-    def of(self, rpc: MethodInfo) -> RpcMetrics:
+    def of(self, method: MethodInfo) -> RpcMetrics:
         """Finds the metrics of an RPC. All that are unknown share theirs: callers make them up."""
-        if rpc.known:
-            return self._of((rpc.type, rpc.service, rpc.method, rpc.protocol))
-        return self._of((UNKNOWN, UNKNOWN, UNKNOWN, rpc.protocol))
+        if method.descriptor is not None:
+            return self._of((method.kind, method.service, method.name, method.protocol))
+        return self._of((UNKNOWN, UNKNOWN, UNKNOWN, method.protocol))
 
     def of_route(self, method: str, route: str, status: int) -> RouteMetrics:
         """Finds the metrics of the requests to a route of the application's own.

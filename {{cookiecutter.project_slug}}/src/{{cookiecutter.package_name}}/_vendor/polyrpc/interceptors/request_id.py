@@ -30,9 +30,9 @@ _made: list[str] = []
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
-def request_id() -> str:
-    """The id of the call that the running task serves; empty outside of calls."""
-    return REQUEST_ID.get()
+def request_id() -> str | None:
+    """The id of the call that the running task serves; None outside of calls."""
+    return REQUEST_ID.get() or None
 
 
 def adopt(metadata: Metadata) -> str:

@@ -13,17 +13,18 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from ..logs import REQUEST_ID
 from ..native.handlers import RECEIVED
 from ..rpc.current_call import CALL
 from ..rpc.errors import final_code
 from ..rpc.handlers import Context, RpcFunction
-from ..rpc.method_info import HEALTH, method_info
-from ..rpc.method_interceptors import MethodInterceptor, Protocol, answering
+from ..rpc.method_info import HEALTH, Protocol, method_info
+from ..rpc.method_interceptors import MethodInterceptor, answering
 from . import auth
 from .access_log import AccessLog
 from .concurrency_limit import ConcurrencyLimit
 from .registry import Metrics
-from .request_id import InTrailers, adopt, adopt_header, in_headers, request_id
+from .request_id import InTrailers, adopt, adopt_header, in_headers
 from .tracing import Traced
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -78,7 +79,7 @@ class StandardInterceptor(MethodInterceptor):
         return await self._observation.intercept_service(continuation, handler_call_details)
 
     def _tokens_for(self, rpc: str) -> auth.Tokens | None:
-        return None if rpc.startswith(HEALTH) else self._tokens
+        return None if rpc.startswith(f"/{HEALTH}/") else self._tokens
 
 
 class _Observation(MethodInterceptor):
@@ -112,12 +113,12 @@ class _Observation(MethodInterceptor):
             identify: Gives the request id of a call.
             tokens: Who may call; None: everyone.
         """
-        rpc = method_info(path, protocol)
-        if self._limit is not None and not rpc.is_health:
+        method = method_info(path, protocol)
+        if self._limit is not None and not method.is_health:
             run = self._limit.limited(run)
         if tokens is not None:
             run = auth.guarded(tokens, run)
-        metrics, log = self._metrics.of(rpc), AccessLog(rpc)
+        metrics, log = self._metrics.of(method), AccessLog(method)
         with_id: Any = InTrailers if protocol == "grpc" else in_headers
 
         async def observed(request: Any, context: Context) -> Any:
@@ -143,8 +144,8 @@ class _Observation(MethodInterceptor):
                 CALL.set(None)
             return response
 
-        if self._traced is not None and not rpc.is_health:
-            return self._traced(rpc, observed)
+        if self._traced is not None and not method.is_health:
+            return self._traced(method, observed)
         return observed
 
 
@@ -153,7 +154,7 @@ def _adopt_from_core(context: Context) -> str:
 
 
 def _adopted(_: Context) -> str:
-    return request_id()
+    return REQUEST_ID.get()
 
 
 async def _refused(_: grpc.HandlerCallDetails) -> Handler:

@@ -99,13 +99,13 @@ def _traced(tracer: Tracer) -> Traced:
     from opentelemetry.propagate import extract
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-    def traced(rpc: MethodInfo, run: RpcFunction) -> RpcFunction:
-        name = f"{rpc.service}/{rpc.method}"
+    def traced(method: MethodInfo, run: RpcFunction) -> RpcFunction:
+        name = f"{method.service}/{method.name}"
         attributes = {
             "rpc.system": "grpc",
-            "rpc.service": rpc.service,
-            "rpc.method": rpc.method,
-            "network.protocol.name": rpc.protocol,
+            "rpc.service": method.service,
+            "rpc.method": method.name,
+            "network.protocol.name": method.protocol,
         }
 
         async def run_in_span(request: Any, context: Context) -> Any:

@@ -1,0 +1,1 @@
+"""RPCs over gRPC, by the server of `grpc.aio`."""

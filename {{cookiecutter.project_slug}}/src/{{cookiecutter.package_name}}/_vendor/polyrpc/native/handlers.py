@@ -92,6 +92,21 @@ class NativeHandlers(grpc.GenericRpcHandler):
         return _native(handler, guarded(run, rpc, default_timeout, self._departure))
 
 
+class BoundHandlers(grpc.GenericRpcHandler):
+    """The handlers of RPCs as they are, for a server that has ordinary interceptors.
+
+    Args:
+        methods: The RPCs of the server.
+    """
+
+    def __init__(self, methods: Iterable[RpcMethod]) -> None:
+        self._handlers = {method.full_name: method.handler for method in methods}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """Follows `grpc.GenericRpcHandler.service`."""
+        return self._handlers.get(handler_call_details.method)
+
+
 class NativeGuard(grpc.aio.ServerInterceptor):
     """The first interceptor of a `grpc.aio` server that has ordinary ones too.
 

@@ -1,0 +1,1 @@
+"""Processes: their signals, exit statuses, workers and supervisor."""

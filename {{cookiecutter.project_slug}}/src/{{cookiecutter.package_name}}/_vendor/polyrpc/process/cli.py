@@ -1,4 +1,4 @@
-"""`python -m` this package: runs the service until it is told to stop."""
+"""`run`: what `python -m` a service's package does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from typing import Any
 
-from ..settings import PREFIX, ServiceSettings
+from ..logs import configure_logging
+from ..settings import ServiceSettings
+from .healthcheck import main as check_health
+from .server import Server
 from .signals import (
     RESTART_SIGNAL,
     STOP_SIGNALS,
@@ -15,21 +20,30 @@ from .signals import (
     log_start,
     on_signals,
     open_standard_streams,
-    run,
+    run_loop,
     terminal_is_gone,
 )
+from .supervisor import Supervisor
 
-logger = logging.getLogger(__package__)
-
-# The supervisor of workers imports neither gRPC nor the application: those are its workers'.
+logger = logging.getLogger("polyrpc.process")
 
 
-def main() -> None:
-    """Runs the service; or with the argument `healthcheck`, asks the one that runs how it is.
+def run(create_app: Callable[[Any], Any], settings: type[ServiceSettings]) -> None:
+    """Runs a service until it is told to stop.
+
+    With the argument `healthcheck` it asks the one that runs how it is.
+
+    With more than one worker, this process supervises: `create_app` and `settings` are then
+    imported by their names in each worker, so they must stand in modules.
+
+    Args:
+        create_app: Makes the application of a `Service`, given the settings.
+        settings: The class of the settings, which the environment sets.
 
     Raises:
-        SystemExit: 2, a setting or an argument is wrong; 1, a port is taken, no worker starts,
-            the service is not healthy, or anything else has failed. Standard error says which.
+        SystemExit: 2, a setting or an argument is wrong; 1, a port is taken, no worker starts, the
+            service's own start code fails, or the service is not healthy. Standard error says
+            which.
     """
     open_standard_streams()
     with exit_statuses():
@@ -37,56 +51,42 @@ def main() -> None:
             case []:
                 pass
             case ["healthcheck"]:
-                from .healthcheck import main as check_health
-
-                check_health()
+                check_health(settings)
                 return
             case arguments:
                 print(
                     f"{' '.join(arguments)!r} is no argument: without one the service runs, with "
-                    f"'healthcheck' it is asked how it is; settings are {PREFIX}… variables",
+                    f"'healthcheck' it is asked how it is; settings are {settings.prefix()}… "
+                    "variables",
                     file=sys.stderr,
                 )
                 raise SystemExit(2)
-
-        settings = ServiceSettings.from_environment()
-
-        from ..logs import configure_logging
-
-        configure_logging(settings.log_level, settings.log_format)
-        for line in ServiceSettings.unknown_variables():
+        values = settings()
+        configure_logging(values.log_level, values.log_format)
+        for line in settings.unknown_variables():
             logger.warning("%s", line)
-        if settings.workers == 1:
-            run(lambda: serve(settings))
+        if values.workers == 1:
+            run_loop(lambda: serve(create_app, values))
             return
-
-        from .supervisor import Supervisor
-
-        raise SystemExit(asyncio.run(Supervisor(settings).run()))
+        raise SystemExit(asyncio.run(Supervisor(create_app, values).run()))
 
 
-async def serve(settings: ServiceSettings) -> None:
+async def serve(create_app: Callable[[Any], Any], settings: ServiceSettings) -> None:
     """Serves until SIGTERM or SIGINT, then drains and stops; a second signal stops at once.
 
     Raises:
         PortError: A port is taken.
         SettingsError: The TLS files are no good.
     """
-    from ..service import Service
-
     signals = on_signals(*STOP_SIGNALS, *filter(None, [RESTART_SIGNAL]))
-    service = Service(settings)
-    await service.start()
-    log_start(settings, service.http_port, service.grpc_port, service.admin_port)
+    server = Server(create_app(settings))
+    await server.start()
+    log_start(settings, server.http_port, server.grpc_port, server.admin_port)
     await _stop_of(signals)
-    await service.end(_stop_of(signals))
+    await server.end(_stop_of(signals))
     logger.info("stopped")
 
 
 async def _stop_of(signals: asyncio.Queue[signal.Signals]) -> None:
     while await signals.get() is RESTART_SIGNAL and not terminal_is_gone():
         logger.warning("SIGHUP replaces workers, of which there are none: the service goes on")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import ssl
 import sys
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-from ..settings import PREFIX, ServiceSettings, SettingsError
+from ..settings import ServiceSettings, SettingsError
 
 _TIMEOUT_SECONDS = 4.0
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -19,14 +19,17 @@ class UnhealthyError(Exception):
     """The service does not serve, or cannot be asked; the text is one line that says why."""
 
 
-def main() -> None:
+def main(settings: type[ServiceSettings]) -> None:
     """Says in one line what is wrong, if anything is.
+
+    Args:
+        settings: The class of the service's settings, which the environment sets.
 
     Raises:
         SystemExit: 1, the service does not serve. Who asks may reserve all other statuses.
     """
     try:
-        check(ServiceSettings.from_environment())
+        check(settings())
     except (UnhealthyError, SettingsError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
@@ -38,16 +41,17 @@ def check(settings: ServiceSettings) -> None:
     Raises:
         UnhealthyError: It does not answer, or not with 200.
     """
+    prefix = settings.prefix()
     with_admin = settings.admin_port is not None
     name, port = (
         ("ADMIN_PORT", settings.admin_port) if with_admin else ("HTTP_PORT", settings.http_port)
     )
     if not port:
-        raise UnhealthyError(f"{PREFIX}{name} is 0: which port that became only the log tells")
+        raise UnhealthyError(f"{prefix}{name} is 0: which port that became only the log tells")
     if settings.tls_client_ca_file is not None and not with_admin:
         raise UnhealthyError(
-            f"set {PREFIX}ADMIN_PORT: the HTTP listener wants a client certificate "
-            f"({PREFIX}TLS_CLIENT_CA_FILE), and the health check has none"
+            f"set {prefix}ADMIN_PORT: the HTTP listener wants a client certificate "
+            f"({prefix}TLS_CLIENT_CA_FILE), and the health check has none"
         )
     host = _EVERY_ADDRESS.get(settings.http_host, settings.http_host)
     connection = HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)

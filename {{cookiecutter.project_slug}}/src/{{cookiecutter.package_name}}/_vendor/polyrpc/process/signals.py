@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 from ..metric_files import prepare
@@ -110,12 +109,9 @@ def log_start(
     )
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a serving process."""
     prepare()
-    # Before an event loop runs: in one, the framework's import would bring in a backend of anyio,
-    # which no RPC needs and which takes longer than the application does to be made.
-    import_module(".service", __package__)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
 

@@ -13,13 +13,13 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from typing import Any
 
 from .. import metric_files
 from ..server.sockets import listen, reserve
-from ..settings import PREFIX, ServiceSettings
+from ..settings import ServiceSettings
 from . import worker
 from .signals import log_start, on_signals, terminal_is_gone
 
@@ -124,11 +124,15 @@ class Supervisor:
     SIGTERM and SIGINT stop them, SIGHUP replaces them one after the other without losing calls.
 
     Args:
+        create_app: Makes the application of each; imported by its name.
         settings: What they serve with.
         beats: For how many of their beats they may be silent before they are killed.
     """
 
-    def __init__(self, settings: ServiceSettings, beats: int = _BEATS) -> None:
+    def __init__(
+        self, create_app: Callable[[Any], Any], settings: ServiceSettings, beats: int = _BEATS
+    ) -> None:
+        self._create_app = create_app
         self._settings = settings
         self._beats = beats
         self._workers: set[Worker] = set()
@@ -176,7 +180,8 @@ class Supervisor:
             self._shared.append(admin)
         self._settings = settings.model_copy(update=ports)
         # Workers read the same settings as this process did, but for ports chosen here.
-        os.environ.update({PREFIX + name.upper(): str(port) for name, port in ports.items()})
+        prefix = settings.prefix()
+        os.environ.update({prefix + name.upper(): str(port) for name, port in ports.items()})
 
     def _share_metrics(self, resources: ExitStack) -> None:
         try:
@@ -259,7 +264,8 @@ class Supervisor:
             sockets = [theirs, *self._shared]
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", worker.__name__),
+                *("-m", __package__),
+                *map(worker.reference, (self._create_app, type(self._settings))),
                 *(str(one.fileno()) for one in sockets),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[one.fileno() for one in sockets],

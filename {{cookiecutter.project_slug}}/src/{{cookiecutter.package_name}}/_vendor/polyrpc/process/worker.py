@@ -1,4 +1,4 @@
-"""One of several processes that serve: the supervisor runs it as `python -m`, nobody else does.
+"""One of several processes that serve.
 
 Supervisor and worker talk through a socket pair, in lines. Its end is the supervisor's end.
 """
@@ -9,10 +9,16 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
+from operator import attrgetter
+from typing import Any
 
+from ..logs import configure_logging
 from ..settings import ServiceSettings
-from .signals import exit_statuses, on_signals, run
+from .server import Server
+from .signals import exit_statuses, on_signals, run_loop
 
 READY = b"ready\n"
 """To the supervisor: calls are answered from now on."""
@@ -32,18 +38,32 @@ NOW = b"now\n"
 """To the worker that stops already: it takes too long."""
 
 
+def reference(thing: Any) -> str:
+    """Names a function or class of a module, so that another process finds it."""
+    return f"{thing.__module__}:{thing.__qualname__}"
+
+
 def main() -> None:
-    """Runs a worker; its arguments are the file descriptors of its sockets."""
+    """Runs a worker.
+
+    Its arguments are references to `create_app` and to the class of the settings, and the file
+    descriptors of its sockets.
+    """
+    create_app, settings_class, *descriptors = sys.argv[1:]
     with exit_statuses():
-        settings = ServiceSettings.from_environment()
-
-        from ..logs import configure_logging
-
+        settings: ServiceSettings = _referred(settings_class)()
         configure_logging(settings.log_level, settings.log_format)
-        run(lambda: work(settings, *(socket.socket(fileno=int(fd)) for fd in sys.argv[1:])))
+        sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
+        run_loop(lambda: work(_referred(create_app), settings, *sockets))
+
+
+def _referred(text: str) -> Any:
+    module, _, name = text.partition(":")
+    return attrgetter(name)(import_module(module))
 
 
 async def work(
+    create_app: Callable[[Any], Any],
     settings: ServiceSettings,
     supervisor: socket.socket,
     http_listener: socket.socket,
@@ -55,16 +75,14 @@ async def work(
         PortError: gRPC cannot listen.
         SettingsError: The TLS files are no good.
     """
-    from ..service import Service
-
     commands, answers = await asyncio.open_connection(sock=supervisor)
     signals = on_signals(signal.SIGINT, signal.SIGTERM)
-    service = Service(settings, http_listener, admin_listener)
-    await service.start()
+    server = Server(create_app(settings), http_listener, admin_listener)
+    await server.start()
     answers.write(READY)
     beats = asyncio.create_task(_beat(answers))
     command = await _first_of(commands, signals)
-    await service.end(_hurry(commands), retire=command == RETIRE)
+    await server.end(_hurry(commands), retire=command == RETIRE)
     beats.cancel()
 
 
@@ -95,7 +113,3 @@ async def _hurry(commands: asyncio.StreamReader) -> None:
         if line == NOW:
             return
     await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    main()

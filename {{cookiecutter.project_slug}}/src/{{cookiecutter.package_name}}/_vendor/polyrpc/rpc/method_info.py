@@ -1,19 +1,22 @@
-"""What is said of an RPC in logs, metrics and traces."""
+"""What interceptors, logs, metrics and traces are told of an RPC."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
-HEALTH = "/grpc.health.v1.Health/"
-"""The RPCs that probes call: never refused, logged as debugging only, not traced."""
+Protocol = Literal["grpc", "http"]
+
+HEALTH = "grpc.health.v1.Health"
+"""The service that probes call: never refused, logged as debugging only, not traced."""
 
 UNKNOWN = "unknown"
 
-_TYPES = {
+_KINDS = {
     (False, False): "unary",
     (False, True): "server_stream",
     (True, False): "client_stream",
@@ -22,42 +25,56 @@ _TYPES = {
 _LONGEST_NAME = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MethodInfo:
     """One RPC, by one protocol.
 
     Attributes:
+        service: The full name of the service, such as `greeter_service.v1.Greeter`.
+        name: The name of the method, such as `SayHello`.
+        request_streaming: Whether its requests are a stream.
+        response_streaming: Whether its responses are a stream.
+        descriptor: The method's descriptor; None for a method that no generated module describes,
+            of which callers can make up any number.
         protocol: What its callers speak: `grpc` or `http`.
-        service: The full name of the service.
-        method: The name of the method.
-        type: `unary`, `server_stream`, `client_stream`, `bidi_stream`; `unknown` for a method
-            that no generated module describes.
-        is_health: Whether it is a health check.
     """
 
-    protocol: Literal["grpc", "http"]
     service: str
-    method: str
-    type: str
-    is_health: bool
+    name: str
+    request_streaming: bool
+    response_streaming: bool
+    descriptor: MethodDescriptor | None
+    protocol: Protocol
+
+    @cached_property
+    def full_name(self) -> str:
+        """The gRPC path, such as `/greeter_service.v1.Greeter/SayHello`."""
+        return f"/{self.service}/{self.name}"
+
+    @cached_property
+    def kind(self) -> str:
+        """`unary`, `server_stream`, `client_stream` or `bidi_stream`, or `unknown`."""
+        if self.descriptor is None:
+            return UNKNOWN
+        return _KINDS[self.request_streaming, self.response_streaming]
 
     @property
-    def known(self) -> bool:
-        """Whether its names come from a descriptor, and so from a limited set of names."""
-        return self.type != UNKNOWN
+    def is_health(self) -> bool:
+        """Whether it is a health check."""
+        return self.service == HEALTH
 
 
-def method_info(path: str, protocol: Literal["grpc", "http"]) -> MethodInfo:
+def method_info(full_name: str, protocol: Protocol) -> MethodInfo:
     """Describes the RPC with this gRPC path, such as `/greeter_service.v1.Greeter/SayHello`."""
-    service, _, method = path.removeprefix("/").rpartition("/")
-    descriptor = _descriptor(service, method)
-    kind = (
-        UNKNOWN
-        if descriptor is None
-        else _TYPES[descriptor.client_streaming, descriptor.server_streaming]
-    )
+    service, _, name = full_name.removeprefix("/").rpartition("/")
+    descriptor = _descriptor(service, name)
     return MethodInfo(
-        protocol, service[:_LONGEST_NAME], method[:_LONGEST_NAME], kind, path.startswith(HEALTH)
+        service=service[:_LONGEST_NAME],
+        name=name[:_LONGEST_NAME],
+        request_streaming=descriptor is not None and descriptor.client_streaming,
+        response_streaming=descriptor is not None and descriptor.server_streaming,
+        descriptor=descriptor,
+        protocol=protocol,
     )
 
 

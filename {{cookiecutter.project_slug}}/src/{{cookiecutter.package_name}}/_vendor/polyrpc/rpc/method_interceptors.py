@@ -5,17 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
-from typing import Any, Literal, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from .handlers import Context, RpcFunction, adapt
+from .method_info import Protocol
 from .status import CallError, status_code
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Protocol = Literal["grpc", "http"]
-
 CONSTRUCTORS = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,

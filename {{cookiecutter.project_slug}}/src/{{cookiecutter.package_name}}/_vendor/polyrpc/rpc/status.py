@@ -44,7 +44,7 @@ WITHOUT_MESSAGE = "The call ended without a message"
 _RICH_STATUS = "grpc-status-details-bin"
 
 
-class CallError(Exception):  # noqa: N818 - an outcome of the call, not a fault of the program
+class CallError(Exception):
     """The call ends here, with this status.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""Listeners, connections and TLS: a service as seen from the network."""

@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 
 import grpc
 
-from ..settings import PREFIX, ServiceSettings, SettingsError
+from ..settings import ServiceSettings, SettingsError
 
 logger = logging.getLogger("polyrpc.server")
 
@@ -37,6 +37,7 @@ class Tls:
         certificate: The server's certificate chain, PEM.
         key: Its private key, PEM.
         client_ca: What client certificates are checked against, PEM; None: clients need none.
+        prefix: Of the environment variables that name the files, for messages.
 
     Attributes:
         context: For the HTTP listener.
@@ -46,7 +47,10 @@ class Tls:
         SettingsError: The files are not what they should be, or do not fit together.
     """
 
-    def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
+    def __init__(
+        self, certificate: Path, key: Path, client_ca: Path | None, prefix: str = ""
+    ) -> None:
+        self._prefix = prefix
         self._files = certificate, key, client_ca
         self._seen = self._signature()
         self._current, configuration = self._load()
@@ -63,7 +67,12 @@ class Tls:
         """Reads the files; None where the settings ask for no TLS."""
         if settings.tls_cert_file is None or settings.tls_key_file is None:
             return None
-        return cls(settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+        return cls(
+            settings.tls_cert_file,
+            settings.tls_key_file,
+            settings.tls_client_ca_file,
+            settings.prefix(),
+        )
 
     @property
     def current(self) -> ssl.SSLContext:
@@ -109,8 +118,8 @@ class Tls:
         certificate, key, client_ca = self._files
         chain, private_key = _read(certificate), _read(key)
         authorities = None if client_ca is None else _read(client_ca)
-        context = _context(certificate, key, client_ca)
-        _warn_if_expired(certificate, context)
+        context = _context(certificate, key, client_ca, self._prefix)
+        _warn_if_expired(certificate, context, self._prefix)
         configuration = grpc.ssl_server_certificate_configuration(
             [(private_key, chain)], root_certificates=authorities
         )
@@ -153,7 +162,7 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+def _context(certificate: Path, key: Path, client_ca: Path | None, prefix: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(os.environ.get("GRPC_SSL_CIPHER_SUITES") or _CIPHERS)
@@ -163,7 +172,7 @@ def _context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLCon
         context.load_cert_chain(certificate, key, password=_no_password)
     except (ssl.SSLError, ValueError) as error:
         raise SettingsError(
-            f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE are not a certificate and its "
+            f"{prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE are not a certificate and its "
             f"unencrypted key in PEM: {_reason(error)}"
         ) from None
     if client_ca is not None:
@@ -171,20 +180,20 @@ def _context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLCon
             context.load_verify_locations(client_ca)
         except ssl.SSLError as error:
             raise SettingsError(
-                f"{PREFIX}TLS_CLIENT_CA_FILE is no CA certificate in PEM: {_reason(error)}"
+                f"{prefix}TLS_CLIENT_CA_FILE is no CA certificate in PEM: {_reason(error)}"
             ) from None
         if not context.get_ca_certs():
             raise SettingsError(
-                f"{PREFIX}TLS_CLIENT_CA_FILE holds a certificate that may not sign others"
+                f"{prefix}TLS_CLIENT_CA_FILE holds a certificate that may not sign others"
             )
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
-def _warn_if_expired(certificate: Path, context: ssl.SSLContext) -> None:
+def _warn_if_expired(certificate: Path, context: ssl.SSLContext, prefix: str) -> None:
     end = _end_of_validity(certificate, context)
     if end is not None and end < datetime.now(UTC):
-        logger.warning("the certificate of %sTLS_CERT_FILE expired on %s", PREFIX, end.isoformat())
+        logger.warning("the certificate of %sTLS_CERT_FILE expired on %s", prefix, end.isoformat())
 
 
 def _end_of_validity(certificate: Path, context: ssl.SSLContext) -> datetime | None:

@@ -1,0 +1,1 @@
+"""The service under test: what a generated one is, on the library where it stands."""

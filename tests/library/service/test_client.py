@@ -1,0 +1,136 @@
+"""The client helper."""
+
+from __future__ import annotations
+
+import socket
+from time import monotonic
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from polyrpc.client import channel
+from polyrpc.process.server import Server
+from greeter.app import serve
+from greeter.app import GreeterService
+from greeter.settings import Settings
+from greeter_service.v1 import greeter_pb2 as pb
+from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
+
+from certificates import Certificates
+
+
+async def test_a_call_within_its_deadline_succeeds_and_the_server_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[float | None] = []
+
+    async def say_hello(_self: object, _request: object, context: Any) -> pb.SayHelloResponse:
+        told.append(context.time_remaining())
+        return pb.SayHelloResponse(message="in time")
+
+    monkeypatch.setattr(GreeterService, "SayHello", say_hello)
+    async with (
+        serve(Settings(http_port=0, grpc_port=0)) as service,
+        channel(f"127.0.0.1:{service.grpc_port}", deadline=20) as grpc_channel,
+    ):
+        stub = pb_grpc.GreeterStub(grpc_channel)
+        for timeout in (None, 60, 10):
+            response = await stub.SayHello(pb.SayHelloRequest(), timeout=timeout)
+            assert response.message == "in time"
+    for time, most in zip(told, (20, 20, 10), strict=True):
+        assert time is not None
+        assert most - 5 < time < most + 1  # On the wire it is rounded up.
+
+
+async def test_its_deadline_holds_for_every_call(service: Server) -> None:
+    async with channel(f"127.0.0.1:{service.grpc_port}", deadline=0.3) as grpc_channel:
+        stub = pb_grpc.GreeterStub(grpc_channel)
+        assert (await stub.SayHello(pb.SayHelloRequest(name="World"))).message == "Hello, World!"
+        start = monotonic()
+        assert await stub.Chat().code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert monotonic() - start > 0.2
+
+
+async def test_it_waits_as_long_for_a_server_that_is_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        async with channel(f"127.0.0.1:{port}", deadline=0.3) as grpc_channel:
+            stub = pb_grpc.GreeterStub(grpc_channel)
+            start = monotonic()
+            call = stub.SayHello(pb.SayHelloRequest())
+            assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert monotonic() - start > 0.2
+
+
+async def test_a_call_made_for_another_one_goes_on_with_what_that_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[dict[str, object], float]] = []
+
+    async def say_hello(_self: object, request: Any, context: Any) -> pb.SayHelloResponse:
+        if request.name == "end":
+            seen.append((dict(context.invocation_metadata()), context.time_remaining()))
+            return pb.SayHelloResponse()
+        stub = pb_grpc.GreeterStub(grpc_channel)
+        return await stub.SayHello(pb.SayHelloRequest(name="end"))
+
+    monkeypatch.setattr(GreeterService, "SayHello", say_hello)
+    metadata = {"x-request-id": "abc", "traceparent": f"00-{1:032x}-{2:016x}-01"}
+    async with (
+        serve(Settings(http_port=0, grpc_port=0)) as service,
+        channel(f"127.0.0.1:{service.grpc_port}", deadline=60) as grpc_channel,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.http_port}") as http,
+    ):
+        await pb_grpc.GreeterStub(grpc_channel).SayHello(
+            pb.SayHelloRequest(name="relay"), timeout=20, metadata=tuple(metadata.items())
+        )
+        await http.post(
+            "/grpc/greeterservice/sayhello",
+            json={"name": "relay"},
+            headers={**metadata, "grpc-timeout": "20S"},
+        )
+    assert len(seen) == 2
+    for received, remaining in seen:
+        assert received.items() >= metadata.items()
+        assert remaining < 21  # On the wire it is rounded up.
+
+
+async def test_it_tries_again_until_the_service_is_there() -> None:
+    service = serve(Settings(http_port=0, grpc_port=0))
+    await service.start()
+    port = service.grpc_port
+    async with channel(f"127.0.0.1:{port}", attempts=5) as grpc_channel:
+        stub = pb_grpc.GreeterStub(grpc_channel)
+        await stub.SayHello(pb.SayHelloRequest(name="World"))
+        await service.stop()
+        call = stub.SayHello(pb.SayHelloRequest(name="World"))
+        async with serve(Settings(http_port=0, grpc_port=port)):
+            assert (await call).message == "Hello, World!"
+
+
+async def test_mutual_tls(certificates: Certificates) -> None:
+    settings = Settings(
+        http_port=0,
+        grpc_port=0,
+        tls_cert_file=certificates.server,
+        tls_key_file=certificates.server_key,
+        tls_client_ca_file=certificates.ca,
+    )
+    async with (
+        serve(settings) as service,
+        channel(
+            f"localhost:{service.grpc_port}",
+            ca_file=certificates.ca,
+            cert_file=certificates.client,
+            key_file=certificates.client_key,
+        ) as grpc_channel,
+    ):
+        stub = pb_grpc.GreeterStub(grpc_channel)
+        assert (await stub.SayHello(pb.SayHelloRequest(name="TLS"))).message == "Hello, TLS!"
+
+
+def test_a_certificate_needs_its_key(certificates: Certificates) -> None:
+    with pytest.raises(ValueError, match="needs its key"):
+        channel("localhost:1", ca_file=certificates.ca, cert_file=certificates.client)

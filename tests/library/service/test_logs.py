@@ -1,0 +1,187 @@
+"""The log: who reads it slowly holds nobody up, and it says nothing of what callers send."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import grpc
+import httpx
+import pytest
+
+from polyrpc.rpc.status import CallFailed
+from polyrpc.log_pipe import MOST_BYTES_WAITING, JsonPipe, Pipe
+from polyrpc.logs import configure_logging
+
+from processes import STOP, log_line, started
+
+PATH = "/grpc/greeterservice/sayhello"
+FORMATS = ["json", "console"]
+LINE = "x" * 999
+
+
+@pytest.fixture
+def unread() -> Iterator[tuple[Pipe, BinaryIO]]:
+    """A pipe, and the end of it that nobody reads yet."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as end, os.fdopen(writer, "wb") as stream:
+        pipe = JsonPipe(stream)
+        yield pipe, end
+        end.close()  # What waits for a reader waits no more.
+        pipe.flush()
+        pipe.close()
+
+
+def logged(program: str, log_format: str) -> str:
+    """What a program has written after it has configured the log."""
+    head = "from polyrpc.logs import configure_logging, REQUEST_ID\n"
+    head += f"configure_logging('info', {log_format!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", head + program], capture_output=True, encoding="utf-8"
+    )
+    assert done.stdout == ""
+    return done.stderr
+
+
+async def test_a_service_whose_log_nobody_reads_serves_and_stops() -> None:
+    async with started() as process:
+        port = (await log_line(process, "serving"))["http_port"]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            # Some times as much as the pipe and the test's own end of it take.
+            for _ in range(3000):
+                assert (await client.post(PATH, json={"name": "World"})).status_code == 200
+            assert (await client.get("/healthz")).status_code == 200
+        process.send_signal(STOP)
+        # To wait for the process is to read what it has written.
+        async with asyncio.timeout(30):
+            while process.returncode is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert process.returncode == 0
+
+
+def test_what_nobody_takes_is_dropped_counted_and_said_once(
+    unread: tuple[Pipe, BinaryIO],
+) -> None:
+    pipe, end = unread
+    logger = logging.getLogger("unread")
+    written = MOST_BYTES_WAITING // len(LINE) * 2
+    for _ in range(written):
+        pipe.handle(logger.makeRecord("unread", logging.INFO, "", 0, LINE, (), None))
+    dropped = pipe.dropped
+    assert dropped > 0
+    lines: list[bytes] = []
+    reading = threading.Thread(target=lambda: lines.extend(iter(end.readline, b"end\n")))
+    reading.start()
+    pipe.flush()
+    pipe.handle(logger.makeRecord("unread", logging.INFO, "", 0, "end", (), None))
+    pipe.flush()
+    reading.join()
+    told = [line for line in lines if b"dropped" in line]
+    assert [line.split(b" ")[0] for line in told] == [str(dropped).encode()]
+    assert len(lines) == written - dropped + 1
+    assert pipe.dropped == dropped
+
+
+async def test_lines_dropped_are_a_metric(
+    unread: tuple[Pipe, BinaryIO], http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, _ = unread
+    monkeypatch.setattr(logging.getLogger(), "handlers", [pipe])
+    for _ in range(MOST_BYTES_WAITING // len(LINE) * 2):
+        logging.getLogger().error(LINE)
+    scraped = (await http.get("/metrics")).text.splitlines()
+    assert f"log_lines_dropped_total {float(pipe.dropped)}" in scraped
+    assert pipe.dropped
+
+
+def test_a_reader_that_has_gone_is_survived(unread: tuple[Pipe, BinaryIO]) -> None:
+    pipe, end = unread
+    end.close()
+    for _ in range(2):
+        pipe.handle(logging.makeLogRecord({"msg": "unheard"}))
+    pipe.flush()
+    assert pipe.dropped == 2
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_a_crash_is_in_the_log_without_local_variables_and_with_libraries_folded(
+    log_format: str,
+) -> None:
+    text = logged(
+        "import asyncio\nasync def work(token):\n raise OSError('refused')\n"
+        "asyncio.run(work('s3cret'.upper()))",
+        log_format,
+    )
+    assert "Traceback" in text
+    assert "OSError: refused" in text
+    assert "frames of libraries" in text
+    assert "S3CRET" not in text
+    assert "runners.py" not in text
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_the_gateways_own_errors_do_not_say_in_tracebacks_what_was_sent(
+    log_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stderr", stderr)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    configure_logging("info", "json" if log_format == "json" else "console")
+    try:
+        try:
+            raise CallFailed(grpc.StatusCode.INVALID_ARGUMENT, "s3cret is no number".upper())
+        except CallFailed as error:
+            raise RuntimeError("a mistake") from error
+    except RuntimeError:
+        root.exception("failed")
+    root.handlers[0].flush()
+    text = stderr.buffer.getvalue().decode()
+    stderr.detach()
+    assert "RuntimeError: a mistake" in text
+    assert "CallFailed" in text
+    assert "S3CRET" not in text
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_structlog_and_logging_end_in_one_pipe(log_format: str) -> None:
+    text = logged(
+        "import sys\nassert 'structlog' not in sys.modules\nREQUEST_ID.set('id-7')\n"
+        "import logging, structlog\n"
+        "structlog.get_logger().info('of structlog', name='World')\n"
+        "logging.getLogger('team').info('of logging', extra={'name': 'World', 'args': 1})\n"
+        "structlog.get_logger().debug('too much')",
+        log_format,
+    )
+    first, second = text.splitlines()
+    if log_format == "json":
+        assert json.loads(first)["name"] == json.loads(second)["name"] == "World"
+        assert json.loads(first)["request_id"] == json.loads(second)["request_id"] == "id-7"
+        assert json.loads(second)["logger"] == "team"
+    else:
+        assert all("request_id=id-7 " in line and "name=World" in line for line in (first, second))
+
+
+@pytest.mark.parametrize("log_format", FORMATS)
+def test_control_characters_are_escaped(log_format: str) -> None:
+    text = logged(
+        "import logging\nhostile = 'a\\x1b[31m\\0\\x7f\\x9b\\u202e\\n\\ud800'\n"
+        "logging.info(hostile, extra={'field': hostile})",
+        log_format,
+    )
+    assert text.endswith("\n")
+    assert text[:-1].isprintable()
+
+
+def test_a_line_that_cannot_be_made_says_so_without_what_it_was_to_hold() -> None:
+    text = logged("import logging\nlogging.info('%d', 's3cret')", "json")
+    assert json.loads(text)["error"] == "TypeError"
+    assert "s3cret" not in text

@@ -1,0 +1,214 @@
+"""`Interceptor`: one coroutine around RPCs of every kind, however the servicer is written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from greeter.app import GreeterService, create_app
+from greeter.settings import Settings
+from greeter_service.v1 import greeter_pb2 as pb
+from polyrpc import CallError, Interceptor, MethodInfo
+from protocols import Outcome
+
+KINDS = {
+    "SayHello": [pb.SayHelloRequest(name="Ada")],
+    "WatchGreetings": [pb.WatchGreetingsRequest(name="Ada", count=2)],
+    "CollectNames": [pb.CollectNamesRequest(name=name) for name in ("Ada", "Grace")],
+    "Chat": [pb.ChatRequest(name=name) for name in ("Ada", "Grace")],
+}
+
+
+class ReadsAndWrites(GreeterService):
+    """The same as its parent, by `context.read()` and `context.write()`."""
+
+    async def WatchGreetings(self, request: Any, context: Any) -> None:  # type: ignore[override] # as grpc.aio allows
+        for number in range(1, request.count + 1):
+            await context.write(
+                pb.WatchGreetingsResponse(message=f"Hello, {request.name}! ({number})")
+            )
+
+    async def CollectNames(self, request_iterator: Any, context: Any) -> Any:
+        names = []
+        while (request := await context.read()) is not grpc.aio.EOF:
+            names.append(request.name)
+        return pb.CollectNamesResponse(message=f"Hello, {', '.join(names)}!")
+
+    async def Chat(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override] # as grpc.aio allows
+        while (request := await context.read()) is not grpc.aio.EOF:
+            await context.write(pb.ChatResponse(message=f"Hello, {request.name}!"))
+
+
+class Threaded(GreeterService):
+    """The same as its parent, in threads."""
+
+    def SayHello(self, request: Any, context: Any) -> Any:  # type: ignore[override] # as grpc.aio allows
+        if request.name == "error":
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Invalid request")
+        return pb.SayHelloResponse(message=f"Hello, {request.name}!")
+
+    def WatchGreetings(self, request: Any, context: Any) -> Iterator[Any]:  # type: ignore[override] # as grpc.aio allows
+        for number in range(1, request.count + 1):
+            yield pb.WatchGreetingsResponse(message=f"Hello, {request.name}! ({number})")
+
+    def CollectNames(self, request_iterator: Any, context: Any) -> Any:  # type: ignore[override] # as grpc.aio allows
+        names = [request.name for request in request_iterator]
+        return pb.CollectNamesResponse(message=f"Hello, {', '.join(names)}!")
+
+    def Chat(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # type: ignore[override] # as grpc.aio allows
+        for request in request_iterator:
+            yield pb.ChatResponse(message=f"Hello, {request.name}!")
+
+
+class Shouting(Interceptor):
+    """Changes every request and every response, and remembers what it was told."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self.seen: list[MethodInfo] = []
+
+    async def intercept(
+        self, call_next: Any, request: Any, context: Any, method: MethodInfo
+    ) -> Any:
+        self.seen.append(method)
+        if method.request_streaming:
+            request = self._renamed(request)
+        else:
+            request.name += self.mark
+        response = await call_next(request, context)
+        if method.response_streaming:
+            return self._shouted(response)
+        response.message += self.mark
+        return response
+
+    async def _renamed(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            request.name += self.mark
+            yield request
+
+    async def _shouted(self, responses: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for response in responses:
+            response.message += self.mark
+            yield response
+
+
+class Ordinary(grpc.aio.ServerInterceptor):
+    """One of grpc.aio's, which hands on what it gets."""
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        return await continuation(handler_call_details)
+
+
+class Asks(GreeterService):
+    """Tells what its context knows."""
+
+    async def SayHello(self, request: Any, context: Any) -> Any:
+        metadata = dict(context.invocation_metadata())
+        return pb.SayHelloResponse(message=f"{metadata['asks']} {request.name}")
+
+
+@pytest.fixture(params=[GreeterService, ReadsAndWrites, Threaded])
+def servicer(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(params=["alone", "before an ordinary one", "after an ordinary one"])
+def interceptors(request: pytest.FixtureRequest) -> list[Any]:
+    ours = [Shouting("?"), Shouting("!")]
+    return {
+        "alone": ours,
+        "before an ordinary one": [*ours, Ordinary()],
+        "after an ordinary one": [Ordinary(), *ours],
+    }[request.param]
+
+
+@pytest.fixture
+def service_arguments(servicer: Any, interceptors: list[Any]) -> dict[str, Any]:
+    # The servicers have one path over HTTP.
+    named = type("GreeterService", (servicer,), {})
+    return {"servicers": [named], "interceptors": interceptors}
+
+
+@pytest.mark.parametrize("rpc", KINDS)
+async def test_it_sees_and_changes_messages_outermost_first(
+    call: Any, protocol: str, interceptors: list[Any], rpc: str
+) -> None:
+    requests = [type(request).FromString(request.SerializeToString()) for request in KINDS[rpc]]
+    outcome: Outcome = await call(rpc, *requests)
+    expected = {
+        "SayHello": ["Hello, Ada?!!!?"],
+        "WatchGreetings": ["Hello, Ada?!! (1)!?", "Hello, Ada?!! (2)!?"],
+        "CollectNames": ["Hello, Ada?!, Grace?!!!?"],
+        "Chat": ["Hello, Ada?!!!?", "Hello, Grace?!!!?"],
+    }
+    assert outcome.status == "OK"
+    assert [message.message for message in outcome.messages] == expected[rpc]
+    (method,) = next(one for one in interceptors if isinstance(one, Shouting)).seen
+    assert (method.service, method.name) == ("greeter_service.v1.Greeter", rpc)
+    assert method.full_name == f"/greeter_service.v1.Greeter/{rpc}"
+    assert method.descriptor is not None
+    assert (method.request_streaming, method.response_streaming) == (
+        method.descriptor.client_streaming,
+        method.descriptor.server_streaming,
+    )
+    assert method.protocol == protocol
+
+
+class Refusing(Interceptor):
+    """Lets nobody in."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    async def intercept(
+        self, call_next: Any, request: Any, context: Any, method: MethodInfo
+    ) -> Any:
+        if self.how == "abort":
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
+        if self.how == "raise":
+            raise CallError(grpc.StatusCode.PERMISSION_DENIED, "not you")
+        raise ValueError("password=hunter2")
+
+
+class TestRefusals:
+    @pytest.fixture(params=["abort", "raise", "bug"])
+    def interceptors(self, request: pytest.FixtureRequest) -> list[Any]:
+        return [Refusing(request.param)]
+
+    @pytest.fixture
+    def servicer(self) -> Any:
+        return GreeterService
+
+    @pytest.mark.parametrize("rpc", KINDS)
+    async def test_it_can_refuse_any_call(
+        self, call: Any, interceptors: list[Any], rpc: str
+    ) -> None:
+        outcome: Outcome = await call(rpc, *KINDS[rpc])
+        expected = ("PERMISSION_DENIED", "not you")
+        if interceptors[0].how == "bug":
+            expected = ("UNKNOWN", "Unexpected error")
+        assert (outcome.status, outcome.details) == expected
+
+
+@pytest.mark.parametrize(
+    ("interceptor", "message"),
+    [
+        (Ordinary, "made by calling it"),
+        (print, "print is no interceptor"),
+        (None, "NoneType is no interceptor"),
+    ],
+)
+def test_what_is_neither_kind_is_refused(interceptor: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        create_app(Settings(http_port=0, grpc_port=0), interceptors=[interceptor])
+
+
+def test_an_intercept_that_yields_is_refused() -> None:
+    class Yields(Interceptor):
+        async def intercept(self, call_next: Any, request: Any, context: Any, method: Any) -> Any:
+            yield request
+
+    with pytest.raises(TypeError, match="Yields.intercept must be a coroutine function"):
+        create_app(Settings(http_port=0, grpc_port=0), interceptors=[Yields()])

@@ -1,0 +1,65 @@
+"""The application of a service: the gateway's routes, the team's, probes and documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..health import Health
+from ..interceptors import tokens_of
+from ..interceptors.registry import Metrics
+from ..settings import ServiceSettings
+from .errors import error_handlers
+from .imports import Application, Contact, GrpcGateway, UnchangedLogging, register_grpc_http_routes
+from .own_routes import around_routes
+from .probes import admin_routes
+from .swagger_ui import docs_config, docs_routes
+
+
+def make_application(
+    gateway: GrpcGateway,
+    health: Health,
+    metrics: Metrics,
+    settings: ServiceSettings,
+    *,
+    title: str,
+    version: str,
+    summary: str | None,
+    routes: Sequence[Any],
+    middleware: Sequence[Any],
+    lifespan: Callable[[Any], Any],
+) -> Application:
+    """Makes the application.
+
+    Args:
+        gateway: Its RPCs become routes.
+        health: What `/readyz` asks.
+        metrics: What `/metrics` tells.
+        settings: Whom to let in.
+        title: For the OpenAPI document.
+        version: Likewise.
+        summary: Likewise.
+        routes: The team's own.
+        middleware: Likewise.
+        lifespan: Of the application.
+    """
+    app = Application(
+        title=title,
+        version=version,
+        summary=summary,
+        description="Every operation is an RPC that answers over gRPC as well.",
+        contact=Contact(),
+        routes=[*admin_routes(health, metrics), *docs_routes(title), *routes],
+        middleware=around_routes(tokens_of(settings), middleware, metrics),
+        exception_handlers=error_handlers(),
+        lifespan=lifespan,
+        logging_config=UnchangedLogging(),
+        enable_openapi=True,
+        openapi_config=docs_config(),
+    )
+    # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.
+    app.enable_openapi = False
+    register_grpc_http_routes(app, [gateway])
+    app.enable_openapi = True
+    app.router.activate()
+    return app
