@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, note
 from hypothesis import strategies as st
-from polyrpc.protojson import JsonCodec, JsonError, coverage
+from polyrpc.protojson import JsonCodec, JsonError, supported_types
 from polyrpc.protojson.compiled_reader import CompiledReaders
 from polyrpc.protojson.descriptors import DEEPEST
 from polyrpc.protojson.strict_reader import StrictReaders
@@ -341,7 +341,7 @@ def test_nothing_is_compiled_for_another_implementation_of_protobuf(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert is_covered(PlainKinds.DESCRIPTOR)
-    monkeypatch.setattr(coverage, "_HAS_UPB", False)
+    monkeypatch.setattr(supported_types, "_HAS_UPB", False)
     assert not is_covered(PlainKinds.DESCRIPTOR)
     assert JsonCodec().message_decoder(PlainLeaf)(b'{"name":"a"}') == PlainLeaf(name="a")
 

@@ -25,7 +25,7 @@ from polyrpc.rpc.handlers import RpcFunction
 from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
 from polyrpc.server.http_protocol import HttpProtocol
 from polyrpc.server.http_server import HttpServer
-from polyrpc.settings import Settings
+from polyrpc.settings import ServiceSettings
 from serving import EchoService, gateway_of
 from testing.v1 import testing_pb2 as pb
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -141,7 +141,7 @@ INTERCEPTORS: dict[str, Callable[[], list[Any]]] = {
 @asynccontextmanager
 async def own_server(app: Any) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app, Settings())
+    server = HttpServer(app, ServiceSettings())
     await server.start(listener)
     try:
         yield listener.getsockname()[1]

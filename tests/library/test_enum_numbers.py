@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from polyrpc.openapi.schema import JsonStyle
+from polyrpc.protojson.style import JsonStyle
 from polyrpc.transcoding.enum_numbers import asks_for_enum_numbers, enum_numbers_encoder
 from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb

@@ -10,20 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from framework_under_test import GATEWAY
-from polyrpc.service import metric_files
+from polyrpc import metric_files
 
 COUNT = """
 import os, sys
-sys.path.insert(0, sys.argv[1])
-import metric_files
+from polyrpc import metric_files
 metric_files.prepare()
 from prometheus_client import Counter, Gauge, Histogram
 Counter("calls", "Calls.", ["kind"]).labels("a").inc(2)
 Histogram("seconds", "Seconds.").observe(0.3)
 Gauge("living", "Living.", multiprocess_mode="livesum").set(1)
 Gauge("each", "Each.").set(1)
-Gauge("most", "Most.", multiprocess_mode="max").set(int(sys.argv[2]))
+Gauge("most", "Most.", multiprocess_mode="max").set(int(sys.argv[1]))
 Gauge("sum", "Sum.", multiprocess_mode="sum").set(1)
 print(os.getpid())
 """
@@ -50,7 +48,7 @@ def run(program: str, *arguments: str, **environment: str) -> str:
 def counted(folder: Path, number: int) -> int:
     """A process that has counted something, and ended."""
     environment = {metric_files.FOLDER: str(folder)}
-    return int(run(COUNT, str(GATEWAY.parent), str(number), **environment))
+    return int(run(COUNT, str(number), **environment))
 
 
 def told(folder: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from polyrpc.openapi.comments import comments_of, summary_of
 from polyrpc.openapi.document import describe
 from polyrpc.openapi.operation import Operation, rest_operation, rpc_operations
-from polyrpc.openapi.schema import JsonStyle
+from polyrpc.protojson.style import JsonStyle
 from polyrpc.rpc.methods import RpcMethod, method_table
 from polyrpc.transcoding.http_rule import Rule, read_annotation
 from testing.split import service_pb2_grpc
@@ -558,7 +558,7 @@ def test_comments_and_options_of_every_element_are_in_the_schemas() -> None:
         "description": "The kind of a record.\n\n"
         "- `KIND_UNSPECIFIED`: Not known.\n"
         "- `KIND_PLAIN`: As it came.\n"
-        "- `KIND_MANUAL`: Deprecated. RouteCodec by hand.\n"
+        "- `KIND_MANUAL`: Deprecated. Written by hand.\n"
         "- `KIND_TYPED`: Deprecated.",
     }
     part = component(whole, "testing.v1.Record.Part")

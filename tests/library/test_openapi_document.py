@@ -24,7 +24,7 @@ from polyrpc.framework.imports import (
 from polyrpc.framework.openapi import install
 from polyrpc.openapi.comments import comments_of
 from polyrpc.openapi.operation import Operation, rpc_operations
-from polyrpc.openapi.schema import JsonStyle
+from polyrpc.protojson.style import JsonStyle
 from polyrpc.rpc.methods import RpcMethod, method_table
 from pydantic import BaseModel
 from testing.v1 import testing_pb2, testing_pb2_grpc

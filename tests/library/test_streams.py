@@ -57,7 +57,7 @@ class Silent(EchoService):
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HEADERS_AFTER_SECONDS", "COMMENT_AFTER_SECONDS"):
-        monkeypatch.setattr(f"gateway.response.{name}", 0.01)
+        monkeypatch.setattr(f"polyrpc.http.response.{name}", 0.01)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -1,73 +1,37 @@
-"""Fixtures: a running service, and clients that call it over real sockets."""
+"""Fixtures: the service, running, and clients that call it over real sockets."""
 
-from __future__ import annotations
-
-import os
 from collections.abc import AsyncIterator
-{% if not cookiecutter.proto_file %}
-from importlib import import_module
-from pathlib import Path
-{% endif %}
 
 import httpx
 import pytest
 
-from {{ cookiecutter.package_name }}.service import Service
-from {{ cookiecutter.package_name }}.settings import PREFIX, Settings
-
-from .certificates import Certificates
-
-PROXIES = {"http_proxy", "https_proxy", "grpc_proxy", "all_proxy"}
-{% if not cookiecutter.proto_file %}
-
-# The example may go: then the tests that call it are not collected.
-PROJECT = Path(__file__).parents[1]
-EXAMPLE = [
-    PROJECT / "protos/{{ cookiecutter.package_name }}/v1/{{ cookiecutter.__proto_name }}.proto",
-    PROJECT / "src/{{ cookiecutter.package_name }}/servicers/{{ cookiecutter.__proto_name }}.py",
-]
-if any(path.exists() for path in EXAMPLE):
-    example = import_module(".example", __package__)
-    call, protocol, stub = example.call, example.protocol, example.stub
-else:
-    name = EXAMPLE[0].stem
-    traces = (f"{name}_pb2", f"{name.replace('_', '')}service")
-    collect_ignore = [
-        path.name
-        for path in Path(__file__).parent.glob("test_*.py")
-        if any(trace in path.read_text(encoding="utf-8") for trace in traces)
-    ]
-
-    def pytest_report_header() -> str:
-        return f"not collected, for the example is gone: {', '.join(sorted(collect_ignore))}"
-{% endif %}
-
-
-@pytest.fixture(autouse=True)
-def nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(PREFIX) or name.lower() in PROXIES:
-            monkeypatch.delenv(name)
+from {{ cookiecutter.package_name }}.app import create_app
+from {{ cookiecutter.package_name }}.gateway import testing
+from {{ cookiecutter.package_name }}.settings import Settings
 
 
 @pytest.fixture
 def settings() -> Settings:
-    """Override in a module or class to test the service with other settings."""
-    return Settings(http_port=0, grpc_port=0)
+    """Override it for other settings; required ones of your own get their values here."""
+    return testing.settings(Settings)
 
 
 @pytest.fixture
-async def service(settings: Settings) -> AsyncIterator[Service]:
-    async with Service(settings) as service:
-        yield service
+async def service(settings: Settings) -> AsyncIterator[testing.Server]:
+    async with testing.Server(create_app(settings)) as server:
+        yield server
 
 
 @pytest.fixture
-async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.http_port}") as client:
+async def http(service: testing.Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with testing.http_client(service) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
+@pytest.fixture(params=testing.PROTOCOLS)
+async def call(
+    request: pytest.FixtureRequest, service: testing.Server
+) -> AsyncIterator[testing.Call]:
+    """For `await call("SayHello", SayHelloRequest())`, over each protocol in turn."""
+    async with testing.client(service, request.param) as call:
+        yield call

@@ -1,23 +1,10 @@
-"""Makes the modules of the generated package around the gateway importable as `service.…`."""
+"""Runs each test on both event loops that a service may have."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import ModuleType
-
-PACKAGE = (
-    Path(__file__)
-    .parents[2]
-    .joinpath("{{cookiecutter.project_slug}}", "src", "{{cookiecutter.package_name}}")
-)
-
-if "service" not in sys.modules:
-    service = ModuleType("service")
-    service.__path__ = [str(PACKAGE)]
-    sys.modules["service"] = service
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

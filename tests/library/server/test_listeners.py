@@ -8,7 +8,7 @@ import pytest
 from applications import echo
 from polyrpc.server.http_server import HttpServer
 from polyrpc.server.sockets import address_of, listen, reserve
-from polyrpc.settings import Settings
+from polyrpc.settings import ServiceSettings
 from wire import connected, request
 
 needs_ipv6 = pytest.mark.skipif(
@@ -19,7 +19,7 @@ needs_ipv6 = pytest.mark.skipif(
 @needs_ipv6
 @pytest.mark.parametrize("host", ["::", "0.0.0.0", "[::]"])
 async def test_a_wildcard_takes_both_families(host: str) -> None:
-    settings = Settings(http_host=host)
+    settings = ServiceSettings(http_host=host)
     server = HttpServer(echo, settings)
     listener = listen(settings.http_host, 0, "HTTP")
     port = listener.getsockname()[1]

@@ -15,7 +15,7 @@ from typing import Any
 
 from polyrpc.server.http_server import HttpServer
 from polyrpc.server.sockets import listen
-from polyrpc.settings import Settings
+from polyrpc.settings import ServiceSettings
 
 TIMEOUT = 0.4
 """`READ_TIMEOUT_SECONDS` of the tests that wait for it."""
@@ -24,7 +24,7 @@ TIMEOUT = 0.4
 @asynccontextmanager
 async def serving(app: Any, *, context: Any = None, **settings: Any) -> AsyncIterator[int]:
     """Serves an ASGI application; yields the port."""
-    server = HttpServer(app, Settings(**settings), context)
+    server = HttpServer(app, ServiceSettings(**settings), context)
     listener = listen("127.0.0.1", 0, "HTTP")
     port = listener.getsockname()[1]
     await server.start(listener)

@@ -4,40 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from importlib import import_module
-from pathlib import Path
+from typing import Any
 
+import grpc
 import httpx
 import pytest
-
-from polyrpc.process.server import Server
 from greeter.app import serve
 from greeter.settings import PREFIX, Settings
-
-from certificates import Certificates
+from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
+from polyrpc import testing
+from polyrpc.process.server import Server
 
 PROXIES = {"http_proxy", "https_proxy", "grpc_proxy", "all_proxy"}
-
-# The example may go: then the tests that call it are not collected.
-PROJECT = Path(__file__).parents[1]
-EXAMPLE = [
-    PROJECT / "protos/greeter/v1/greeter.proto",
-    PROJECT / "src/greeter/servicers/greeter.py",
-]
-if any(path.exists() for path in EXAMPLE):
-    example = import_module(".example", __package__)
-    call, protocol, stub = example.call, example.protocol, example.stub
-else:
-    name = EXAMPLE[0].stem
-    traces = (f"{name}_pb2", f"{name.replace('_', '')}service")
-    collect_ignore = [
-        path.name
-        for path in Path(__file__).parent.glob("test_*.py")
-        if any(trace in path.read_text(encoding="utf-8") for trace in traces)
-    ]
-
-    def pytest_report_header() -> str:
-        return f"not collected, for the example is gone: {', '.join(sorted(collect_ignore))}"
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +32,14 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def service(settings: Settings) -> AsyncIterator[Server]:
-    async with serve(settings) as service:
+def service_arguments() -> dict[str, Any]:
+    """Override to test a service with other arguments of `Service`."""
+    return {}
+
+
+@pytest.fixture
+async def service(settings: Settings, service_arguments: dict[str, Any]) -> AsyncIterator[Server]:
+    async with serve(settings, **service_arguments) as service:
         yield service
 
 
@@ -65,6 +49,25 @@ async def http(service: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture
+async def stub(service: Server) -> AsyncIterator[pb_grpc.GreeterAsyncStub]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
+        yield pb_grpc.GreeterStub(channel)
+
+
+@pytest.fixture(params=testing.PROTOCOLS)
+def protocol(request: pytest.FixtureRequest) -> str:
+    """A test that takes it, or `call`, runs once for each protocol."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def call(protocol: str, service: Server) -> AsyncIterator[testing.Call]:
+    """A function of an RPC's name and its requests; keywords become metadata."""
+    async with testing.client(service, protocol) as call:
+        yield call
+
+
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> testing.Certificates:
+    return testing.Certificates(tmp_path_factory.mktemp("certificates"))

@@ -6,12 +6,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-
-from polyrpc.process.server import Server
-from greeter.app import serve
+from polyrpc.testing import Certificates
 from greeter.settings import Settings
-
-from certificates import Certificates
+from polyrpc.process.server import Server
 
 
 @pytest.fixture

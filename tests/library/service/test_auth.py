@@ -8,20 +8,17 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from polyrpc.testing import Call
 from google.protobuf.message import Message
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2_grpc
-from pydantic import SecretStr
-
-from polyrpc.interceptors.auth import Caller, caller
-from polyrpc.process.server import Server
-from greeter.app import serve
 from greeter.settings import PREFIX, Settings
-from polyrpc import SettingsError
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
-from example import Call
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2_grpc
+from polyrpc import SettingsError
+from polyrpc.interceptors.auth import Caller, caller
+from polyrpc.process.server import Server
+from pydantic import SecretStr
 
 TOKEN = "bXktdG9rZW4="
 CALLS: list[tuple[str, Message]] = [

@@ -1,4 +1,4 @@
-"""The layer of all concerns: what it costs a call, and how it goes with interceptors of your own."""
+"""The standard interceptor: what it costs a call, and how it goes with a team's own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from typing import Any, Literal
 
 import grpc
 import pytest
-
+from polyrpc.testing import Call
 from greeter import app
-from polyrpc.interceptors import interceptors
-from polyrpc.interceptors.auth import caller
-from polyrpc.interceptors.standard import Concerns
-from polyrpc.interceptors.request_id import request_id
-from polyrpc.log_pipe import JsonPipe
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
-
-from example import Call
+from polyrpc.interceptors import interceptors
+from polyrpc.interceptors.auth import caller
+from polyrpc.interceptors.request_id import request_id
+from polyrpc.interceptors.standard import Concerns
+from polyrpc.log_pipe import JsonPipe
 
 MOST_FUNCTIONS = 38
 """Called on the way of a call through its concerns. A concern of your own puts it up, knowingly."""

@@ -10,11 +10,9 @@ from typing import Any
 
 import grpc
 import pytest
-
-from polyrpc.client import channel
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
+from polyrpc.client import channel
 from processes import ONE_AND_TWO_WORKERS, STOP, end, log_line, started
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from polyrpc.native.grpc_log import keep_metadata_out
 from polyrpc.process.server import Server
-from greeter.app import serve
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 HEADERS = {

@@ -8,12 +8,10 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from greeter.app import SERVICES
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-
-from greeter.app import SERVICES
 from polyrpc.process.server import Server
-from greeter.app import serve
 
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 
@@ -49,11 +47,11 @@ async def test_a_service_that_reports_trouble_takes_the_server_with_it(
 ) -> None:
     watches = [health.Watch(HealthCheckRequest(service=one)) for one in ("", name)]
     assert [(await watch.read()).status for watch in watches] == [SERVING] * 2
-    service.health.report(name, healthy=False)
+    service.service.health.report(name, healthy=False)
     assert [(await watch.read()).status for watch in watches] == [NOT_SERVING] * 2
     assert (await http.get("/readyz")).status_code == 503
     assert (await http.get("/healthz")).status_code == 200
-    service.health.report(name, healthy=True)
+    service.service.health.report(name, healthy=True)
     assert [(await watch.read()).status for watch in watches] == [SERVING] * 2
     assert (await http.get("/readyz")).status_code == 200
 

@@ -7,13 +7,10 @@ import os
 import sys
 
 import pytest
-
-from polyrpc.process.healthcheck import UnhealthyError, check
-from polyrpc.process.server import Server
+from polyrpc.testing import Certificates
 from greeter.app import serve
 from greeter.settings import PREFIX, Settings
-
-from certificates import Certificates
+from polyrpc.process.healthcheck import UnhealthyError, check
 
 
 async def ask(settings: Settings) -> None:

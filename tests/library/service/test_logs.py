@@ -16,11 +16,9 @@ from typing import BinaryIO
 import grpc
 import httpx
 import pytest
-
-from polyrpc.rpc.status import CallFailed
 from polyrpc.log_pipe import MOST_BYTES_WAITING, JsonPipe, Pipe
 from polyrpc.logs import configure_logging
-
+from polyrpc.rpc.status import CallFailed
 from processes import STOP, log_line, started
 
 PATH = "/grpc/greeterservice/sayhello"

@@ -11,7 +11,7 @@ from greeter.app import GreeterService, create_app
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from polyrpc import CallError, Interceptor, MethodInfo
-from protocols import Outcome
+from polyrpc.testing import Outcome
 
 KINDS = {
     "SayHello": [pb.SayHelloRequest(name="Ada")],
@@ -210,5 +210,5 @@ def test_an_intercept_that_yields_is_refused() -> None:
         async def intercept(self, call_next: Any, request: Any, context: Any, method: Any) -> Any:
             yield request
 
-    with pytest.raises(TypeError, match="Yields.intercept must be a coroutine function"):
+    with pytest.raises(TypeError, match=r"Yields\.intercept must be a coroutine function"):
         create_app(Settings(http_port=0, grpc_port=0), interceptors=[Yields()])

@@ -10,13 +10,11 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
-
+from polyrpc.testing import Call
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
-from example import Call
 from processes import log_line, started
+from prometheus_client.parser import text_string_to_metric_families
 
 SERVICE = "greeter_service.v1.Greeter"
 PATH = "/grpc/greeterservice"

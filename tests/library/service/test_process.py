@@ -12,10 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-from polyrpc.process.signals import on_signals, run
 from greeter.settings import PREFIX
-
+from polyrpc.process.signals import on_signals, run
 from processes import ONE_AND_TWO_WORKERS, STOP, STOP_SIGNALS, end, log_line, started
 
 

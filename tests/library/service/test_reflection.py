@@ -6,15 +6,13 @@ from typing import Any
 
 import grpc
 import pytest
+from greeter.app import SERVICES, serve
+from greeter.settings import Settings
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
-
-from greeter.app import SERVICES
-from polyrpc.reflection import SERVICE_NAME as REFLECTION
 from polyrpc.process.server import Server
-from greeter.app import serve
-from greeter.settings import Settings
+from polyrpc.reflection import SERVICE_NAME as REFLECTION
 
 
 def new_session(channel: grpc.aio.Channel) -> Any:

@@ -13,16 +13,13 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from polyrpc.testing import Call
+from greeter_service.v1 import greeter_pb2 as pb
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-
 from polyrpc.log_pipe import EventRecord, JsonPipe
 from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
-from greeter.app import serve
-from greeter_service.v1 import greeter_pb2 as pb
-
-from example import Call
-from protocols import Outcome
+from polyrpc.testing import Outcome
 
 Lines = Callable[[], list[dict[str, Any]]]
 

@@ -1,4 +1,4 @@
-"""`Service`: what its lifespan, servicers, background tasks, checks and errors do, in which order."""
+"""`Service`: what its lifespan, servicers, background tasks, checks and errors do, and when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from polyrpc import CallError, Health, Service
-from protocols import Outcome
+from polyrpc.testing import Outcome
 
 QUICK = Settings(http_port=0, grpc_port=0, shutdown_grace_seconds=5.0)
 
@@ -204,12 +204,10 @@ async def test_readiness_follows_what_is_watched(how: Any) -> None:
         assert "hunter2" not in refusal.text
         assert not await is_serving(server.grpc_port)
 
-        async def ready() -> None:
-            while (await client.get(url)).status_code != 200:
-                await asyncio.sleep(0)
-
         check = lambda: None  # noqa: E731 - it is well again
-        await asyncio.wait_for(ready(), 10)
+        async with asyncio.timeout(10):
+            while (await client.get(url)).status_code != 200:
+                pass
         assert await is_serving(server.grpc_port)
     assert changes.empty()
 
@@ -255,7 +253,7 @@ async def test_a_background_task_that_fails_is_started_again(
 
 @pytest.mark.parametrize("task", [print, lambda _: None, "outbox"])
 def test_what_is_no_coroutine_function_is_no_background_task(task: Any) -> None:
-    with pytest.raises(TypeError, match="^background: .* must be a coroutine function"):
+    with pytest.raises(TypeError, match=r"^background: .* must be a coroutine function"):
         create_app(QUICK, background=[task])
 
 
@@ -317,5 +315,5 @@ async def test_exceptions_have_codes(call: Any, name: str, status: str, details:
     "errors", [{"OrderError": grpc.StatusCode.NOT_FOUND}, {OrderError: 5}, {OrderError: None}]
 )
 def test_a_wrong_table_of_errors_is_refused(errors: Any) -> None:
-    with pytest.raises(TypeError, match="^errors: "):
+    with pytest.raises(TypeError, match=r"^errors: "):
         create_app(QUICK, errors=errors)

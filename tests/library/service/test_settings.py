@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from pydantic import BaseModel, BeforeValidator, Field, SecretBytes, SecretStr
-from pydantic_settings import SettingsConfigDict
-
-from polyrpc.process.server import Server
+from polyrpc.testing import Certificates
 from greeter.app import serve
 from greeter.settings import PREFIX, Settings
 from polyrpc import SettingsError
-
-from certificates import Certificates
+from pydantic import BaseModel, BeforeValidator, Field, SecretBytes, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator
 import grpc
 import httpx
 import pytest
-
-from polyrpc.process.server import Server
-from greeter.app import serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
+from polyrpc.process.server import Server
 
 PATH = "/grpc/greeterservice"
 TIMEOUT = 0.5

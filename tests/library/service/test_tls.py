@@ -9,15 +9,12 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-
-from polyrpc.process.server import Server
-from greeter.app import serve
-from greeter.app import GreeterService
+from polyrpc.testing import Certificates
+from greeter.app import GreeterService, serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
-from certificates import Certificates
+from polyrpc.process.server import Server
 
 PATH = "/grpc/greeterservice/sayhello"
 

@@ -14,16 +14,14 @@ import grpc
 import httpx
 import pytest
 import trustme
-
-from polyrpc.client import channel
-from polyrpc.process.server import Server
+from polyrpc.testing import Certificates
 from greeter.app import serve
 from greeter.settings import Settings
-from polyrpc.server.tls import Tls
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
-from certificates import Certificates
+from polyrpc.client import channel
+from polyrpc.process.server import Server
+from polyrpc.server.tls import Tls
 
 
 class Mounted:

@@ -9,14 +9,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import grpc
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
-from polyrpc.interceptors.tracing import tracing_from_environment
-from polyrpc import SettingsError
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from polyrpc import SettingsError
+from polyrpc.interceptors.tracing import tracing_from_environment
 from processes import STOP, log_line, started
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-from polyrpc.client import channel
+from polyrpc.testing import Certificates
 from greeter.settings import PREFIX
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
-from certificates import Certificates
+from polyrpc.client import channel
 from processes import Process, end, log_line, needs_workers, started
 
 PATH = "/grpc/greeterservice/sayhello"

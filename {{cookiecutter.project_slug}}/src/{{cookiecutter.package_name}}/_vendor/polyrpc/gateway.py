@@ -27,8 +27,7 @@ from .framework.openapi import install
 from .framework.rest_route import RestRoute, RestRoutes
 from .framework.route import Answer, RpcRoute
 from .http.endpoint import Endpoint
-from .http.methods import message_is_in_query
-from .http.raw_body import RawDecoder, is_http_body
+from .http.raw_body import RawDecoder
 from .http.response import to_head
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
@@ -36,14 +35,16 @@ from .native.graceful_stop import GracefulStop
 from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
-from .openapi.schema import JsonStyle
 from .protojson import JsonCodec
+from .protojson.descriptors import is_http_body
+from .protojson.style import JsonStyle
 from .rpc.interceptors import Interceptor, intercepted, split
 from .rpc.method_info import HEALTH, MethodInfo, Protocol
 from .rpc.method_interceptors import all_bound
 from .rpc.methods import RpcMethod, generic_handlers, method_table
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
+from .transcoding.http_methods import message_is_in_query
 from .transcoding.query import QueryDecoder
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 
 from ..http.incoming import Receive
-from ..http.methods import with_head
 from ..http.response import Send, send_failure
 from ..openapi.operation import Operation
 from ..rpc.status import CallError
+from ..transcoding.http_methods import with_head
 from .imports import HTTPHandler
 
 Answer = Callable[[Any, Receive, Send], Awaitable[None]]

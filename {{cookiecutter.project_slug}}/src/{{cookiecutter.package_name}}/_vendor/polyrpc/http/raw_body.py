@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from ..protojson import JsonError
@@ -21,15 +20,6 @@ from .response import Event, Send
 _OCTET_STREAM = b"application/octet-stream"
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:[ \t]*;[\t\x20-\x7e]*)?")
-
-
-def is_http_body(descriptor: Descriptor, field: str = "") -> bool:
-    """Tells whether a message, or a singular field of it, is a `google.api.HttpBody`."""
-    message: Descriptor | None = descriptor
-    if field not in ("", "*"):
-        described: FieldDescriptor = descriptor.fields_by_name[field]
-        message = None if described.is_repeated else described.message_type
-    return message is not None and message.full_name == "google.api.HttpBody"
 
 
 class RawDecoder:

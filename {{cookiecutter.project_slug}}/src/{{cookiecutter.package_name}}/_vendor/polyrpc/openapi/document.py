@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..http.raw_body import is_http_body
+from ..protojson.descriptors import is_http_body
 from ..rpc.status import HTTP_STATUS
 from .comments import summary_of
 from .example import field_example, message_example
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 
+    from ..protojson.style import JsonStyle
     from .operation import Operation
-    from .schema import JsonStyle, Schema
+    from .schema import Schema
 
 _DESCRIBABLE_METHODS = frozenset(
     {"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}

@@ -15,7 +15,7 @@ from .schema import map_entry, real_oneofs
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-    from .schema import JsonStyle
+    from ..protojson.style import JsonStyle
 
 MAX_DEPTH = 4
 """How deep examples nest messages."""

@@ -6,11 +6,12 @@ What a parser takes beyond it, such as a number for an int64, is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
+
+from ..protojson.style import JsonStyle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -89,23 +90,6 @@ _WELL_KNOWN_TYPES: dict[str, Schema] = {
     "google.protobuf.UInt64Value": _UINT64,
     "google.protobuf.Value": {"description": "Any JSON value."},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class JsonStyle:
-    """How a gateway writes its messages as JSON.
-
-    Attributes:
-        preserving_proto_field_name: As in `google.protobuf.json_format`.
-        always_print_fields_with_no_presence: As in `google.protobuf.json_format`.
-    """
-
-    preserving_proto_field_name: bool = False
-    always_print_fields_with_no_presence: bool = True
-
-    def name_of(self, field: FieldDescriptor) -> str:
-        """Return the name of a field's JSON property."""
-        return field.name if self.preserving_proto_field_name else field.json_name
 
 
 CANONICAL_STYLE = JsonStyle()

@@ -96,3 +96,12 @@ def find_type(type_url: object) -> Descriptor | None:
         return descriptor_pool.Default().FindMessageTypeByName(type_url.rpartition("/")[2])
     except (KeyError, ValueError):
         return None
+
+
+def is_http_body(descriptor: Descriptor, field: str = "") -> bool:
+    """Tells whether a message, or a singular field of it, is a `google.api.HttpBody`."""
+    message: Descriptor | None = descriptor
+    if field not in ("", "*"):
+        described: FieldDescriptor = descriptor.fields_by_name[field]
+        message = None if described.is_repeated else described.message_type
+    return message is not None and message.full_name == "google.api.HttpBody"

@@ -16,7 +16,7 @@ from .percent import percent_decode
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
 
-    from ..openapi.schema import JsonStyle
+    from ..protojson.style import JsonStyle
     from .http_body import Encode
 
 

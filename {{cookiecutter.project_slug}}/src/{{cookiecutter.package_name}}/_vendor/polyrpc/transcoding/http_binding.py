@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message_factory import GetMessageClass
 
-from ..http.raw_body import is_http_body
 from ..protojson import JsonError
+from ..protojson.descriptors import is_http_body
 from .http_body import body_decoder, body_encoder
 from .http_rule import read_annotation
 from .query import QueryDecoder
