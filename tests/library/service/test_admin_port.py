@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from polyrpc.testing import Certificates
 from greeter.settings import Settings
 from polyrpc.process.server import Server
+from polyrpc.testing import Certificates
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from polyrpc.testing import Call
 from google.protobuf.message import Message
 from greeter.settings import PREFIX, Settings
 from greeter_service.v1 import greeter_pb2 as pb
@@ -18,6 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2_grpc
 from polyrpc import SettingsError
 from polyrpc.interceptors.auth import Caller, caller
 from polyrpc.process.server import Server
+from polyrpc.testing import Call
 from pydantic import SecretStr
 
 TOKEN = "bXktdG9rZW4="
@@ -110,7 +110,7 @@ async def test_native_health_is_open_and_reflection_is_not(service: Server) -> N
 
 async def test_an_rpc_that_there_is_not_is_refused_alike(service: Server) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
-        rpc: Any = channel.unary_unary("/no.such.Service/Rpc")
+        rpc: Any = channel.unary_unary("/no.such.Service/MethodInfo")
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await rpc(b"")
         assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from polyrpc.testing import Certificates
 from greeter.app import GreeterService, serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from polyrpc.client import channel
 from polyrpc.process.server import Server
+from polyrpc.testing import Certificates
 
 
 async def test_a_call_within_its_deadline_succeeds_and_the_server_is_told(

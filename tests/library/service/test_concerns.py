@@ -11,15 +11,13 @@ from typing import Any, Literal
 
 import grpc
 import pytest
-from polyrpc.testing import Call
-from greeter import app
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
-from polyrpc.interceptors import interceptors
 from polyrpc.interceptors.auth import caller
 from polyrpc.interceptors.request_id import request_id
-from polyrpc.interceptors.standard import Concerns
-from polyrpc.log_pipe import JsonPipe
+from polyrpc.interceptors.standard import StandardInterceptor
+from polyrpc.log_pipe import JsonLinesHandler
+from polyrpc.testing import Call
 
 MOST_FUNCTIONS = 38
 """Called on the way of a call through its concerns. A concern of your own puts it up, knowingly."""
@@ -59,14 +57,14 @@ async def test_a_call_goes_through_few_functions(
     spoken: Literal["grpc", "http"],
 ) -> None:
     log = io.BytesIO()
-    pipe = JsonPipe(log)
+    pipe = JsonLinesHandler(log)
     monkeypatch.setattr(logging.getLogger(), "handlers", [pipe])
     caplog.set_level(logging.INFO)
 
     async def respond(_request: Any, _context: Any) -> bytes:
         return b"response"
 
-    run = Concerns().around(SAY_HELLO, spoken, respond)
+    run = StandardInterceptor().wrap(SAY_HELLO, spoken, respond)
     context: Any = Context()
     # The first call asks for what is looked up once, and for request ids.
     assert await run(b"request", context) == b"response"
@@ -126,17 +124,17 @@ async def test_what_is_logged_is_what_the_caller_gets(
             raise raised
         return b"response"
 
-    run = Concerns().around(SAY_HELLO, spoken, respond)
+    run = StandardInterceptor().wrap(SAY_HELLO, spoken, respond)
     with nullcontext() if raised is None else pytest.raises(raised):
         await run(b"request", given)
     assert [record.__dict__["code"] for record in caplog.records] == [code]
 
 
 class Ordinary(grpc.aio.ServerInterceptor):
-    """An interceptor that is no layer."""
+    """One of grpc.aio's."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, bool]] = []
+        self.seen: list[tuple[str | None, bool]] = []
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         self.seen.append((request_id(), caller() is not None))
@@ -144,11 +142,13 @@ class Ordinary(grpc.aio.ServerInterceptor):
 
 
 class TestAnInterceptorOfYourOwn:
-    @pytest.fixture(autouse=True)
-    def ordinary(self, monkeypatch: pytest.MonkeyPatch) -> Ordinary:
-        ordinary = Ordinary()
-        monkeypatch.setattr(app, "interceptors", lambda *given: [*interceptors(*given), ordinary])
-        return ordinary
+    @pytest.fixture
+    def ordinary(self) -> Ordinary:
+        return Ordinary()
+
+    @pytest.fixture
+    def service_arguments(self, ordinary: Ordinary) -> dict[str, Any]:
+        return {"interceptors": [ordinary]}
 
     @pytest.fixture
     def settings(self) -> Settings:

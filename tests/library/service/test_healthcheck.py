@@ -7,10 +7,10 @@ import os
 import sys
 
 import pytest
-from polyrpc.testing import Certificates
 from greeter.app import serve
 from greeter.settings import PREFIX, Settings
 from polyrpc.process.healthcheck import UnhealthyError, check
+from polyrpc.testing import Certificates
 
 
 async def ask(settings: Settings) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from polyrpc.testing import Call
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from polyrpc.process.server import Server
+from polyrpc.testing import Call
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from typing import BinaryIO
 import grpc
 import httpx
 import pytest
-from polyrpc.log_pipe import MOST_BYTES_WAITING, JsonPipe, Pipe
+from polyrpc.log_pipe import MOST_BYTES_WAITING, JsonLinesHandler, Pipe
 from polyrpc.logs import configure_logging
-from polyrpc.rpc.status import CallFailed
+from polyrpc.rpc.status import CallError
 from processes import STOP, log_line, started
 
 PATH = "/grpc/greeterservice/sayhello"
@@ -31,7 +31,7 @@ def unread() -> Iterator[tuple[Pipe, BinaryIO]]:
     """A pipe, and the end of it that nobody reads yet."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as end, os.fdopen(writer, "wb") as stream:
-        pipe = JsonPipe(stream)
+        pipe = JsonLinesHandler(stream)
         yield pipe, end
         end.close()  # What waits for a reader waits no more.
         pipe.flush()
@@ -136,8 +136,8 @@ def test_the_gateways_own_errors_do_not_say_in_tracebacks_what_was_sent(
     configure_logging("info", "json" if log_format == "json" else "console")
     try:
         try:
-            raise CallFailed(grpc.StatusCode.INVALID_ARGUMENT, "s3cret is no number".upper())
-        except CallFailed as error:
+            raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "s3cret is no number".upper())
+        except CallError as error:
             raise RuntimeError("a mistake") from error
     except RuntimeError:
         root.exception("failed")
@@ -145,7 +145,7 @@ def test_the_gateways_own_errors_do_not_say_in_tracebacks_what_was_sent(
     text = stderr.buffer.getvalue().decode()
     stderr.detach()
     assert "RuntimeError: a mistake" in text
-    assert "CallFailed" in text
+    assert "CallError" in text
     assert "S3CRET" not in text
 
 

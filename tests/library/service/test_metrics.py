@@ -10,9 +10,9 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from polyrpc.testing import Call
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
+from polyrpc.testing import Call
 from processes import log_line, started
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -117,8 +117,8 @@ async def test_processes_that_share_a_folder_tell_their_sum(
 
 
 def test_processes_that_have_had_no_call_are_added_up_too(tmp_path: Path) -> None:
-    module = "greeter.interceptors.concerns"
-    command = f"from {module} import Concerns; Concerns()"
+    module = "polyrpc.interceptors.standard"
+    command = f"from {module} import StandardInterceptor; StandardInterceptor()"
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", command], env=environment, check=True)
     assert list(tmp_path.glob("gauge_livesum_*.db"))

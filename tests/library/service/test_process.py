@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from greeter.settings import PREFIX
-from polyrpc.process.signals import on_signals, run
+from polyrpc.process.signals import on_signals, run_loop
 from processes import ONE_AND_TWO_WORKERS, STOP, STOP_SIGNALS, end, log_line, started
 
 
@@ -82,25 +82,24 @@ def test_it_runs_where_uvloop_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) 
         loops.append(asyncio.get_running_loop())
 
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    run(main)
+    run_loop(main)
     assert type(loops[0]).__module__.startswith("asyncio.")
 
 
 def test_the_event_loop_finds_all_imported_but_what_no_call_needs() -> None:
     program = """
 import sys
-from polyrpc.process.signals import run
+from greeter.app import create_app
+from polyrpc.process.signals import run_loop
 
 async def main():
     print(*sys.modules)
 
-run(main)
+run_loop(main)
 """
     modules = modules_after(program)
-    assert "greeter.service" in modules
-    # What a servicer imports is needed.
-    own = modules_after("import sys, greeter.servicers; print(*sys.modules)")
-    assert (modules - own).isdisjoint({"prometheus_client", "structlog"})
+    assert "polyrpc.process.server" in modules
+    assert modules.isdisjoint({"httpx", "prometheus_client", "structlog", "trustme"})
 
 
 def modules_after(program: str) -> set[str]:
@@ -119,18 +118,17 @@ async def test_an_error_of_the_start_that_is_no_taken_port_has_its_traceback(
     workers: int, tmp_path: Path
 ) -> None:
     # What a team's own code might do, in the place where all of it is wired.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import greeter.settings, sys\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'greeter.app':\n"
-        "            raise ConnectionRefusedError(111, 'Connection refused')\n"
-        "sys.meta_path.insert(0, Finder())\n"
+    (tmp_path / "broken.py").write_text(
+        "def create_app(settings):\n    raise ConnectionRefusedError(111, 'Connection refused')\n"
+    )
+    program = (
+        "from broken import create_app; from greeter.settings import Settings; "
+        "from polyrpc import run; run(create_app, Settings)"
     )
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", path)
-        async with started(WORKERS=workers) as process:
+        async with started(sys.executable, "-c", program, WORKERS=workers) as process:
             status, lines = await end(process)
     assert status == 1
     (line,) = (line for line in lines if "exception" in line)

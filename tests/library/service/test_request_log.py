@@ -13,13 +13,12 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from polyrpc.testing import Call
 from greeter_service.v1 import greeter_pb2 as pb
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from polyrpc.log_pipe import EventRecord, JsonPipe
+from polyrpc.log_pipe import EventRecord, JsonLinesHandler
 from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
-from polyrpc.testing import Outcome
+from polyrpc.testing import Call, Outcome
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -175,7 +174,7 @@ async def test_the_pipes_own_filter_and_level_are_heeded(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = io.BytesIO()
-    pipe = JsonPipe(stream)
+    pipe = JsonLinesHandler(stream)
     monkeypatch.setattr(logging.getLogger(), "handlers", [pipe])
     request = pb.SayHelloRequest()
     await call("SayHello", request, x_request_id="written")
@@ -196,7 +195,7 @@ async def test_a_line_that_cannot_be_made_takes_no_others_with_it() -> None:
         raise ValueError("\ud800")
 
     stream = io.BytesIO()
-    pipe = JsonPipe(stream)
+    pipe = JsonLinesHandler(stream)
     for render in (bytes, fail, bytes):
         pipe.write_later(render, b"{}\n")
     pipe.flush()
@@ -208,7 +207,7 @@ async def test_a_line_that_cannot_be_made_takes_no_others_with_it() -> None:
 @pytest.mark.parametrize("fields", [{}, {"a": 1}])
 def test_an_event_cannot_forge_fields(fields: dict[str, Any]) -> None:
     stream = io.BytesIO()
-    pipe = JsonPipe(stream)
+    pipe = JsonLinesHandler(stream)
     logger = logging.getLogger(__name__)
     event = 'x","level":"y\n'
     pipe.emit(EventRecord(logger, logging.INFO, event, 0.0, fields))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from polyrpc.testing import Certificates
 from greeter.app import serve
 from greeter.settings import PREFIX, Settings
 from polyrpc import SettingsError
+from polyrpc.testing import Certificates
 from pydantic import BaseModel, BeforeValidator, Field, SecretBytes, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -120,7 +120,7 @@ def test_no_secret_is_shown_whatever_it_is_called(
 
     monkeypatch.setenv(PREFIX + name, value)
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
-        OfATeam.from_environment()
+        OfATeam()
     assert "hunter2" not in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -131,7 +131,7 @@ def test_what_is_missing_is_named_without_what_is_there(monkeypatch: pytest.Monk
 
     monkeypatch.setenv(f"{PREFIX}AUTH_TOKENS", "hunter2")
     with pytest.raises(SettingsError) as error:
-        OfATeam.from_environment()
+        OfATeam()
     assert str(error.value) == f"{PREFIX}DATABASE_HOST: Field required"
 
 

@@ -14,7 +14,6 @@ import grpc
 import httpx
 import pytest
 import trustme
-from polyrpc.testing import Certificates
 from greeter.app import serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
@@ -22,6 +21,7 @@ from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from polyrpc.client import channel
 from polyrpc.process.server import Server
 from polyrpc.server.tls import Tls
+from polyrpc.testing import Certificates
 
 
 class Mounted:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from polyrpc.testing import Certificates
 from greeter.settings import PREFIX
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from polyrpc.client import channel
+from polyrpc.testing import Certificates
 from processes import Process, end, log_line, needs_workers, started
 
 PATH = "/grpc/greeterservice/sayhello"
@@ -53,10 +53,11 @@ async def test_a_worker_that_is_stopped_is_replaced_and_its_counts_stay() -> Non
     program = """
 import asyncio
 from polyrpc.logs import configure_logging
+from greeter.app import create_app
 from greeter.settings import Settings
 from polyrpc.process.supervisor import Supervisor
 configure_logging("info", "json")
-asyncio.run(Supervisor(Settings(), beats=2).run())
+asyncio.run(Supervisor(create_app, Settings(), beats=2).run())
 """
     async with started(sys.executable, "-c", program, WORKERS=2) as process:
         url = f"http://127.0.0.1:{(await log_line(process, 'serving'))['http_port']}"

@@ -1,10 +1,12 @@
-"""Tracebacks for the log: the lines of the service in full, the libraries' folded.
+"""Tracebacks for the log: the frames of the service in full, the libraries' folded.
 
 Never with the values of local variables: requests and tokens are among them.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
 from collections.abc import Iterator
 from functools import cache, partial
@@ -13,11 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_GATEWAY = f"{__package__}.gateway."
-_HERE = Path(__file__).parent
-_MACHINERY = tuple(str(_HERE / name) + "/" for name in ("gateway", "interceptors"))
+_LIBRARY = f"{__package__}."
+_HERE = str(Path(__file__).parent) + os.sep
+_own: list[str] = []
+"""The folders of the service's own code, which may be installed among the libraries."""
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+def show_frames_of(module: str) -> None:
+    """Has the frames of the package that a module is in shown in full."""
+    package = sys.modules.get(module.partition(".")[0])
+    _own.extend(str(Path(path)) + os.sep for path in getattr(package, "__path__", ()))
 
 
 def short_traceback(exc_info: ExcInfo) -> str:
@@ -29,7 +38,7 @@ def short_traceback(exc_info: ExcInfo) -> str:
     one: Any
     for one, its_error in _with_causes(written, error):
         one.stack = _Folded(one.stack)
-        if type(its_error).__module__.startswith(_GATEWAY):
+        if type(its_error).__module__.startswith(_LIBRARY):
             one.format_exception_only = partial(_name_only, its_error)
     return "".join(written.format()).rstrip("\n")
 
@@ -49,10 +58,9 @@ class _Folded(traceback.StackSummary):
 
 
 def _is_of_library(filename: str) -> bool:
-    if filename.startswith(_MACHINERY):
+    if filename.startswith(_HERE):
         return True
-    # An installed service is among the libraries itself.
-    if filename.startswith(str(_HERE)):
+    if filename.startswith(tuple(_own)):
         return False
     return filename.startswith(_libraries())
 

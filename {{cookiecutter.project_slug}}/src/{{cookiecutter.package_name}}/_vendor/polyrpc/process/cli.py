@@ -11,6 +11,7 @@ from typing import Any
 
 from ..logs import configure_logging
 from ..settings import ServiceSettings
+from ..tracebacks import show_frames_of
 from .healthcheck import main as check_health
 from .server import Server
 from .signals import (
@@ -63,6 +64,7 @@ def run(create_app: Callable[[Any], Any], settings: type[ServiceSettings]) -> No
                 raise SystemExit(2)
         values = settings()
         configure_logging(values.log_level, values.log_format)
+        show_frames_of(create_app.__module__)
         for line in settings.unknown_variables():
             logger.warning("%s", line)
         if values.workers == 1:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..logs import configure_logging
 from ..settings import ServiceSettings
+from ..tracebacks import show_frames_of
 from .server import Server
 from .signals import exit_statuses, on_signals, run_loop
 
@@ -53,6 +54,7 @@ def main() -> None:
     with exit_statuses():
         settings: ServiceSettings = _referred(settings_class)()
         configure_logging(settings.log_level, settings.log_format)
+        show_frames_of(create_app.partition(":")[0])
         sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
         run_loop(lambda: work(_referred(create_app), settings, *sockets))
 
