@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "{{cookiecutter.project_slug}}" / "src" / "{{cookiecutter.package_name}}"
-sys.path[:0] = [str(PACKAGE), str(ROOT / "tests" / "gateway")]
+sys.path[:0] = [str(PACKAGE / "_vendor"), str(ROOT / "tests" / "library")]
 
 MESSAGES = 1_000_000
 

@@ -148,7 +148,7 @@ async def test_the_other_metadata_of_a_malformed_header_are_known() -> None:
 async def test_a_layer_is_around_rpcs_that_there_are_not(among: Any) -> None:
     layer = Recording()
     async with serving(gateway_of(EchoService, interceptors=among(layer))) as served:
-        for rpc in ("/no.such.Service/MethodInfo", "/testing.v1.Echo/NoSuch"):
+        for rpc in ("/no.such.Service/Rpc", "/testing.v1.Echo/NoSuch"):
             call = served.channel.unary_unary(rpc)(b"")
             assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
             assert await call.details() == "Method not found!"
@@ -178,7 +178,7 @@ async def test_names_that_callers_make_up_are_not_kept_for_ever(
     interceptors = [Ordinary(), layer]
     async with serving(gateway_of(EchoService, interceptors=interceptors)) as served:
         for number in range(20):
-            call = served.channel.unary_unary(f"/made.up.Service/MethodInfo{number}")(b"")
+            call = served.channel.unary_unary(f"/made.up.Service/Rpc{number}")(b"")
             assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
     assert len(layer._handlers) <= 5
 

@@ -195,7 +195,7 @@ async def test_what_another_route_hides_is_warned_of(caplog: pytest.LogCaptureFi
 
     hidden = annotated(
         Get='get: "/healthz" additional_bindings {get: "/any/{text}"}',
-        MethodInfo='post: "/grpc/annotated/get"',
+        Rpc='post: "/grpc/annotated/get"',
         Part='get: "/{text}" additional_bindings {post: "/healthz"}',
     )
     routes = [Gateway("/healthz", handler=mine), Gateway("/any/{one}", handler=mine)]
@@ -211,7 +211,7 @@ async def test_what_another_route_hides_is_warned_of(caplog: pytest.LogCaptureFi
         for rpc, route in (
             ("Get (GET /healthz)", "/healthz"),
             ("Get (GET /any/{text})", "/any/{one}"),
-            ("MethodInfo (POST /grpc/annotated/get)", "/grpc/annotated/get"),
+            ("Rpc (POST /grpc/annotated/get)", "/grpc/annotated/get"),
         )
     ]
 

@@ -110,7 +110,7 @@ async def test_native_health_is_open_and_reflection_is_not(service: Server) -> N
 
 async def test_an_rpc_that_there_is_not_is_refused_alike(service: Server) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
-        rpc: Any = channel.unary_unary("/no.such.Service/MethodInfo")
+        rpc: Any = channel.unary_unary("/no.such.Service/Rpc")
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await rpc(b"")
         assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -12,7 +12,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 HEADERS = {
     b":method": b"POST",
     b":scheme": b"http",
-    b":path": b"/no.such.Service/MethodInfo",
+    b":path": b"/no.such.Service/Rpc",
     b":authority": b"a",
     b"te": b"trailers",
     b"content-type": b"application/grpc",

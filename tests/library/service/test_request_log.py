@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from polyrpc.log_pipe import EventRecord, JsonLinesHandler
@@ -227,3 +228,20 @@ async def test_health_checks_are_not_logged(service: Server, lines: Lines) -> No
         health: Any = health_pb2_grpc.HealthStub(channel)  # typed for synchronous channels only
         await health.Check(health_pb2.HealthCheckRequest())
     assert lines() == []
+
+
+class TestWithTokens:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings.model_validate({"http_port": 0, "grpc_port": 0, "auth_tokens": "secret"})
+
+    async def test_a_line_names_the_caller_and_not_the_token(
+        self, call: Call, lines: Lines
+    ) -> None:
+        await call("SayHello", pb.SayHelloRequest(name="Ada"), authorization="Bearer secret")
+        await call("SayHello", pb.SayHelloRequest(name="Ada"))
+        known, stranger = lines()
+        assert known["caller"].startswith("token-")
+        assert "secret" not in known["caller"]
+        assert "caller" not in stranger
+        assert stranger["code"] == "UNAUTHENTICATED"

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from polyrpc import SettingsError
 from polyrpc.interceptors.tracing import tracing_from_environment
-from processes import STOP, log_line, started
+from processes import STOP, end, log_line, started
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
@@ -66,7 +66,9 @@ async def test_each_call_is_one_span_of_its_callers_trace(collector: Collector) 
             url = f"http://127.0.0.1:{ports['http_port']}/grpc/greeterservice/sayhello"
             await client.post(url, json={"name": "error"}, headers={"traceparent": TRACEPARENT})
         process.send_signal(STOP)
-        await process.wait()
+        _, lines = await end(process)
+    calls = [line for line in lines if line["event"] == "call"]
+    assert [line["trace_id"] for line in calls] == [TRACE] * 2
     spans = sorted(collector.spans, key=lambda span: span.start_time_unix_nano)
     assert [span.name for span in spans] == ["greeter_service.v1.Greeter/SayHello"] * 2
     assert {span.trace_id.hex() for span in spans} == {TRACE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from time import time
 from typing import Any
 
@@ -19,8 +20,10 @@ _OUR_FAULT = frozenset(
 )
 _EVENT = "call"
 _OK = grpc.StatusCode.OK
-_Call = tuple[float, grpc.StatusCode, float, float | None, str, str]
-"""When it ended, status, duration and deadline in seconds, peer, request id."""
+_Call = tuple[float, grpc.StatusCode, float, float | None, str, str, Mapping[str, str]]
+"""When it ended, status, duration and deadline in seconds, peer, request id, further fields."""
+
+_NOTHING: Mapping[str, str] = {}
 
 
 class AccessLog:
@@ -28,9 +31,13 @@ class AccessLog:
 
     Args:
         method: The RPC; of health checks only failures are more than debugging messages.
+        further: Gives what else there is to say of the call that the task serves; None: nothing.
     """
 
-    def __init__(self, method: MethodInfo) -> None:
+    def __init__(
+        self, method: MethodInfo, further: Callable[[], Mapping[str, str]] | None = None
+    ) -> None:
+        self._further = further
         self._level = logging.DEBUG if method.is_health else logging.INFO
         self._names = {
             "protocol": method.protocol,
@@ -67,7 +74,8 @@ class AccessLog:
                 if not logger.isEnabledFor(level):
                     return
                 pipe = self._pipe = handler_of(logger, level)
-        call = (time(), code, seconds, deadline, context.peer(), request_id)
+        further = _NOTHING if self._further is None else self._further()
+        call = (time(), code, seconds, deadline, context.peer(), request_id, further)
         if pipe is not None:
             pipe.write_later(self._line, call)
         elif logger.isEnabledFor(level):
@@ -75,7 +83,7 @@ class AccessLog:
 
     def _line(self, call: _Call) -> bytes:
         """The line that an `EventRecord` of these fields has, put together by hand."""
-        created, code, seconds, deadline, peer, request_id = call
+        created, code, seconds, deadline, peer, request_id, further = call
         second = int(created)
         form = self._form_of_success if code is _OK else self._form(code)
         line = form % (
@@ -85,6 +93,7 @@ class AccessLog:
             _in_quotes(peer),
             _in_quotes(request_id),
             "" if deadline is None else f',"deadline_ms":{deadline * 1e3:.3f}',
+            f",{text(further)[1:-1]}" if further else "",
         )
         return line.encode()
 
@@ -94,13 +103,13 @@ class AccessLog:
         head = text({"level": level, "event": _EVENT, **self._names, "code": code.name})[1:-1]
         form = (
             f'"timestamp":"%s.%06dZ",{head.replace("%", "%%")},"duration_ms":%.3f,'
-            '"peer":"%s","request_id":"%s"%s'
+            '"peer":"%s","request_id":"%s"%s%s'
         )
         return "{" + form + "}\n"
 
     def _fields(self, call: _Call) -> dict[str, Any]:
-        _, code, seconds, deadline, peer, request_id = call
-        fields = {
+        _, code, seconds, deadline, peer, request_id, further = call
+        fields: dict[str, Any] = {
             **self._names,
             "code": code.name,
             "duration_ms": round(seconds * 1e3, 3),
@@ -109,7 +118,7 @@ class AccessLog:
         }
         if deadline is not None:
             fields["deadline_ms"] = round(deadline * 1e3, 3)
-        return fields
+        return {**fields, **further}
 
 
 def _in_quotes(value: str) -> str:

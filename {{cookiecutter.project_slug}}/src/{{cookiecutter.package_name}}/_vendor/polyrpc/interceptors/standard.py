@@ -7,7 +7,7 @@ call a seventh of its time.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -25,7 +25,7 @@ from .access_log import AccessLog
 from .concurrency_limit import ConcurrencyLimit
 from .registry import Metrics
 from .request_id import InTrailers, adopt, adopt_header, in_headers
-from .tracing import Traced
+from .tracing import Traced, current_trace_id
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -54,7 +54,9 @@ class StandardInterceptor(MethodInterceptor):
         self._tokens = tokens
         self.security_schemes = {} if tokens is None else auth.SECURITY_SCHEMES
         self._limit = limit
-        self._observation = _Observation(limit, traced, metrics or Metrics())
+        self._observation = _Observation(
+            limit, traced, metrics or Metrics(), with_caller=tokens is not None
+        )
 
     def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         """Follows `MethodInterceptor.wrap`."""
@@ -86,8 +88,14 @@ class _Observation(MethodInterceptor):
     """What is left to do where the request id is known already, and the caller."""
 
     def __init__(
-        self, limit: ConcurrencyLimit | None, traced: Traced | None, metrics: Metrics
+        self,
+        limit: ConcurrencyLimit | None,
+        traced: Traced | None,
+        metrics: Metrics,
+        *,
+        with_caller: bool,
     ) -> None:
+        self._further = _further_fields(with_caller=with_caller, traced=traced is not None)
         self._limit = limit
         self._traced = traced
         self._metrics = metrics
@@ -118,7 +126,7 @@ class _Observation(MethodInterceptor):
             run = self._limit.limited(run)
         if tokens is not None:
             run = auth.guarded(tokens, run)
-        metrics, log = self._metrics.of(method), AccessLog(method)
+        metrics, log = self._metrics.of(method), AccessLog(method, self._further)
         with_id: Any = InTrailers if protocol == "grpc" else in_headers
 
         async def observed(request: Any, context: Context) -> Any:
@@ -147,6 +155,23 @@ class _Observation(MethodInterceptor):
         if self._traced is not None and not method.is_health:
             return self._traced(method, observed)
         return observed
+
+
+def _further_fields(
+    *, with_caller: bool, traced: bool
+) -> Callable[[], Mapping[str, str]] | None:
+    """What the log says of calls where tokens or traces are asked for; it costs others nothing."""
+    if not (with_caller or traced):
+        return None
+
+    def fields() -> Mapping[str, str]:
+        who = auth.caller() if with_caller else None
+        found = {} if who is None else {"caller": who.name}
+        if traced and (trace_id := current_trace_id()):
+            found["trace_id"] = trace_id
+        return found
+
+    return fields
 
 
 def _adopt_from_core(context: Context) -> str:

@@ -61,6 +61,14 @@ def tracing_from_environment(environment: Mapping[str, str] = os.environ) -> Tra
         ) from None
 
 
+def current_trace_id() -> str | None:
+    """The id of the trace that the running task is in, as W3C's `traceparent` has it."""
+    from opentelemetry import trace
+
+    context = trace.get_current_span().get_span_context()
+    return format(context.trace_id, "032x") if context.is_valid else None
+
+
 def _wanted(environment: Mapping[str, str]) -> bool:
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
