@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 import pytest
+from library_service import LibraryService
 from polyrpc.framework.imports import Application, UnchangedLogging, register_grpc_http_routes
 from serving import EchoService, gateway_of, serving
 from test_disconnects import SERVERS
-from test_rest_routes import LibraryService
 from testing.v1 import testing_pb2 as pb
 
 UNARY = "/grpc/echoservice/unary"

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 import grpc
@@ -364,15 +363,9 @@ ODD_ARGUMENTS: dict[str, tuple[list[tuple[Any, ...]], tuple[grpc.StatusCode, str
     "bytes as details": ([("set_details", b"secret")], UNEXPECTED),
     "half a character": ([("set_details", "secret\udc80")], UNEXPECTED),
 }
-# `grpc.aio` by itself hangs at some of them, or tells the caller what is none of its business.
-GUARDED_PROTOCOLS = (
-    PROTOCOLS
-    if find_spec("polyrpc.native.context")
-    else pytest.mark.parametrize("call", [over_http], ids=["http"])
-)
 
 
-@GUARDED_PROTOCOLS
+@PROTOCOLS
 @pytest.mark.parametrize("name", ODD_ARGUMENTS)
 async def test_an_odd_argument_ends_a_call_the_same_way(name: str, call: Caller) -> None:
     calls, end = ODD_ARGUMENTS[name]
@@ -393,7 +386,7 @@ class NoExceptionError(BaseException):
     """As `SystemExit` and `CancelledError`, no `Exception`."""
 
 
-@GUARDED_PROTOCOLS
+@PROTOCOLS
 @pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
 @pytest.mark.parametrize("waits", [False, True], ids=["at-once", "after-a-wait"])
 @pytest.mark.parametrize("error", [SystemExit, NoExceptionError])
@@ -427,7 +420,7 @@ async def set_cancelled(context: Any) -> None:
     context.set_details("Cancelled")
 
 
-@GUARDED_PROTOCOLS
+@PROTOCOLS
 @pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
 @pytest.mark.parametrize("end", [cancel, abort_as_cancelled, set_cancelled])
 async def test_a_call_that_ends_as_cancelled_says_so(
@@ -542,7 +535,7 @@ async def test_done_callbacks_run(call: Caller) -> None:
     assert done == [True]
 
 
-@GUARDED_PROTOCOLS
+@PROTOCOLS
 @pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
 async def test_a_callback_that_fails_is_not_the_end_of_the_call(plain: bool, call: Caller) -> None:
     done: list[str] = []

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from serving import EchoService, gateway_of, serving
-from test_native_ends import PATIENCE, Ordinary, end_of
+from test_ends import PATIENCE, Ordinary, end_of
 from testing.v1 import testing_pb2 as pb
 
 NOT_FOUND = grpc.StatusCode.NOT_FOUND

@@ -23,12 +23,10 @@ from polyrpc.interceptors.concurrency_limit import ConcurrencyLimit
 from polyrpc.interceptors.standard import StandardInterceptor
 from polyrpc.rpc.handlers import RpcFunction
 from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
-from polyrpc.server.http_protocol import HttpProtocol
 from polyrpc.server.http_server import HttpServer
 from polyrpc.settings import ServiceSettings
 from serving import EchoService, gateway_of
 from testing.v1 import testing_pb2 as pb
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 RPCS = ("unary", "serverstream", "clientstream", "bidi")
 
@@ -319,10 +317,6 @@ async def test_one_that_reads_nothing_of_a_stream_ends_too() -> None:
                 assert await servicer.cancelled.get()
 
 
-@pytest.mark.skipif(
-    issubclass(HttpProtocol, HttpToolsProtocol),
-    reason="uvicorn's protocol knows the last of a connection's requests alone",
-)
 @pytest.mark.parametrize("depart", DEPARTURES)
 @pytest.mark.parametrize("second", ["whole", "without its body", "half a head"])
 @pytest.mark.parametrize("first", [together, body_later, in_parts, chunked])

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from library_service import LibraryService
 from polyrpc import ServiceGateway
 from polyrpc.framework.imports import Application, register_grpc_http_routes
 from serving import EchoService, UnchangedLogging
-from test_rest_routes import LibraryService
 
 LIMIT = 2_000
 RPCS = ["unary", "serverstream", "clientstream", "bidi", "everything"]
