@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -134,6 +135,9 @@ def of(value: float, bound: float | None, form: str) -> str:
 
 async def main(wanted: str, *, quick: bool) -> int:
     """Carries out the attacks and prints the table; returns how many bounds are broken."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     start = time.monotonic()
     attacks = [one for one in families.ATTACKS if wanted in one.name and (one.quick or not quick)]
     print("Figures, and their bounds: growth of memory at its peak; time from the first byte until")
@@ -171,4 +175,7 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    sys.exit(1 if asyncio.run(main(options.only, quick=options.quick)) else 0)
+    try:
+        sys.exit(1 if asyncio.run(main(options.only, quick=options.quick)) else 0)
+    except (KeyboardInterrupt, asyncio.CancelledError):  # All that was started has been stopped.
+        sys.exit(130)
