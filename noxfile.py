@@ -125,6 +125,12 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def attack(session: nox.Session) -> None:
+    """Attack the default service, in bounds that it must keep (`-- --quick` as CI does); Linux."""
+    session.run("python", "benchmarks/attacks/run.py", *session.posargs)
+
+
+@nox.session
 def memory(session: nox.Session) -> None:
     """Measure the memory of a service with a stalled reader, and with callers that go away."""
     install_group(session, "test")

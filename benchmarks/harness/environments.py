@@ -71,7 +71,7 @@ def prepare(cache: Path) -> Environments:
     """
     cache.mkdir(parents=True, exist_ok=True)
     _make_tools(cache / "tools")
-    project = _bake(cache)
+    project = _bake_bench(cache)
     versions = _make_service(cache, project)
     for name, requirements in _PEERS.items():
         _make_venv(cache, name)
@@ -88,31 +88,65 @@ def _make_tools(folder: Path) -> None:
         subprocess.run([*pip, "--disable-pip-version-check", "cookiecutter", "uv"], check=True)
 
 
-def copy_template(folder: Path) -> Path:
+def bake_default_service(cache: Path, template: Path = ROOT) -> Path:
+    """Bakes the default service.
+
+    Args:
+        cache: Where to; what is there already is used again, but for the service.
+        template: A folder that holds the template.
+
+    Returns:
+        The folder of the project.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    _make_tools(cache / "tools")
+    return _bake(cache, "greeter-service", template=template)
+
+
+def install_default_service(cache: Path, project: Path) -> str:
+    """Installs what `bake_default_service` baked, in an environment of its own.
+
+    Returns:
+        The interpreter of that environment.
+
+    Raises:
+        subprocess.CalledProcessError: A tool failed; it has said why.
+    """
+    _make_venv(cache, "service")
+    _install(cache, "service", "--reinstall-package=greeter-service", str(project))
+    return str(cache / "service" / "bin" / "python")
+
+
+def copy_template(folder: Path, template: Path = ROOT) -> Path:
     """Copies what a clone holds of the template, without caches, which a bake would copy too."""
     shutil.rmtree(folder, ignore_errors=True)
     caches = shutil.ignore_patterns("__pycache__", ".*_cache")
-    shutil.copytree(ROOT / TEMPLATE, folder / TEMPLATE, ignore=caches)
-    shutil.copytree(ROOT / "hooks", folder / "hooks", ignore=caches)
+    shutil.copytree(template / TEMPLATE, folder / TEMPLATE, ignore=caches)
+    shutil.copytree(template / "hooks", folder / "hooks", ignore=caches)
     for name in ("cookiecutter.json", "local_extensions.py"):
-        shutil.copy(ROOT / name, folder)
+        shutil.copy(template / name, folder)
     return folder
 
 
-def _bake(cache: Path) -> Path:
-    """Bakes the service and does what its owner does first: change the proto and the servicer."""
+def _bake(cache: Path, slug: str, *answers: str, template: Path = ROOT) -> Path:
     output = cache / "baked"
     shutil.rmtree(output, ignore_errors=True)
+    copied = copy_template(cache / "template", template)
     subprocess.run(
         [
-            *(str(cache / "tools/bin/python"), "-m", "cookiecutter"),
-            *(str(copy_template(cache / "template")), "--no-input", "--default-config"),
-            *("--accept-hooks=no", f"--output-dir={output}", "project_name=Bench"),
+            *(str(cache / "tools/bin/python"), "-m", "cookiecutter", str(copied)),
+            *("--no-input", "--default-config", "--accept-hooks=no", f"--output-dir={output}"),
+            *answers,
         ],
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    project = output / "bench"
+    return output / slug
+
+
+def _bake_bench(cache: Path) -> Path:
+    """Bakes the service and does what its owner does first: change the proto and the servicer."""
+    project = _bake(cache, "bench", "project_name=Bench")
     shutil.copy(BENCHMARKS / "protos/bench/v1/bench.proto", project / "protos/bench/v1/bench.proto")
     shutil.copy(BENCHMARKS / "peers/servicer.py", project / "src/bench/servicers/bench.py")
     return project

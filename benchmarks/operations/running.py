@@ -14,6 +14,7 @@ from typing import Any
 Process = asyncio.subprocess.Process
 FOLDER = Path(__file__).parent
 SECONDS_TO_GET_GOING = 3.0
+SECONDS_TO_STOP = 40.0
 
 
 class Running:
@@ -39,9 +40,18 @@ class Running:
                 raise EOFError(f"the service ended without saying {begin!r}: {self.lines[-3:]}")
             await asyncio.sleep(0.01)
 
+    def stop_reading(self) -> None:
+        """Leaves in the pipe what it logs from now on."""
+        self._reading.cancel()
+
     async def end(self) -> int:
         """Waits for its end and returns the exit status."""
-        await self._reading
+        await asyncio.wait([self._reading])
+        if self._reading.cancelled():
+            while self.process.returncode is None:  # noqa: ASYNC110 - see below
+                await asyncio.sleep(0.01)
+            assert self.process.stderr is not None
+            await self.process.stderr.read()  # asyncio tells of an end when the pipe is empty.
         return await self.process.wait()
 
     async def _read(self) -> None:
@@ -69,7 +79,12 @@ async def service(**settings: object) -> AsyncIterator[Running]:
     finally:
         if process.returncode is None:
             process.terminate()
-        await running.end()
+        try:
+            async with asyncio.timeout(SECONDS_TO_STOP):
+                await running.end()
+        except TimeoutError:
+            process.kill()
+            await running.end()
 
 
 @asynccontextmanager
