@@ -25,6 +25,7 @@ CHOICES = {
     "deployment": ["kubernetes", "compose", "none"],
     "ci": ["github", "gitlab", "none"],
     "framework": ["esmerald", "ravyn"],
+    "library": ["vendored", "dependency"],
 }
 DEFAULTS: Mapping[str, str] = {}
 STUBS = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]
@@ -99,6 +100,12 @@ def answer_prompts(
 def environment() -> dict[str, str]:
     """The environment without what the pytest that runs these tests has put there."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+
+
+def with_the_library(project: Path, **variables: str) -> dict[str, str]:
+    """The environment in which `python -m polyrpc.build` and its like run in a project."""
+    (package,) = (project / "src").glob("*/_vendor")
+    return {**environment(), "PYTHONPATH": str(package), **variables}
 
 
 def nox(project: Path, *sessions: str) -> subprocess.CompletedProcess[str]:

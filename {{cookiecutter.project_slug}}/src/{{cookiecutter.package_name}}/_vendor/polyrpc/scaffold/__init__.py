@@ -1,1 +1,1 @@
-"""Brings a proto into the project: `nox -s add_service -- PROTO`."""
+"""Adds services to a project: `nox -s add_service -- PROTO` runs `python -m polyrpc.scaffold`."""
