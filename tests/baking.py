@@ -14,6 +14,7 @@ from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "{{cookiecutter.project_slug}}"
+LIBRARY = ROOT / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "_vendor" / "polyrpc"
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"  # of a virtual environment
 QUESTIONS = [
     name
@@ -47,7 +48,7 @@ def bake(
     """Bake in this process; without hooks nothing is checked or compiled."""
     # Each template brings its own.
     sys.modules.pop("local_extensions", None)
-    return Path(
+    project = Path(
         cookiecutter(
             str(template),
             no_input=True,
@@ -57,6 +58,11 @@ def bake(
             accept_hooks=hooks,
         )
     )
+    if not hooks and answers.get("library") == "dependency":
+        # The one thing that the hook takes away.
+        for vendor in (project / "src").glob("*/_vendor"):
+            shutil.rmtree(vendor)
+    return project
 
 
 def bake_in_a_process(

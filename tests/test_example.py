@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import bake, environment, files
+from baking import bake, files, with_the_library
 from checks import check_project
 
 UV = shutil.which("uv") or "uv"
@@ -26,7 +26,7 @@ def run(project: Path, *command: str | Path, **variables: str) -> str:
     done = subprocess.run(
         command,
         cwd=project,
-        env={**environment(), "PYTHONPATH": str(project / "src"), **variables},
+        env={**with_the_library(project), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -48,7 +48,7 @@ def compiled(project: Path) -> Path:
     target = str(project.parent / "installed")
     build = ("--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", target)
     run(project, UV, "pip", "install", "--quiet", *build, ".")
-    run(project, sys.executable, "hatch_build.py")
+    run(project, sys.executable, "-m", "polyrpc.build")
     return project
 
 
@@ -57,7 +57,7 @@ def compiled(project: Path) -> Path:
 def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     run(
-        project, sys.executable, "-m", "scripts.add_service", PROTOS / "shop/orders/v1/orders.proto"
+        project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto"
     )
     readme = (project / "README.md").read_text(encoding="utf-8")
     (commands,) = (
@@ -80,7 +80,7 @@ def test_tests_of_an_example_that_is_gone_are_not_collected(template: Path, tmp_
     init.write_text("".join(line for line in lines if "GreeterService" not in line))
     shutil.rmtree(project / "protos/greeter_service")
     run(
-        project, sys.executable, "-m", "scripts.add_service", PROTOS / "shop/orders/v1/orders.proto"
+        project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto"
     )
     compiled(project)
     collected = pytest_in(project, "--collect-only")
@@ -132,7 +132,7 @@ def test_answers_that_differ_between_calls_can_be_compared_or_left_out(
     tests.write_text(text)
     done = run(
         project,
-        *(sys.executable, "-m", "scripts.add_service"),
+        *(sys.executable, "-m", "polyrpc.scaffold"),
         "protos/greeter_service/v1/greeter.proto",
     )
     assert done == "Nothing is missing.\n"
@@ -146,7 +146,7 @@ def test_a_row_that_was_taken_out_stays_out(template: Path, tmp_path: Path) -> N
     text = re.sub(r'    \("Chat".*\n', "", tests.read_text(encoding="utf-8"))
     tests.write_text(text)
     proto = "protos/greeter_service/v1/greeter.proto"
-    run(project, sys.executable, "-m", "scripts.add_service", proto)
+    run(project, sys.executable, "-m", "polyrpc.scaffold", proto)
     assert tests.read_text(encoding="utf-8") == text
 
 

@@ -59,7 +59,7 @@ def test_the_user_guide_and_then_the_upgrade_guide(template: Path, tmp_path: Pat
     service = folder / "order-service"
     follow(commands("docs/upgrading.md"), service)
     assert (service / ".editorconfig").read_text(encoding="utf-8").startswith("# The next version.")
-    assert "from ravyn" in (service / "src/order_service/gateway/framework.py").read_text()
+    assert "from ravyn" in (service / "src/order_service/app.py").read_text()
     log = updating.git(service, "log", "--format=%s")
     assert log.splitlines() == [
         *("Move to Ravyn", "Update to the newest template", "Place orders"),

@@ -24,21 +24,22 @@ async def main():
     told = {}
     running = []
     for package in sys.argv[1:]:
-        settings = import_module(f"{package}.settings").Settings(http_port=0, grpc_port=0)
-        service = import_module(f"{package}.service").Service(settings)
-        await service.start()
-        running.append((package, service))
-    for package, service in running:
+        testing = import_module(f"{package}.gateway").testing
+        settings = testing.settings(import_module(f"{package}.settings").Settings)
+        server = testing.Server(import_module(f"{package}.app").create_app(settings))
+        await server.__aenter__()
+        running.append((package, server))
+    for package, server in running:
         name = package.removesuffix("_service")
-        url = f"http://127.0.0.1:{service.http_port}"
+        url = f"http://127.0.0.1:{server.http_port}"
         json_type = {"content-type": "application/json"}
         call = Request(f"{url}/grpc/{name}service/sayhello", b"{}", json_type)
         await asyncio.to_thread(lambda: urlopen(call).read())
-    for package, service in running:
-        url = f"http://127.0.0.1:{service.http_port}/metrics"
+    for package, server in running:
+        url = f"http://127.0.0.1:{server.http_port}/metrics"
         text = await asyncio.to_thread(lambda: urlopen(url).read().decode())
         told[package] = [line for line in text.splitlines() if line.startswith("grpc_server_h")]
-        await service.stop(0)
+        await server.__aexit__(None, None, None)
     print(json.dumps(told))
 
 asyncio.run(main())
