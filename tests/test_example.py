@@ -56,9 +56,7 @@ def compiled(project: Path) -> Path:
 @pytest.mark.skipif(os.name == "nt", reason="the README's commands are for a POSIX shell")
 def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
-    run(
-        project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto"
-    )
+    run(project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto")
     readme = (project / "README.md").read_text(encoding="utf-8")
     (commands,) = (
         block for block in re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S) if "sed" in block
@@ -79,9 +77,7 @@ def test_tests_of_an_example_that_is_gone_are_not_collected(template: Path, tmp_
     lines = init.read_text(encoding="utf-8").splitlines(keepends=True)
     init.write_text("".join(line for line in lines if "GreeterService" not in line))
     shutil.rmtree(project / "protos/greeter_service")
-    run(
-        project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto"
-    )
+    run(project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto")
     compiled(project)
     collected = pytest_in(project, "--collect-only")
     assert "test_orders_service.py" in collected
