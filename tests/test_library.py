@@ -97,14 +97,16 @@ def test_a_project_that_has_the_library_installed_passes_its_own_tests_and_check
     done = run(
         project,
         *(sys.executable, "-m", "nox", "-s", "tests", "lint", "typecheck", "certs"),
-        **dict.fromkeys(("PIP_FIND_LINKS", "UV_FIND_LINKS"), str(wheels)),
+        PIP_FIND_LINKS=str(wheels),
+        UV_FIND_LINKS=str(wheels),
     )
     assert "warning" not in done.lower()
     # The wheel that it builds compiles its protos with the installed library.
     run(
         project,
         *(UV, "build", "--quiet", "--wheel"),
-        **dict.fromkeys(("PIP_FIND_LINKS", "UV_FIND_LINKS"), str(wheels)),
+        PIP_FIND_LINKS=str(wheels),
+        UV_FIND_LINKS=str(wheels),
     )
     (built,) = (project / "dist").glob("*.whl")
     names = zipfile.ZipFile(built).namelist()

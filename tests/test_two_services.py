@@ -6,14 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
-from baking import bake
-from google import api
-from grpc_tools import protoc
-
-GOOGLE = Path(next(iter(api.__path__))).parents[1]
+from baking import bake, with_the_library
 
 PROGRAM = """
 import asyncio, json, sys
@@ -72,17 +67,8 @@ def project_with_stubs(template: Path, output: Path, package: str) -> Path:
     name = package.replace("_", " ").title()
     project = bake(template, output, {"project_name": name})
     source = project / "src"
-    protos = project / "protos"
-    (proto,) = protos.rglob("*.proto")
-    arguments = [
-        *(f"-I{folder}" for folder in (protos, files("grpc_tools") / "_proto", GOOGLE)),
-        *(f"--python_out={source}", f"--grpc_python_out={source}"),
-        *("--include_imports", "--include_source_info"),
-        f"--descriptor_set_out={source / package / 'descriptors.binpb'}",
-        str(proto.relative_to(protos)),
-    ]
-    done = subprocess.run([sys.executable, "-m", protoc.__name__, *arguments])
-    assert done.returncode == 0
+    build = [sys.executable, "-m", "polyrpc.build"]
+    subprocess.run(build, cwd=project, env=with_the_library(project), check=True)
     # Its name and version, which an installation would have written.
     about = source / f"{package}-0.1.0.dist-info"
     about.mkdir()
