@@ -126,11 +126,11 @@ def trouble(python: str, proto: Path | None, vendor: Path) -> str | None:
         probe.parent.mkdir(parents=True)
         probe.write_text(PROBE, encoding="utf-8")
         shutil.copy("pyproject.toml", folder)
-        tasks = [[f"{LIBRARY}.build"]]
+        tasks = [(folder, [f"{LIBRARY}.build"])]
         if proto:
-            tasks.append([f"{LIBRARY}.scaffold", str(probe.resolve()), "--dry-run"])
-        for task in tasks:
-            done = run([python, "-m", *task], library=vendor, folder=folder)
+            tasks.append((".", [f"{LIBRARY}.scaffold", str(probe), "--dry-run"]))
+        for where, task in tasks:
+            done = run([python, "-m", *task], library=vendor, folder=where)
             if done.returncode:
                 return reason(done.stderr) or f"exit status {done.returncode}"
     return None

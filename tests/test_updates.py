@@ -160,11 +160,11 @@ def test_a_project_of_the_first_release_becomes_one_of_the_newest(
     first = first_release(history)
     updating.cruft(tmp_path, "create", str(history), "--no-input", "--checkout", first, stubs=True)
     project = updating.repository(tmp_path / "greeter-service", "Start the greeter")
-    work_as_a_team(project)
+    work_as_a_team(project, FIRST_TEAM)
     assert "FAILURE" in updating.cruft(project, "check", status=1)
 
     updating.cruft(project, "update", "--skip-apply-ask", stubs=True)
-    assert_the_work_is_there(project)
+    assert_the_work_is_there(project, FIRST_TEAM)
     updating.git(project, "diff", "--shortstat", "HEAD")
     updating.commit(project, "Update to the newest template")
     assert "SUCCESS" in updating.cruft(project, "check")
