@@ -13,18 +13,9 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint", "typecheck"]
 
 PROJECT = Path("{{cookiecutter.project_slug}}")
-GATEWAY = PROJECT / "src" / "{{cookiecutter.package_name}}" / "gateway"
-# Of each web framework, the module that is gateway/framework.py in a project.
-FRAMEWORKS = {
-    name: GATEWAY / f"{{% if cookiecutter.framework == '{name}' %}}framework.py{{% endif %}}"
-    for name in ("esmerald", "ravyn")
-}
-# Python files of the generated project that are rendered as they stand.
-PLAIN = [
-    str(GATEWAY),
-    *map(str, FRAMEWORKS.values()),
-    *(str(PROJECT / name) for name in ("hatch_build.py", "noxfile.py", "scripts")),
-]
+# The library, where it stands; plain Python, as the project's noxfile.
+VENDOR = PROJECT / "src" / "{{cookiecutter.package_name}}" / "_vendor"
+PLAIN = [str(VENDOR), str(PROJECT / "noxfile.py")]
 OURS = ["benchmarks", "hooks", "local_extensions.py", "noxfile.py", "scripts", "tests"]
 DEMO = Path(".demo")
 # No byte code in the template, which a bake would copy; and files are UTF-8 on Windows too.
@@ -50,7 +41,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the quick tests: the gateway, the bakes, and one generated project's own tests."""
+    """Run the quick tests: the library, the bakes, and one generated project's own tests."""
     pytest(session, "-m", "not full")
 
 
@@ -62,15 +53,15 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session
 def ravyn(session: nox.Session) -> None:
-    """Test the gateway, and check its types, with Ravyn in the place of Esmerald."""
+    """Test the library, and check its types, with Ravyn in the place of Esmerald."""
     for group in ("ravyn", "checks", "types"):
         install_group(session, group)
     session.run(
-        *("pytest", "tests/gateway", "--numprocesses=auto"),
+        *("pytest", "tests/library", "--numprocesses=auto"),
         *session.posargs,
         env=ENVIRONMENT,
     )
-    typecheck_gateway(session, "ravyn")
+    session.run("mypy", "-p", "polyrpc")
 
 
 @nox.session
@@ -112,7 +103,7 @@ def fuzz(session: nox.Session) -> None:
     """Run the property-based tests with many more examples than CI has time for."""
     install_group(session, "test")
     session.run(
-        *("pytest", "tests/gateway", "-k", "fuzz or differential or template or query or framing"),
+        *("pytest", "tests/library", "-k", "fuzz or differential or template or query or framing"),
         *session.posargs,
         env={**ENVIRONMENT, "HYPOTHESIS_PROFILE": "thorough"},
     )
@@ -146,7 +137,7 @@ def screenshot(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format (ruff) of this repository and of the template's plain Python."""
+    """Check style and format (ruff) of this repository and of the library in it."""
     install_group(session, "lint")
     session.run("ruff", "check", "--config=pyproject.toml", *OURS, *PLAIN)
     session.run("ruff", "format", "--check", "--config=pyproject.toml", *OURS, *PLAIN)
@@ -154,9 +145,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typecheck(session: nox.Session) -> None:
-    """Check the types (mypy --strict) of the gateway, the hooks and the scripts."""
+    """Check the types (mypy --strict) of the library, the hooks and the scripts."""
     install_group(session, "typecheck")
-    typecheck_gateway(session, "esmerald")
+    session.run("mypy", "-p", "polyrpc")
     session.run("mypy", "hooks/pre_gen_project.py", "hooks/post_gen_project.py")
     scripts = ("demo", "freshen", "pins", "releases")
     session.run(
@@ -166,13 +157,11 @@ def typecheck(session: nox.Session) -> None:
     )
 
 
-def typecheck_gateway(session: nox.Session, framework: str) -> None:
-    """Check the gateway as a project has it, with the module of its framework in place."""
-    folder = Path(session.create_tmp())
-    shutil.rmtree(folder / "gateway", ignore_errors=True)
-    shutil.copytree(GATEWAY, folder / "gateway")
-    shutil.copy(FRAMEWORKS[framework], folder / "gateway" / "framework.py")
-    session.run("mypy", "-p", "gateway", env={"MYPYPATH": str(folder)})
+@nox.session
+def build(session: nox.Session) -> None:
+    """Make dist/polyrpc-<version>-py3-none-any.whl of the library."""
+    session.install(*nox.project.load_toml("pyproject.toml")["build-system"]["requires"])
+    session.run("python", "-m", "hatchling", "build", "-t", "wheel")
 
 
 @nox.session

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LINE_LENGTH = 100
+LIBRARY = "polyrpc"
 WINDOWS = os.name == "nt"
 SCRIPTS = "Scripts" if WINDOWS else "bin"
 PROBE = """syntax = "proto3";
@@ -33,8 +34,17 @@ GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 def main() -> None:
     """Leave a project with stubs or, where none can be compiled, the command for them."""
-    remove_empty_folders(Path())
     answers: dict[str, Any] = json.loads(r"""{{ cookiecutter | tojson }}""")
+    try:
+        generate(answers)
+    finally:
+        if answers["library"] == "dependency":
+            shutil.rmtree(vendor_folder(answers))
+
+
+def generate(answers: dict[str, Any]) -> None:
+    """Do all but removing the copy of the library, which compiles the stubs first."""
+    remove_empty_folders(Path())
     if under_cruft(answers):
         # Standard output is cruft's: `cruft diff` prints a patch there.
         sys.stdout = sys.stderr
@@ -48,7 +58,7 @@ def main() -> None:
     say(f"Installing the protobuf compiler with {'uv' if uv else 'pip'}, for this once ...")
     try:
         with tempfile.TemporaryDirectory(prefix="protoc-", ignore_cleanup_errors=True) as folder:
-            failure = compile_protos(Path(folder), uv, proto)
+            failure = compile_protos(Path(folder), uv, proto, vendor_folder(answers))
     except OSError as error:
         failure = str(error)
     if failure:
@@ -69,7 +79,14 @@ def main() -> None:
     say("  curl --json " + quoted('{"name":"World"}') + f" {answers['__sayhello_url']}")
 
 
-def compile_protos(environment: Path, uv: str | None, proto: Path | None) -> str | None:
+def vendor_folder(answers: dict[str, Any]) -> Path:
+    """Where the copy of the library is; it can do without being installed."""
+    return Path("src", answers["package_name"], "_vendor")
+
+
+def compile_protos(
+    environment: Path, uv: str | None, proto: Path | None, vendor: Path
+) -> str | None:
     """Compile, and add the services of `proto`, with tools that are installed in `environment`.
 
     A proto that is no good ends generation: cookiecutter then removes the project. Nothing else
@@ -84,9 +101,9 @@ def compile_protos(environment: Path, uv: str | None, proto: Path | None) -> str
         return failure
     python = str(environment / SCRIPTS / "python")
     say(f"Adding the services of {proto} ..." if proto else "Compiling protos/ ...")
-    task = ["-m", "scripts.add_service", str(proto)] if proto else ["hatch_build.py"]
-    compiled = run([python, *task])
-    if compiled.returncode and (failure := trouble(python, proto)):
+    task = [f"{LIBRARY}.scaffold", str(proto)] if proto else [f"{LIBRARY}.build"]
+    compiled = run([python, "-m", *task], library=vendor)
+    if compiled.returncode and (failure := trouble(python, proto, vendor)):
         remove_byte_code(Path())
         return failure
     print(compiled.stdout, end="", flush=True)
@@ -101,20 +118,19 @@ def compile_protos(environment: Path, uv: str | None, proto: Path | None) -> str
     return None
 
 
-def trouble(python: str, proto: Path | None) -> str | None:
+def trouble(python: str, proto: Path | None, vendor: Path) -> str | None:
     """Why not even a proto compiles that is right; None if one does."""
     with tempfile.TemporaryDirectory(prefix="probe-", dir=".") as folder:
         # A project of its own, in the place of this one: the same disk, the same rights.
         probe = Path(folder, "protos", "probe", "v1", "probe.proto")
         probe.parent.mkdir(parents=True)
         probe.write_text(PROBE, encoding="utf-8")
-        for name in ("pyproject.toml", "hatch_build.py"):
-            shutil.copy(name, folder)
-        tasks = [[str(Path(folder, "hatch_build.py"))]]
+        shutil.copy("pyproject.toml", folder)
+        tasks = [(folder, [f"{LIBRARY}.build"])]
         if proto:
-            tasks.append(["-m", "scripts.add_service", str(probe), "--dry-run"])
-        for task in tasks:
-            done = run([python, *task])
+            tasks.append((".", [f"{LIBRARY}.scaffold", str(probe), "--dry-run"]))
+        for where, task in tasks:
+            done = run([python, "-m", *task], library=vendor, folder=where)
             if done.returncode:
                 return reason(done.stderr) or f"exit status {done.returncode}"
     return None
@@ -144,6 +160,7 @@ def has_wide_lines(project: Path) -> bool:
     return any(
         len(line) > LINE_LENGTH
         for path in project.rglob("*.py")
+        if "_vendor" not in path.parts
         for line in path.read_text(encoding="utf-8").splitlines()
     )
 
@@ -155,6 +172,7 @@ def install_tools(environment: Path, uv: str | None, groups: list[str]) -> str |
     """
     pyproject = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
     requires = pyproject["build-system"]["requires"]
+    requires = [line for line in requires if not line.startswith(LIBRARY)]
     for group in groups:
         requires = requires + pyproject["dependency-groups"][group]
     python = str(environment / SCRIPTS / "python")
@@ -171,9 +189,18 @@ def install_tools(environment: Path, uv: str | None, groups: list[str]) -> str |
     return None
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command, and keep what it says."""
-    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+def run(
+    command: list[str], *, library: Path | None = None, folder: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, which may import from `library`, in a folder, and keep what it says."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(library.resolve())} if library else None,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def reason(output: str) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from packaging.version import Version
 
 PROJECT = "{{cookiecutter.project_slug}}"
+# Not the library, which is of this repository.
 REQUIREMENT = re.compile(
-    r'"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extras>\[[^]"]*\])?'
+    r'"(?!polyrpc\b)(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<extras>\[[^]"]*\])?'
     r'(?P<spec>[<>=!~]=?[^";]*)(?P<marker>;[^"]*)?"'
 )
 # An action is named by its commit, which nobody can move, and its version stands beside.

@@ -14,6 +14,7 @@ from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = "{{cookiecutter.project_slug}}"
+LIBRARY = ROOT / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "_vendor" / "polyrpc"
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"  # of a virtual environment
 QUESTIONS = [
     name
@@ -25,6 +26,7 @@ CHOICES = {
     "deployment": ["kubernetes", "compose", "none"],
     "ci": ["github", "gitlab", "none"],
     "framework": ["esmerald", "ravyn"],
+    "library": ["vendored", "dependency"],
 }
 DEFAULTS: Mapping[str, str] = {}
 STUBS = ["_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi"]
@@ -46,7 +48,7 @@ def bake(
     """Bake in this process; without hooks nothing is checked or compiled."""
     # Each template brings its own.
     sys.modules.pop("local_extensions", None)
-    return Path(
+    project = Path(
         cookiecutter(
             str(template),
             no_input=True,
@@ -56,6 +58,11 @@ def bake(
             accept_hooks=hooks,
         )
     )
+    if not hooks and answers.get("library") == "dependency":
+        # The one thing that the hook takes away.
+        for vendor in (project / "src").glob("*/_vendor"):
+            shutil.rmtree(vendor)
+    return project
 
 
 def bake_in_a_process(
@@ -99,6 +106,12 @@ def answer_prompts(
 def environment() -> dict[str, str]:
     """The environment without what the pytest that runs these tests has put there."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+
+
+def with_the_library(project: Path, **variables: str) -> dict[str, str]:
+    """The environment in which `python -m polyrpc.build` and its like run in a project."""
+    (package,) = (project / "src").glob("*/_vendor")
+    return {**environment(), "PYTHONPATH": str(package), **variables}
 
 
 def nox(project: Path, *sessions: str) -> subprocess.CompletedProcess[str]:

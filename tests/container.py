@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
+import importlib
 import json
 import os
 import re
@@ -77,34 +77,33 @@ def is_ignored(name: str, rules: list[str]) -> bool:
 
 
 @contextmanager
-def settings_module(project: Path) -> Iterator[Any]:
-    """The project's own `settings`, without the packages that its other modules import."""
+def settings_class(project: Path) -> Iterator[Any]:
+    """The class of the service's settings, imported from its source for as long as it is used."""
     (path,) = project.glob("src/*/settings.py")
-    name = f"{path.parent.name}.settings"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        del sys.modules[name]
+    package = path.parent.name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        patch.syspath_prepend(str(project / "src"))
+        try:
+            yield importlib.import_module(f"{package}.settings").Settings
+        finally:
+            for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+                del sys.modules[name]
 
 
 def settings(project: Path, variables: Mapping[str, str]) -> Any:
     """What the service makes of its environment; a variable that it does not know is an error."""
-    with settings_module(project) as module, pytest.MonkeyPatch.context() as patch:
-        known = {module.PREFIX + name.upper() for name in module.Settings.model_fields}
+    with settings_class(project) as settings, pytest.MonkeyPatch.context() as patch:
+        known = {settings.prefix() + name.upper() for name in settings.model_fields}
         assert variables.keys() <= known, variables.keys() - known
         for name, value in variables.items():
             patch.setenv(name, value)
-        return module.Settings.from_environment()
+        return settings()
 
 
 def seconds_to_stop(project: Path, settings: Any) -> float:
     """The longest that a stop can take: with workers that do not obey, twice their respite more."""
-    (supervisor,) = project.glob("src/*/supervisor.py")
+    (supervisor,) = project.glob("src/*/_vendor/polyrpc/process/supervisor.py")
     respite = re.search(r"^_SECONDS_TO_OBEY = ([\d.]+)$", supervisor.read_text(), re.MULTILINE)
     assert respite
     return float(settings.drain_seconds + settings.shutdown_grace_seconds + 2 * float(respite[1]))
@@ -119,8 +118,8 @@ class Container:
     def __init__(self, project: Path, folder: Path) -> None:
         self.image = stages(project)[-1]
         self._folder = folder
-        with settings_module(project) as module:
-            self._prefix = module.PREFIX
+        with settings_class(project) as settings:
+            self._prefix = settings.prefix()
         self._build(project, stages(project)[-2])
 
     def _build(self, project: Path, stage: Stage) -> None:

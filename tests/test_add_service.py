@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from baking import bake, files, is_build_product, nox
+from baking import bake, files, is_build_product, nox, with_the_library
 from checks import check_project
 
 pytestmark = pytest.mark.full
@@ -37,8 +37,9 @@ def project(untouched: Path, tmp_path: Path) -> Path:
 def add_service(project: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run it as its session does, with the tests' own tools: they are the pinned ones."""
     return subprocess.run(
-        [sys.executable, "-B", "-m", "scripts.add_service", *map(str, arguments)],
+        [sys.executable, "-B", "-m", "polyrpc.scaffold", *map(str, arguments)],
         cwd=project,
+        env=with_the_library(project),
         capture_output=True,
         encoding="utf-8",
     )
@@ -206,12 +207,10 @@ def test_a_new_rpc_comes_between_what_people_have_written(project: Path) -> None
     assert all(is_insertion(before[name], after[name]) for name in changed)
     assert "Price(" in list(signatures(after[f"{SERVICERS}/orders.py"], "Shop"))[-1]
     assert "Sweep(" in after[f"{SERVICERS}/order_archive.py"]
-    rows = '    ("Price", [shop_common_money_pb2.Money()], "UNIMPLEMENTED", 501),\n]\n'
+    rows = '    testing.Case("Price", [shop_common_money_pb2.Money()], "UNIMPLEMENTED"),\n]\n'
     assert rows in after["tests/test_mine.py"]
-    assert (
-        '    ("Sweep", [], "UNIMPLEMENTED", 501),\n]'
-        in (after["tests/test_order_archive_service.py"])
-    )
+    row = '    testing.Case("Sweep", [], "UNIMPLEMENTED"),\n]'
+    assert row in after["tests/test_order_archive_service.py"]
 
 
 def test_what_was_tidy_stays_tidy(project: Path) -> None:
@@ -259,9 +258,46 @@ def test_the_example_gets_what_it_lacks_too(project: Path) -> None:
     assert list(signatures(after[f"{SERVICERS}/greeter.py"], "GreeterService"))[-1] == (
         "Wave(self, request: pb.ChatRequest, context: Context) -> pb.ChatResponse"
     )
-    assert '    ("Wave", [pb.ChatRequest()]),\n]' in after["tests/test_parity.py"]
+    row = '    testing.Case("Wave", [pb.ChatRequest()], "UNIMPLEMENTED"),\n]'
+    assert row in after["tests/test_greeter.py"]
     assert all(is_insertion(before[name], after[name]) for name in before)
     check_project(project)
+
+
+def test_a_servicer_takes_the_resources_that_there_are(project: Path) -> None:
+    add(project, ORDERS)
+    assert (
+        "def __init__(self, resources: Resources) -> None:"
+        in (sources(project)[f"{SERVICERS}/orders.py"])
+    )
+    (project / "src/greeter_service/lifespan.py").unlink()
+    add(project, PROTOS / "keywords.proto")
+    assert "Resources" not in sources(project)[f"{SERVICERS}/import_service.py"]
+
+
+def test_rows_of_an_earlier_release_are_left_to_people(project: Path) -> None:
+    tests = project / "tests/test_greeter.py"
+    text = tests.read_text(encoding="utf-8")
+    tests.write_text(
+        re.sub(r"testing\.Case\((.*?)(, status=.*)?\),", r"(\1),", text), encoding="utf-8"
+    )
+    insert_rpc(project / GREETER, "Greeter", "rpc Wave(ChatRequest) returns (ChatResponse);")
+    check_refusal(project, project / GREETER, "CALLS has rows that are no testing.Case(...)")
+
+
+def test_a_row_is_found_whatever_its_form(project: Path) -> None:
+    tests = project / "tests/test_greeter.py"
+    text = tests.read_text(encoding="utf-8")
+    text = text.replace("import testing\n", "import testing as t\n").replace("testing.", "t.")
+    skipped = '    t.Case(skip="its stream never ends", rpc="Wave"),\n]\n'
+    tests.write_text(text.replace("]\n\n\n@", f"{skipped}\n\n@", 1), encoding="utf-8")
+    for rpc in ("Wave", "Nod"):
+        rpc = f"rpc {rpc}(ChatRequest) returns (ChatResponse);"
+        insert_rpc(project / GREETER, "Greeter", rpc)
+    before = tests.read_text(encoding="utf-8")
+    add(project, GREETER)
+    row = '    t.Case("Nod", [pb.ChatRequest()], "UNIMPLEMENTED"),\n]\n'
+    assert tests.read_text(encoding="utf-8") == before.replace("]\n\n\n@", f"{row}\n\n@", 1)
 
 
 def test_required_fields_are_given(project: Path) -> None:
@@ -510,21 +546,26 @@ REFUSED = {
         ),
         "buf, which lints protos/, fails: ",
     ),
-    "a path beyond its end": (
-        f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
-        + SERVICE.format("Get").replace(
-            "returns (In);", 'returns (In) { option (google.api.http) = {get: "/{id=a/**}/b"}; }'
-        ),
-        'path /{id=a/**}/b goes on after "**"',
-    ),
-    "a path with variables for a stream": (
-        f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
-        + SERVICE.format("Get").replace(
-            "(In) returns (In);",
-            '(stream In) returns (In) { option (google.api.http) = {post: "/{id}" body: "*"}; }',
-        ),
-        "Get takes a stream: its google.api.http path /{id} can have no variables",
-    ),
+    **{
+        f"a path {what}": (
+            f'{HEAD}package a.b;\nimport "google/api/annotations.proto";\n'
+            + SERVICE.format("Get").replace(
+                f"({given}) returns (In);",
+                f"({takes}) returns (In) {{ option (google.api.http) = {{{rule}}}; }}",
+            ),
+            f"a.b.S.Get{words}",
+        )
+        for given, takes, what, rule, words in (
+            ("In", "In", "beyond its end", 'get: "/{id=a/**}/b"', ": google.api.http: GET "),
+            ("In", "In", "of no field", 'get: "/{id}"', ': google.api.http: GET "/{id}": '),
+            ("In", "stream In", "of a stream", 'get: "/a"', ': google.api.http: GET "/a": body: '),
+            ("In", "In", "that is taken", 'get: "/healthz"', " (GET /healthz) is never reached: "),
+            (
+                *("In", "In", "of an RPC", 'post: "/grpc/sservice/get" body: "*"'),
+                " (POST /grpc/sservice/get) is never reached: ",
+            ),
+        )
+    },
     "a required keyword": (
         "package a.b;\n" + SERVICE.format("Get").replace("{}", "{ required bool from = 1; }"),
         "In.from is required",

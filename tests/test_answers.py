@@ -24,6 +24,7 @@ from baking import (
     files,
     is_build_product,
     nox,
+    with_the_library,
 )
 from checks import check_project, check_syntax, ruff
 
@@ -51,19 +52,23 @@ HOSTILE = {
 def compile_in(project: Path) -> None:
     """Compile with the tests' own compiler: the versions are the pinned ones."""
     done = subprocess.run(
-        [sys.executable, "hatch_build.py"], cwd=project, capture_output=True, encoding="utf-8"
+        [sys.executable, "-m", "polyrpc.build"],
+        cwd=project,
+        env=with_the_library(project),
+        capture_output=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_twelve_questions_are_asked_with_a_label_each() -> None:
+def test_thirteen_questions_are_asked_with_a_label_each() -> None:
     settings = json.loads(
         (Path(__file__).parents[1] / "cookiecutter.json").read_text(encoding="utf-8")
     )
     expected = [
         *("project_name", "project_slug", "package_name", "service_name", "description"),
         *("author_name", "author_email", "proto_file"),
-        *("license", "deployment", "ci", "framework"),
+        *("license", "deployment", "ci", "framework", "library"),
     ]
     assert expected == QUESTIONS
     assert set(settings["__prompts__"]) == set(QUESTIONS)

@@ -131,7 +131,7 @@ def test_only_sources_go_to_the_builder(template: Path, tmp_path: Path) -> None:
     folders = ("src/", "protos/")
     assert {name for name in sources if name.startswith(folders)} <= sent
     assert {name for name in sent if not name.startswith(folders)} == {
-        *("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"),
+        *("pyproject.toml", "README.md", "LICENSE"),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]  # it carries none
 import pytest
 import yaml
-from baking import bake, files
+from baking import LIBRARY, bake, files
 from container import environment, seconds_to_stop, settings, stages
 from kustomize import Object, Renderer, find, references, renderers
 
@@ -154,12 +154,10 @@ def test_the_service_accepts_its_settings_and_listens_to_all(
 
 
 def test_probes_use_the_admin_port_and_paths_that_it_serves(
-    overlay: Path, generated: Path, render: Renderer
+    overlay: Path, render: Renderer
 ) -> None:
     (container,) = pod(render(overlay))["spec"]["containers"]
-    served = set(
-        re.findall(r'Gateway\("(/\w+)"', (generated / "src/greeter_service/admin.py").read_text())
-    )
+    served = set(re.findall(r'Gateway\("(/\w+)"', (LIBRARY / "framework/probes.py").read_text()))
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
     for probe in probes.values():
         assert probe == {"path": "/healthz", "port": "admin"}

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import bake, environment, files
+from baking import bake, files, with_the_library
 from checks import check_project
 
 UV = shutil.which("uv") or "uv"
@@ -26,7 +26,7 @@ def run(project: Path, *command: str | Path, **variables: str) -> str:
     done = subprocess.run(
         command,
         cwd=project,
-        env={**environment(), "PYTHONPATH": str(project / "src"), **variables},
+        env={**with_the_library(project), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -48,7 +48,7 @@ def compiled(project: Path) -> Path:
     target = str(project.parent / "installed")
     build = ("--no-deps", "--no-build-isolation", "--python", sys.executable, "--target", target)
     run(project, UV, "pip", "install", "--quiet", *build, ".")
-    run(project, sys.executable, "hatch_build.py")
+    run(project, sys.executable, "-m", "polyrpc.build")
     return project
 
 
@@ -56,9 +56,7 @@ def compiled(project: Path) -> Path:
 @pytest.mark.skipif(os.name == "nt", reason="the README's commands are for a POSIX shell")
 def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
-    run(
-        project, sys.executable, "-m", "scripts.add_service", PROTOS / "shop/orders/v1/orders.proto"
-    )
+    run(project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto")
     readme = (project / "README.md").read_text(encoding="utf-8")
     (commands,) = (
         block for block in re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S) if "sed" in block
@@ -72,30 +70,12 @@ def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_pat
     assert left == {"README.md"}
 
 
-def test_tests_of_an_example_that_is_gone_are_not_collected(template: Path, tmp_path: Path) -> None:
-    project = bake(template, tmp_path)
-    (project / SERVICERS / "greeter.py").unlink()
-    init = project / SERVICERS / "__init__.py"
-    lines = init.read_text(encoding="utf-8").splitlines(keepends=True)
-    init.write_text("".join(line for line in lines if "GreeterService" not in line))
-    shutil.rmtree(project / "protos/greeter_service")
-    run(
-        project, sys.executable, "-m", "scripts.add_service", PROTOS / "shop/orders/v1/orders.proto"
-    )
-    compiled(project)
-    collected = pytest_in(project, "--collect-only")
-    assert "test_orders_service.py" in collected
-    assert "test_health.py" in collected
-    assert "not collected, for the example is gone: " in pytest_in(project, "--collect-only", "-v")
-
-
 def test_tests_take_no_proxy_to_this_machine(template: Path, tmp_path: Path) -> None:
     project = compiled(bake(template, tmp_path))
-    tests = ("tests/test_parity.py", "tests/test_http.py", "tests/test_workers.py")
-    assert " passed" in pytest_in(project, *tests, **PROXIES)
+    assert " passed" in pytest_in(project, **PROXIES)
 
 
-@pytest.mark.parametrize("module", ["structlog", "prometheus_client", "protobuf"])
+@pytest.mark.parametrize("module", ["structlog", "prometheus_client", "google.protobuf"])
 def test_a_servicer_may_import_what_the_service_has(
     module: str, template: Path, tmp_path: Path
 ) -> None:
@@ -104,7 +84,7 @@ def test_a_servicer_may_import_what_the_service_has(
     text = servicer.read_text(encoding="utf-8")
     servicer.write_text(text.replace("import grpc\n", f"import grpc\nimport {module}\n", 1))
     compiled(project)
-    assert "1 passed" in pytest_in(project, "tests/test_process.py", "-k", "no_call_needs")
+    assert "2 passed" in pytest_in(project, "-k", "both_listeners")
 
 
 ENDLESS = """
@@ -124,29 +104,31 @@ def test_answers_that_differ_between_calls_can_be_compared_or_left_out(
     text = servicer.read_text(encoding="utf-8")
     text = text.replace('message=f"Hello, {request.name}!"', "message=uuid.uuid4().hex", 1)
     servicer.write_text(text.replace("import grpc\n", "import uuid\n\nimport grpc\n", 1) + ENDLESS)
-    tests = project / "tests/test_parity.py"
+    tests = project / "tests/test_greeter.py"
     text = tests.read_text(encoding="utf-8")
-    text = re.sub(r'    \("WatchGreetings".*\n', "", text)
-    text = text.replace("VARYING: dict[str, list[str]] = {}", 'VARYING = {"SayHello": ["message"]}')
-    text = re.sub("NOT_COMPARED: .*", 'NOT_COMPARED = {"WatchGreetings": "never ends"}', text)
+    skipped = '    testing.Case("WatchGreetings", skip="never ends"),\n'
+    text = re.sub(r'    testing.Case\("WatchGreetings".*\n', skipped, text)
+    text = text.replace('name="World")]),', 'name="World")], ignore=["message"]),', 1)
     tests.write_text(text)
     done = run(
         project,
-        *(sys.executable, "-m", "scripts.add_service"),
+        *(sys.executable, "-m", "polyrpc.scaffold"),
         "protos/greeter_service/v1/greeter.proto",
     )
     assert done == "Nothing is missing.\n"
     compiled(project)
-    assert " passed" in pytest_in(project, "tests/test_parity.py")
+    done = pytest_in(project, "tests/test_greeter.py", "-k", "over_every or every_rpc")
+    assert " passed, 1 skipped" in done
+    assert "never ends" in done
 
 
 def test_a_row_that_was_taken_out_stays_out(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
-    tests = project / "tests/test_parity.py"
-    text = re.sub(r'    \("Chat".*\n', "", tests.read_text(encoding="utf-8"))
+    tests = project / "tests/test_greeter.py"
+    text = re.sub(r'    testing.Case\("Chat".*\n', "", tests.read_text(encoding="utf-8"))
     tests.write_text(text)
     proto = "protos/greeter_service/v1/greeter.proto"
-    run(project, sys.executable, "-m", "scripts.add_service", proto)
+    run(project, sys.executable, "-m", "polyrpc.scaffold", proto)
     assert tests.read_text(encoding="utf-8") == text
 
 

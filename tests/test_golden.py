@@ -34,7 +34,7 @@ def rendered(template: Path, output: Path, answers: Mapping[str, str]) -> dict[s
     return {
         name: content.decode("utf-8")
         for name, content in files(project).items()
-        if not is_build_product(name) and "/gateway/" not in name
+        if not is_build_product(name) and "/_vendor/" not in name
     }
 
 

@@ -23,6 +23,7 @@ from baking import (
     bake_in_a_process,
     files,
     is_build_product,
+    with_the_library,
 )
 from checks import check_project
 
@@ -40,8 +41,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # The compiler that this repository and generated projects pin.
 (COMPILER,) = (
     line.partition("==")[2]
-    for line in PYPROJECT["dependency-groups"]["runtime"]
-    if line.startswith("grpcio-tools==")
+    for line in PYPROJECT["dependency-groups"]["checks"]
+    if isinstance(line, str) and line.startswith("grpcio-tools==")
 )
 PRINT_GENERATOR = """
 from greeter_service.v1 import greeter_pb2_grpc
@@ -260,7 +261,7 @@ def test_a_project_is_made_of_a_proto_file_where_it_was_called(
         "src/greeter_service/servicers/orders.py",
         "src/shop/orders/v1/orders_pb2_grpc.py",
         "tests/test_orders_service.py",
-        "tests/test_health.py",
+        "tests/test_service.py",
     } <= names
     assert [name for name in names if "__pycache__" in name] == []
     told = {name: text for name, text in files(project).items() if "/greeter_service/" not in name}
@@ -307,20 +308,40 @@ def test_stubs_of_a_removed_proto_go(template: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("framework", CHOICES["framework"])
-def test_the_gateway_is_rendered_as_it_stands(
-    framework: str, template: Path, tmp_path: Path
-) -> None:
-    gateway = files(template / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "gateway")
+def test_the_library_is_copied_as_it_stands(framework: str, template: Path, tmp_path: Path) -> None:
+    vendor = files(template / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "_vendor")
     project = bake(template, tmp_path, {"framework": framework})
-    conditional = {name: gateway.pop(name) for name in list(gateway) if "cookiecutter" in name}
-    (chosen,) = (name for name in conditional if f"'{framework}'" in name)
-    expected = gateway | {"framework.py": conditional[chosen]}
-    assert files(project / "src/greeter_service/gateway") == expected
+    assert files(project / "src/greeter_service/_vendor") == vendor
+
+
+def test_a_project_that_has_the_library_installed_has_no_copy_and_all_the_rest(
+    generated: Path, template: Path, tmp_path: Path
+) -> None:
+    done = bake_in_a_process(template, tmp_path, {"library": "dependency"})
+    assert done.returncode == 0, done.stderr
+    ours, theirs = files(generated), files(tmp_path / "greeter-service")
+    copied = {name for name in ours if "/_vendor/" in name}
+    assert copied
+    assert ours.keys() - theirs.keys() == copied
+    assert theirs.keys() <= ours.keys()
+    differing = {name for name in theirs if theirs[name] != ours[name]}
+    assert {name for name in differing if name.startswith("src/")} == {
+        "src/greeter_service/gateway.py"
+    }
+    before, after = (
+        tree["src/greeter_service/gateway.py"].decode().splitlines() for tree in (ours, theirs)
+    )
+    (changed,) = (pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
+    assert changed == ("from ._vendor.polyrpc import (", "from polyrpc import (")
 
 
 def compile_protos(
     project: Path, python: str | Path = sys.executable
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [python, "hatch_build.py"], cwd=project, capture_output=True, encoding="utf-8"
+        [python, "-m", "polyrpc.build"],
+        cwd=project,
+        env=with_the_library(project, PYTHONDONTWRITEBYTECODE="1"),
+        capture_output=True,
+        encoding="utf-8",
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baking import CHOICES, ROOT, SCRIPTS, TEMPLATE, bake
+from baking import CHOICES, LIBRARY, ROOT, SCRIPTS, bake
 
 UV = shutil.which("uv") or "uv"
 # Run in an environment: its distributions and modules, but for the project's own.
@@ -35,7 +35,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / TEMPLATE / "scripts" / "add_service"))
+    monkeypatch.syspath_prepend(str(LIBRARY / "scaffold"))
     return importlib.import_module("taken")
 
 
@@ -53,11 +53,11 @@ def test_the_names_are_those_of_the_whole_closure(
     python = tmp_path / "venv" / SCRIPTS / "python"
     uv("venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv"))
 
-    install(project, python, ".[otel]", "--group=test")
+    install(project, python, ".[otel,validate]", "--group=test")
     imported = names(python)["modules"] - {"google", framework}
     assert {name for name in imported if not name.startswith("_")} - taken.DEPENDENCIES == set()
 
-    install(project, python, ".[otel]", "--group=dev", "--group=certs")
+    install(project, python, ".[otel,validate]", "--group=dev", "--group=certs")
     found = names(python)
     distributions = {re.sub(r"[-_.]+", "_", name).lower() for name in found["distributions"]}
     # What no question can be answered with needs no entry.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from baking import CHOICES, bake
+from baking import CHOICES, LIBRARY, bake
 from packaging.version import Version
 from pins import ACTION, files, requirements
 
@@ -61,11 +61,29 @@ def test_this_repository_tests_with_the_versions_that_it_generates(
     project = bake(template, tmp_path, {"framework": framework})
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     theirs = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    groups = ours["dependency-groups"]
-    assert set(groups[framework]) <= set(theirs["project"]["dependencies"])
-    assert set(theirs["project"]["dependencies"]) <= {*groups[framework], *groups["runtime"]}
+    library, groups = ours["project"], ours["dependency-groups"]
+    extras = library["optional-dependencies"]
+    assert theirs["project"]["dependencies"] == [*extras[framework], *library["dependencies"]]
+    for extra, lines in theirs["project"]["optional-dependencies"].items():
+        assert lines == extras[extra]
+    assert groups[framework] == extras[framework]
+    assert groups["runtime"] == library["dependencies"]
     assert groups["lint"] == theirs["dependency-groups"]["lint"]
     assert all(buf in groups["checks"] for buf in theirs["dependency-groups"]["protolint"])
+    tested = [*groups["checks"], *groups["runtime"]]
+    assert all(line in tested for line in theirs["build-system"]["requires"])
+
+
+def test_a_project_depends_on_the_version_of_the_library_that_it_was_made_with(
+    template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path, {"library": "dependency"})
+    version = (LIBRARY / "VERSION").read_text(encoding="utf-8").splitlines()[0]
+    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert pyproject["project"]["dependencies"] == [f"polyrpc[esmerald]=={version}"]
+    extras = pyproject["project"]["optional-dependencies"]
+    assert all(lines == [f"polyrpc[{name}]=={version}"] for name, lines in extras.items())
+    assert f"polyrpc=={version}" in pyproject["build-system"]["requires"]
 
 
 def test_an_exact_pin_is_the_same_wherever_it_stands() -> None:

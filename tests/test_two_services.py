@@ -6,14 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
-from baking import bake
-from google import api
-from grpc_tools import protoc
-
-GOOGLE = Path(next(iter(api.__path__))).parents[1]
+from baking import bake, with_the_library
 
 PROGRAM = """
 import asyncio, json, sys
@@ -24,21 +19,22 @@ async def main():
     told = {}
     running = []
     for package in sys.argv[1:]:
-        settings = import_module(f"{package}.settings").Settings(http_port=0, grpc_port=0)
-        service = import_module(f"{package}.service").Service(settings)
-        await service.start()
-        running.append((package, service))
-    for package, service in running:
+        testing = import_module(f"{package}.gateway").testing
+        settings = testing.settings(import_module(f"{package}.settings").Settings)
+        server = testing.Server(import_module(f"{package}.app").create_app(settings))
+        await server.__aenter__()
+        running.append((package, server))
+    for package, server in running:
         name = package.removesuffix("_service")
-        url = f"http://127.0.0.1:{service.http_port}"
+        url = f"http://127.0.0.1:{server.http_port}"
         json_type = {"content-type": "application/json"}
         call = Request(f"{url}/grpc/{name}service/sayhello", b"{}", json_type)
         await asyncio.to_thread(lambda: urlopen(call).read())
-    for package, service in running:
-        url = f"http://127.0.0.1:{service.http_port}/metrics"
+    for package, server in running:
+        url = f"http://127.0.0.1:{server.http_port}/metrics"
         text = await asyncio.to_thread(lambda: urlopen(url).read().decode())
         told[package] = [line for line in text.splitlines() if line.startswith("grpc_server_h")]
-        await service.stop(0)
+        await server.__aexit__(None, None, None)
     print(json.dumps(told))
 
 asyncio.run(main())
@@ -71,17 +67,8 @@ def project_with_stubs(template: Path, output: Path, package: str) -> Path:
     name = package.replace("_", " ").title()
     project = bake(template, output, {"project_name": name})
     source = project / "src"
-    protos = project / "protos"
-    (proto,) = protos.rglob("*.proto")
-    arguments = [
-        *(f"-I{folder}" for folder in (protos, files("grpc_tools") / "_proto", GOOGLE)),
-        *(f"--python_out={source}", f"--grpc_python_out={source}"),
-        *("--include_imports", "--include_source_info"),
-        f"--descriptor_set_out={source / package / 'descriptors.binpb'}",
-        str(proto.relative_to(protos)),
-    ]
-    done = subprocess.run([sys.executable, "-m", protoc.__name__, *arguments])
-    assert done.returncode == 0
+    build = [sys.executable, "-m", "polyrpc.build"]
+    subprocess.run(build, cwd=project, env=with_the_library(project), check=True)
     # Its name and version, which an installation would have written.
     about = source / f"{package}-0.1.0.dist-info"
     about.mkdir()

@@ -31,6 +31,29 @@ TEAM = [
     ),
     (
         "src/greeter_service/settings.py",
+        "from .gateway import ServiceSettings\n",
+        '\nGREETING = "Hello"\n',
+    ),
+    (
+        "src/greeter_service/app.py",
+        "        errors={},  # your exception classes: StatusCode.NOT_FOUND, …\n",
+        "        # KeyError is no fault of ours.\n",
+    ),
+    (
+        "tests/test_greeter.py",
+        '    assert outcome.messages == [pb.SayHelloResponse(message="Hello, World!")]\n',
+        "\n\nasync def test_uses_the_title(call: testing.Call) -> None:\n"
+        '    outcome = await call("SayHello", pb.SayHelloRequest(name="Ada", title="Lady"))\n'
+        '    assert outcome.messages == [pb.SayHelloResponse(message="Hello, Lady Ada!")]\n',
+    ),
+    ("README.md", "# Greeter Service\n", "\nOwned by the welcome team.\n"),
+    ("pyproject.toml", "dependencies = [\n", '    "idna>=3",\n'),
+]
+# The same, of the first release.
+FIRST_TEAM = [
+    *TEAM[:2],
+    (
+        "src/greeter_service/settings.py",
         "    reflection: bool = True\n",
         '    greeting: Annotated[str, Field(min_length=1)] = "Hello"\n',
     ),
@@ -51,8 +74,7 @@ TEAM = [
         '    response = await http.post(f"{PATH}/sayhello", json=body)\n'
         '    assert response.json() == {"message": "Hello, Countess Lovelace!"}\n',
     ),
-    ("README.md", "# Greeter Service\n", "\nOwned by the welcome team.\n"),
-    ("pyproject.toml", "dependencies = [\n", '    "idna>=3",\n'),
+    *TEAM[-2:],
 ]
 PACKAGE = "{{cookiecutter.package_name}}"
 TEAMS_OWN = {
@@ -65,9 +87,9 @@ def of_the_example(name: str) -> str:
     return f"{{% if not cookiecutter.proto_file %}}{name}{{% endif %}}"
 
 
-def work_as_a_team(project: Path) -> None:
+def work_as_a_team(project: Path, team: list[tuple[str, str, str]] = TEAM) -> None:
     """Edit the project as teams do, and commit."""
-    for name, before, lines in TEAM:
+    for name, before, lines in team:
         path = project / name
         text = path.read_text(encoding="utf-8")
         assert before in text, f"{name} has no line {before!r}"
@@ -78,9 +100,9 @@ def work_as_a_team(project: Path) -> None:
     updating.git(project, "show", "--stat", "--format=")
 
 
-def assert_the_work_is_there(project: Path) -> None:
+def assert_the_work_is_there(project: Path, team: list[tuple[str, str, str]] = TEAM) -> None:
     """All edits are where they were, and the update has left no conflict."""
-    for name, before, lines in TEAM:
+    for name, before, lines in team:
         assert before + lines in (project / name).read_text(encoding="utf-8"), name
     for name, text in TEAMS_OWN.items():
         assert (project / name).read_text(encoding="utf-8") == text
@@ -138,11 +160,11 @@ def test_a_project_of_the_first_release_becomes_one_of_the_newest(
     first = first_release(history)
     updating.cruft(tmp_path, "create", str(history), "--no-input", "--checkout", first, stubs=True)
     project = updating.repository(tmp_path / "greeter-service", "Start the greeter")
-    work_as_a_team(project)
+    work_as_a_team(project, FIRST_TEAM)
     assert "FAILURE" in updating.cruft(project, "check", status=1)
 
     updating.cruft(project, "update", "--skip-apply-ask", stubs=True)
-    assert_the_work_is_there(project)
+    assert_the_work_is_there(project, FIRST_TEAM)
     updating.git(project, "diff", "--shortstat", "HEAD")
     updating.commit(project, "Update to the newest template")
     assert "SUCCESS" in updating.cruft(project, "check")
@@ -166,7 +188,10 @@ def test_a_project_of_plain_cookiecutter_takes_the_next_version(
             "The person's name.",
             "Their name.",
         ),
-        f"tests/{of_the_example('test_servicer.py')}": ("What the RPCs do", "What each RPC does"),
+        f"tests/{of_the_example('test_{{cookiecutter.__proto_name}}.py')}": (
+            "Every RPC",
+            "Each RPC",
+        ),
     }
     templates = {"noxfile.py": ("Run the tests;", "Run all tests;")}
     change_the_template(newest, teams | templates)

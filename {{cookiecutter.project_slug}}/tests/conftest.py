@@ -32,6 +32,6 @@ async def http(service: testing.Server) -> AsyncIterator[httpx.AsyncClient]:
 async def call(
     request: pytest.FixtureRequest, service: testing.Server
 ) -> AsyncIterator[testing.Call]:
-    """For `await call("SayHello", SayHelloRequest())`, over each protocol in turn."""
+    """Calls an RPC by its name, over each protocol in turn."""
     async with testing.client(service, request.param) as call:
         yield call

@@ -1,6 +1,7 @@
 """That the service is wired: both listeners, health, metrics, tokens, TLS and the drain."""
 
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -15,13 +16,15 @@ from {{ cookiecutter.package_name }}.settings import Settings
 PACKAGE = "{{ cookiecutter.package_name }}"
 
 
-async def health(channel: grpc.aio.Channel) -> int:
-    answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-    return answer.status
+# The types of these stubs know blocking channels alone.
+async def health(channel: Any) -> int:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    answer = await stub.Check(health_pb2.HealthCheckRequest())
+    return int(answer.status)
 
 
-async def reflect(channel: grpc.aio.Channel, **metadata: str) -> list[str]:
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[no-untyped-call]
+async def reflect(channel: Any, **metadata: str) -> list[str]:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     async for answer in stub.ServerReflectionInfo(iter([request]), metadata=list(metadata.items())):
         return [service.name for service in answer.list_services_response.service]

@@ -23,7 +23,7 @@ def create_app(settings: Settings | None = None) -> {{ cookiecutter.framework | 
     Raises:
         SettingsError: A setting is wrong.
     """
-    service = Service(
+    app: {{ cookiecutter.framework | capitalize }} = Service(
         settings or Settings(),
         package=__package__,
         servicers=SERVICERS,
@@ -33,5 +33,5 @@ def create_app(settings: Settings | None = None) -> {{ cookiecutter.framework | 
         errors={},  # your exception classes: StatusCode.NOT_FOUND, …
         routes=[],  # the framework's own
         middleware=[],
-    )
-    return service.app
+    ).app
+    return app

@@ -10,7 +10,7 @@ from .settings import Settings
 
 @dataclass(frozen=True)
 class Resources:
-    """What servicers, background tasks and routes share: a pool of connections, a client, …"""
+    """What servicers, background tasks and routes share: a pool of connections, a client."""
 
 
 @asynccontextmanager

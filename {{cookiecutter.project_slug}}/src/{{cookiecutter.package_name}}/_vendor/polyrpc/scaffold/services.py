@@ -5,12 +5,10 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import keyword
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     FileDescriptorProto,
@@ -24,7 +22,10 @@ from .sources import RefusedError, is_installed
 from .taken import DEPENDENCIES, PYTHON
 
 # What servicers/*.py calls other things, and what `*_pb2_grpc.py` does.
-TAKEN_IN_SERVICERS = {"Any", "AsyncIterator", "Context", "Self", "grpc", "pb", "pb_grpc"}
+TAKEN_IN_SERVICERS = {
+    *("Any", "AsyncIterator", "Context", "Resources", "Self", "_resources", "grpc", "pb"),
+    "pb_grpc",
+}
 TAKEN_IN_STUBS = {("service", "grpc"), ("service", "warnings")}
 TAKEN_IN_MESSAGES = {*dir(Message), "DESCRIPTOR"}
 SERVICES, METHODS = 6, 2  # field numbers in FileDescriptorProto and ServiceDescriptorProto
@@ -94,7 +95,6 @@ def services_of(
     }
 
     def rpc_of(rpc: MethodDescriptorProto, path: tuple[int, ...]) -> Rpc:
-        check_paths(rpc)
         return Rpc(
             rpc.name,
             comments.get(path, ""),
@@ -205,24 +205,6 @@ def refuse_name(file: FileDescriptorProto, name: str, holder: str) -> NoReturn:
         f"{file.name}: {name} has the name of something that every {holder} of stubs has in "
         "Python: rename it."
     )
-
-
-def check_paths(rpc: MethodDescriptorProto) -> None:
-    """Refuse REST paths that the gateway would refuse when the service starts."""
-    rule = rpc.options.Extensions[annotations_pb2.http]
-    for binding in (rule, *rule.additional_bindings):
-        pattern = binding.WhichOneof("pattern")
-        path = binding.custom.path if pattern == "custom" else getattr(binding, pattern or "get")
-        if re.search(r"\*\*}?/", path):
-            raise RefusedError(
-                f'{rpc.name}: the google.api.http path {path} goes on after "**", the last '
-                "segment by google/api/http.proto: change it, or take it out."
-            )
-        if pattern and rpc.client_streaming and (binding.body != "*" or "{" in path):
-            raise RefusedError(
-                f"{rpc.name} takes a stream: its google.api.http path {path} can have no "
-                'variables, and needs body: "*": change it, or take it out.'
-            )
 
 
 def names_in_stubs(service: Service) -> Iterator[tuple[str, str]]:

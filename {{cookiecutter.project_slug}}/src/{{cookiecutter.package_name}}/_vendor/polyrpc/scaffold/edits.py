@@ -49,13 +49,6 @@ def find_list(tree: ast.Module, name: str) -> ast.List | None:
     return found if isinstance(found, ast.List) else None
 
 
-def keys_of(tree: ast.Module, name: str) -> set[str]:
-    """Return the keys, as they are written, of the dictionary that a module assigns to `name`."""
-    found = assigned(tree, name)
-    keys = found.keys if isinstance(found, ast.Dict) else []
-    return {ast.unparse(key) for key in keys if key}
-
-
 def assigned(tree: ast.Module, name: str) -> ast.expr | None:
     """Return what a module assigns to `name`."""
     for node in tree.body:

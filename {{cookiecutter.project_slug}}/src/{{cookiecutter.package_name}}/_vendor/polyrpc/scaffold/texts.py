@@ -7,60 +7,33 @@ from collections.abc import Iterable, Mapping
 from .messages import Messages
 from .services import Rpc, Service
 
-TEST = '''"""Every RPC of {full_name}, over both protocols. A new RPC is one line in `CALLS`."""
+TEST = '''"""Every RPC of {full_name}. A new RPC is one line in `CALLS`."""
 
-from __future__ import annotations
-
-import grpc
-import httpx
 import pytest
-from google.protobuf.message import Message
 
-from {package}.service import Service
+from {package}.gateway import testing
 {imports}
 
-from .protocols import over_grpc, over_http, without
-
 SERVICE = pb.DESCRIPTOR.services_by_name["{name}"]
-PATH = "/grpc/{path}"
-# An RPC, its requests, and how it ends: over gRPC, and over HTTP.
-CALLS: list[tuple[str, list[Message], str, int]] = [
+CALLS: list[testing.Case] = [
+    # A row can be one that is skipped: testing.Case("Watch", skip="its stream never ends"),
     {rows}
 ]
-# Fields of the answers that differ from call to call, such as `id` or `order.created`, by RPC.
-VARYING: dict[str, list[str]] = {{}}
-# RPCs without a row, and why, such as "its stream never ends". add_service adds none of these.
-NOT_COMPARED: dict[str, str] = {{}}
 
 
-@pytest.mark.parametrize(("rpc", "requests", "status", "http_status"), CALLS)
-async def test_the_same_over_both_protocols(
-    service: Service,
-    http: httpx.AsyncClient,
-    rpc: str,
-    requests: list[Message],
-    status: str,
-    http_status: int,
-) -> None:
-    method = SERVICE.methods_by_name[rpc]
-    path = f"{{PATH}}/{{rpc.lower()}}"
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{{service.grpc_port}}") as channel:
-        native = await over_grpc(channel, method, requests, {{}})
-    other = await over_http(http, path, method, requests, {{}})
-    assert (native.status, other.http_status) == (status, http_status)
-    assert (other.status, other.details) == (native.status, native.details)
-    varying = VARYING.get(rpc, [])
-    assert without(other.messages, varying) == without(native.messages, varying)
+@pytest.mark.parametrize("case", CALLS, ids=str)
+async def test_the_same_over_every_protocol(service: testing.Server, case: testing.Case) -> None:
+    await testing.assert_same(service, SERVICE, case)
 
 
-def test_every_rpc_has_a_call_or_a_reason() -> None:
-    assert {{rpc for rpc, *_ in CALLS}} | NOT_COMPARED.keys() == set(SERVICE.methods_by_name)
-
-
-async def test_openapi_describes_every_rpc(http: httpx.AsyncClient) -> None:
-    paths = (await http.get("/openapi.json")).json()["paths"]
-    assert {{f"{{PATH}}/{{rpc.lower()}}" for rpc in SERVICE.methods_by_name}} <= set(paths)
+def test_every_rpc_has_a_call() -> None:
+    assert {{case.rpc for case in CALLS}} == set(SERVICE.methods_by_name)
 '''
+CASE = "testing.Case"
+# A servicer that needs none of them may do without.
+TAKES_RESOURCES = """    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+"""
 
 
 def aliases_for(service: Service, modules: Iterable[str]) -> dict[str, str]:
@@ -118,8 +91,8 @@ def method(rpc: Rpc, aliases: Mapping[str, str], indent: str = "    ") -> str:
     return "".join(lines)
 
 
-def servicer(service: Service, class_name: str, package: str) -> str:
-    """Return a module with the class that answers a service."""
+def servicer(service: Service, class_name: str, package: str, *, has_resources: bool) -> str:
+    """Return a module with the class that answers a service, and takes the `Resources`."""
     modules = modules_in(service)
     aliases = aliases_for(service, modules)
     streams = any(rpc.takes_stream or rpc.gives_stream for rpc in service.rpcs)
@@ -132,10 +105,12 @@ def servicer(service: Service, class_name: str, package: str) -> str:
             "from typing import Any, Self\n",
             "import grpc\n",
             *imports,
+            *(["from ..lifespan import Resources"] if has_resources else []),
             f"{import_line(service.grpc_module, 'pb_grpc', package)}\n",
             "Context = grpc.aio.ServicerContext[Any, Any]\n\n",
             f"class {class_name}(pb_grpc.{service.name}Servicer):",
             docstring(service.comment, "    "),
+            *([TAKES_RESOURCES] if has_resources else []),
             "    @classmethod",
             "    def __add_to_server__(cls, instance: Self, server: grpc.aio.Server) -> None:",
             f"        pb_grpc.add_{service.name}Servicer_to_server(instance, server)\n",
@@ -144,23 +119,21 @@ def servicer(service: Service, class_name: str, package: str) -> str:
     )
 
 
-def row(rpc: Rpc, messages: Messages, aliases: Mapping[str, str], *, with_status: bool) -> str:
+def row(rpc: Rpc, messages: Messages, aliases: Mapping[str, str], case: str = CASE) -> str:
     """Return a row of a table of calls. A stream that is refused at once is best left empty."""
     request = "" if rpc.takes_stream else messages.new(rpc.request, aliases)
-    status = ', "UNIMPLEMENTED", 501' if with_status else ""
-    return f'("{rpc.name}", [{request}]{status}),'
+    return f'{case}("{rpc.name}", [{request}], "UNIMPLEMENTED"),'
 
 
-def tests(service: Service, class_name: str, package: str, messages: Messages) -> str:
+def tests(service: Service, package: str, messages: Messages) -> str:
     """Return a test module with a row for each RPC."""
     modules = modules_in_rows(service.rpcs, messages) | {service.module}
     aliases = aliases_for(service, modules)
-    rows = [row(rpc, messages, aliases, with_status=True) for rpc in service.rpcs]
+    rows = [row(rpc, messages, aliases) for rpc in service.rpcs]
     return TEST.format(
         full_name=service.full_name,
         name=service.name,
         package=package,
-        path=class_name.lower(),
         imports="\n".join(import_line(name, aliases[name]) for name in sorted(modules)),
         rows="\n    ".join(rows),
     )

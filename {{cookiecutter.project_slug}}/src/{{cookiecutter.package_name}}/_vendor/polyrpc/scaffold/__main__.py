@@ -1,4 +1,4 @@
-"""Adds the services of a proto to this project, or what they lack; run by `nox -s add_service`."""
+"""Adds the services of a proto to the project in the working directory, or what they lack."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hatch_build import CompileError, compile_protos
-
+from ..build.hatch import CompileError, compile_protos
 from .messages import Messages
+from .paths import check_paths
 from .plan import Plan
 from .project import Project
 from .services import services_of
 from .sources import RefusedError, compile_with, find_sources
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path.cwd()
 
 
 def main() -> None:
@@ -46,6 +46,7 @@ def add_service(proto: Path, *, dry_run: bool) -> None:
         plan.place(sources)
         for service in services_of(sources.main, described, messages, project.package):
             plan.add(service, messages)
+        check_paths(sources.main, described, plan.routes)
         plan.leave_style_alone(descriptors, sources)
     for path, line in plan.lines.items():
         print(f"{path.relative_to(ROOT).as_posix()}: {line}")

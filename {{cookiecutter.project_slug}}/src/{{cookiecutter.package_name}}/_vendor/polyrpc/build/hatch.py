@@ -1,8 +1,9 @@
 """The one definition of "compile these protos": protos/ becomes stubs and a descriptor set in src/.
 
-The package build (`pip install .`, `pip install -e .`) runs it as a hatchling hook; `nox -s protos`
-and the project's generation run it as a script. `build-system.requires` in pyproject.toml pins the
-compiler.
+The package build (`pip install .`, `pip install -e .`) runs it as a hook of hatchling, which is
+told its path or, of an installed library, finds its entry point; `nox -s protos` and the project's
+generation run `python -m polyrpc.build`. `build-system.requires` in pyproject.toml pins the
+compiler. By its path it is no module of a package: it imports nothing of the library.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ try:
     import hatchling  # noqa: F401 - first: it is what a stray interpreter lacks
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+    from hatchling.plugin import hookimpl
     from packaging.requirements import Requirement
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing.name} is not installed here: run `nox -s protos`, which installs it.")
+
+LIBRARY = "polyrpc"
 
 
 class CompileError(Exception):
@@ -31,6 +35,8 @@ class CompileError(Exception):
 class ProtosBuildHook(BuildHookInterface[Any]):
     """Compiles before files are gathered, for wheels and for editable installs."""
 
+    PLUGIN_NAME = LIBRARY
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
         """Compile, or end the build with the reason."""
         try:
@@ -39,6 +45,12 @@ class ProtosBuildHook(BuildHookInterface[Any]):
             self.app.abort(str(error))
         else:
             build_data["force_include"].update({f"src/{name}": name for name in outside})
+
+
+@hookimpl
+def hatch_register_build_hook() -> type[ProtosBuildHook]:
+    """Called by hatchling, of the entry point `polyrpc`."""
+    return ProtosBuildHook
 
 
 def compile_protos(root: Path) -> list[str]:
@@ -69,6 +81,9 @@ def compile_protos(root: Path) -> list[str]:
 def check_compiler(requirements: list[str]) -> None:
     """Refuse any version but the pinned one: stubs of another fail when they are imported."""
     for requirement in map(Requirement, requirements):
+        # Itself: generation runs a copy that is not installed.
+        if requirement.name == LIBRARY:
+            continue
         try:
             found = version(requirement.name)
         except PackageNotFoundError:
@@ -141,10 +156,3 @@ def publish(output: Path, source: Path, patterns: list[str]) -> None:
         if not target.is_file() or target.read_bytes() != content:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-
-
-if __name__ == "__main__":
-    try:
-        compile_protos(Path(__file__).parent)
-    except CompileError as error:
-        sys.exit(str(error))

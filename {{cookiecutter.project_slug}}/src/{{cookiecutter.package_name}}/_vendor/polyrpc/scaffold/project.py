@@ -66,6 +66,16 @@ class Project:
             name = ".".join(taken[0].parts) if taken else parts[0]
             raise RefusedError(f"{proto}: there is a Python module {name} already.")
 
+    def has_resources(self) -> bool:
+        """Whether there are `Resources` for a servicer to take."""
+        path = self.source / "lifespan.py"
+        if not path.is_file():
+            return False
+        tree = parse(path.relative_to(self.root), self.read(path))
+        return any(
+            isinstance(node, ast.ClassDef) and node.name == "Resources" for node in tree.body
+        )
+
     def servicer_of(self, service: Service) -> tuple[Written, ast.ClassDef] | None:
         """Return the class that answers a service, if there is one, and its file."""
         for file in self._python_files(self.servicers, f"{self.package}.servicers"):
@@ -86,7 +96,7 @@ class Project:
             stubs = file.names.get(service.module)
             wanted = f"SERVICE = {stubs}.DESCRIPTOR.services_by_name['{service.name}']"
             calls = find_list(file.tree, "CALLS")
-            if calls and wanted in map(ast.unparse, file.tree.body):
+            if calls is not None and wanted in map(ast.unparse, file.tree.body):
                 return file, calls
         return None
 

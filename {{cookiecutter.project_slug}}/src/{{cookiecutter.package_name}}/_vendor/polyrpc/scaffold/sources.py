@@ -12,8 +12,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from hatch_build import CompileError, run_protoc
 
+from ..build.hatch import CompileError, run_protoc
 from .statements import imports_of, package_of, with_imports
 
 # googleapis-common-protos has the one under the name of the other.

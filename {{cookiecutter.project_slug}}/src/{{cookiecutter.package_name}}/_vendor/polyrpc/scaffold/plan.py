@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .edits import find_list, into_class, into_imports, into_list, keys_of, parse, tidy
+from .edits import find_list, into_class, into_imports, into_list, parse, tidy
 from .messages import Messages
 from .project import Names, Project, Written
 from .services import Rpc, Service
 from .sources import RefusedError, Sources
-from .texts import import_line, method, modules_in_rows, row, servicer, tests
+from .texts import CASE, import_line, method, modules_in_rows, row, servicer, tests
 
 BUF_OBJECTS = 100  # its exit status
 STYLE = re.compile(r"^lint:\n(?:(?![^ \n]).*\n)*?  ignore:\n(?:    - .*\n)+", re.MULTILINE)
@@ -25,12 +25,13 @@ STYLE = re.compile(r"^lint:\n(?:(?![^ \n]).*\n)*?  ignore:\n(?:    - .*\n)+", re
 
 @dataclass
 class Plan:
-    """New contents of files, and a line about each."""
+    """New contents of files, a line about each, and the HTTP routes of the RPCs."""
 
     project: Project
     protos: Path
     contents: dict[Path, bytes] = field(default_factory=dict)
     lines: dict[Path, str] = field(default_factory=dict)
+    routes: list[tuple[str, str]] = field(default_factory=list)
 
     def place(self, sources: Sources) -> None:
         """The protos themselves.
@@ -58,14 +59,17 @@ class Plan:
             names = self.project.names_for(service)
             class_name, module, new = names.class_name, names.module, service.rpcs
             rpcs = ", ".join(rpc.name for rpc in service.rpcs)
-            text = servicer(service, class_name, self.project.package)
+            has_resources = self.project.has_resources()
+            text = servicer(service, class_name, self.project.package, has_resources=has_resources)
             self._write(self.project.module_file(names), text, f"new: {class_name} with {rpcs}")
         self._register(class_name, module)
+        path = f"/grpc/{class_name.lower()}/"
+        self.routes += [("POST", path + rpc.name.lower()) for rpc in service.rpcs]
         table = self.project.table_of(service)
         if table:
             self._add_rows(new, *table, messages)
         else:
-            text = tests(service, class_name, self.project.package, messages)
+            text = tests(service, self.project.package, messages)
             file_of_tests = self.project.test_file(Names(class_name, module))
             if file_of_tests.exists():
                 raise RefusedError(
@@ -141,16 +145,26 @@ class Plan:
         self, rpcs: Iterable[Rpc], file: Written, calls: ast.List, messages: Messages
     ) -> None:
         """Insert rows for new RPCs; whoever has taken out an older one's has had a reason."""
-        rows_there = [one.elts for one in calls.elts if isinstance(one, ast.Tuple) and one.elts]
-        there = {ast.unparse(one[0]) for one in rows_there}
-        there |= keys_of(file.tree, "NOT_COMPARED")
-        missing = [rpc for rpc in rpcs if repr(rpc.name) not in there]
+        where = file.path.relative_to(self.project.root)
+        cases = [one for one in calls.elts if isinstance(one, ast.Call)]
+        if len(cases) < len(calls.elts):
+            raise RefusedError(
+                f"{where}: CALLS has rows that are no testing.Case(...), such as those of an "
+                "earlier release: rewrite them first."
+            )
+        there = {rpc for case in cases for rpc in rpcs_named_by(case)}
+        missing = [rpc for rpc in rpcs if rpc.name not in there]
         if not missing:
             return
-        imports, aliases = self._imports(modules_in_rows(missing, messages), file.names)
-        with_status = all(len(one) > 2 for one in rows_there)  # the example's have no status
-        rows = [row(rpc, messages, aliases, with_status=with_status) for rpc in missing]
-        where = file.path.relative_to(self.project.root)
+        package = self.project.package
+        used = modules_in_rows(missing, messages)
+        imports, aliases = self._imports(used, file.names)
+        case = next((ast.unparse(one.func) for one in cases), None)
+        if case is None:
+            case = CASE
+            if f"{package}.gateway.testing" not in file.names:
+                imports.append(f"from {package}.gateway import testing")
+        rows = [row(rpc, messages, aliases, case) for rpc in missing]
         text = into_list(where, file.text, "CALLS", rows)
         text = into_imports(where, text, imports) if imports else text
         names = ", ".join(rpc.name for rpc in missing)
@@ -176,6 +190,12 @@ class Plan:
     def _add(self, path: Path, content: bytes, line: str) -> None:
         self.contents[path] = content
         self.lines[path] = "; ".join([*([self.lines[path]] if path in self.lines else []), line])
+
+
+def rpcs_named_by(case: ast.Call) -> list[str]:
+    """The RPC that a row of a table of calls is about, also one with a reason to be skipped."""
+    named = [*case.args[:1], *(one.value for one in case.keywords if one.arg == "rpc")]
+    return [str(one.value) for one in named if isinstance(one, ast.Constant)]
 
 
 def names_bound_by(node: ast.stmt) -> list[str]:
