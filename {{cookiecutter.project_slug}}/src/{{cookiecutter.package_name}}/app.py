@@ -34,4 +34,5 @@ def create_app(settings: Settings | None = None) -> {{ cookiecutter.framework | 
         routes=[],  # the framework's own
         middleware=[],
     )
-    return service.app
+    app: {{ cookiecutter.framework | capitalize }} = service.app
+    return app
