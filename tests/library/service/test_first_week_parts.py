@@ -9,9 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from greeter.app import GreeterService, create_app
+from greeter.app import GreeterService, create_app, serve
 from greeter.settings import Settings
-from polyrpc import Health, Interceptor, ServiceSettings, SettingsError
+from greeter_service.v1 import greeter_pb2 as pb
+from polyrpc import Health, Interceptor, ServiceSettings, SettingsError, caller, request_id
+from polyrpc.framework.imports import Gateway
+from polyrpc.framework.imports import get as framework_get
+from polyrpc.testing import PROTOCOLS, client, http_client
 from processes import ONE_AND_TWO_WORKERS, STOP, end, log_line, started
 from pydantic import BaseModel, SecretStr
 
@@ -240,3 +244,52 @@ def test_settings_can_be_handed_to_another_process(monkeypatch: pytest.MonkeyPat
     again = Nested()  # type: ignore[call-arg] # read from the environment
     assert again == settings
     assert again.database.password.get_secret_value() == "hunter2"
+
+
+class Seen(GreeterService):
+    """Tells what the call sees."""
+
+    async def SayHello(self, request: Any, context: Any) -> Any:
+        later: list[Any] = []
+        await asyncio.create_task(self._later(later))
+        seen = (request_id(), caller() is not None, later[0] == request_id())
+        return pb.SayHelloResponse(message=repr(seen))
+
+    async def _later(self, seen: list[Any]) -> None:
+        seen.append(request_id())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_the_current_call_is_known_in_calls_and_routes_and_nowhere_else(
+    protocol: str,
+) -> None:
+    outside: dict[str, Any] = {}
+    ran = asyncio.Event()
+
+    @asynccontextmanager
+    async def lifespan(_settings: Any, _health: Any) -> AsyncIterator[None]:
+        outside["lifespan"] = (request_id(), caller())
+        yield
+        outside["end"] = (request_id(), caller())
+
+    async def task(_resources: None) -> None:
+        outside["task"] = (request_id(), caller())
+        ran.set()
+
+    async def route() -> dict[str, Any]:
+        return {"id": request_id(), "known": caller() is not None}
+
+    settings = Settings(http_port=0, grpc_port=0, auth_tokens=SecretStr("secret"))
+    arguments = {"servicers": [Seen], "lifespan": lifespan, "background": [task]}
+    routes = [Gateway("/own", handler=framework_get()(route))]
+    metadata = {"authorization": "Bearer secret", "x-request-id": "42"}
+    async with serve(settings, routes=routes, **arguments) as server:
+        await ran.wait()
+        async with client(server, protocol) as call:
+            outcome = await call("SayHello", pb.SayHelloRequest(), **metadata)
+        async with http_client(server) as http:
+            answer = await http.get("/own", headers=metadata)
+    assert [message.message for message in outcome.messages] == ["('42', True, True)"]
+    assert answer.json() == {"id": "42", "known": True}
+    nowhere = (None, None)
+    assert outside == {"lifespan": nowhere, "task": nowhere, "end": nowhere}
