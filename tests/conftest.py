@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from baking import SCRIPTS, bake, bake_in_a_process, copy_template, nox
 
-collect_ignore = ["golden"]  # Tests of a rendered project, not of this repository.
+collect_ignore = ["golden", "first_week"]  # Tests of projects, not of this repository.
 
 
 @pytest.fixture(scope="session")

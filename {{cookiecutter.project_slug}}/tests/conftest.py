@@ -1,6 +1,7 @@
 """Fixtures: the service, running, and clients that call it over real sockets."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,10 +11,15 @@ from {{ cookiecutter.package_name }}.gateway import testing
 from {{ cookiecutter.package_name }}.settings import Settings
 
 
+def settings_with(**values: Any) -> Settings:
+    """Settings with free ports; required ones of your own get their values here."""
+    return testing.settings(Settings, **values)
+
+
 @pytest.fixture
 def settings() -> Settings:
-    """Override it for other settings; required ones of your own get their values here."""
-    return testing.settings(Settings)
+    """Override it for other settings."""
+    return settings_with()
 
 
 @pytest.fixture

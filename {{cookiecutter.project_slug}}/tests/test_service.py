@@ -11,7 +11,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from {{ cookiecutter.package_name }}.app import create_app
 from {{ cookiecutter.package_name }}.gateway import testing
-from {{ cookiecutter.package_name }}.settings import Settings
+
+from .conftest import settings_with
 
 PACKAGE = "{{ cookiecutter.package_name }}"
 
@@ -40,7 +41,7 @@ async def test_both_listeners_serve(service: testing.Server, http: httpx.AsyncCl
 
 
 async def test_strangers_are_refused_where_tokens_are_asked_for() -> None:
-    settings = testing.settings(Settings, auth_tokens="secret")
+    settings = settings_with(auth_tokens="secret")
     known = {"authorization": "Bearer secret"}
     async with testing.Server(create_app(settings)) as service:
         async with testing.http_client(service) as http:
@@ -55,8 +56,7 @@ async def test_strangers_are_refused_where_tokens_are_asked_for() -> None:
 
 async def test_tls_on_both_listeners(tmp_path: Path) -> None:
     certificates = testing.Certificates(tmp_path)
-    settings = testing.settings(
-        Settings,
+    settings = settings_with(
         tls_cert_file=certificates.server,
         tls_key_file=certificates.server_key,
         tls_client_ca_file=certificates.ca,
@@ -69,7 +69,7 @@ async def test_tls_on_both_listeners(tmp_path: Path) -> None:
 
 
 async def test_a_stop_drains_first() -> None:
-    async with testing.process(PACKAGE, Settings, drain_seconds=60) as process:
+    async with testing.process(PACKAGE, settings_with(drain_seconds=60)) as process:
         url = f"http://127.0.0.1:{process.http_port}"
         async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
             process.stop()

@@ -21,7 +21,8 @@ class BackgroundTasks:
     """Runs coroutine functions until the service stops.
 
     One that raises is logged and started again after 1, 2, 4 … at most 60 seconds; one that has run
-    for longer than that begins with 1 second again. One that returns has ended.
+    for longer than that begins with 1 second again. One that returns has ended, and so has one that
+    raises after it was cancelled.
 
     Args:
         functions: Each is called with the service's resources.
@@ -33,6 +34,7 @@ class BackgroundTasks:
     def __init__(self, functions: Iterable[Background]) -> None:
         self._functions = list(functions)
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
         for function in self._functions:
             call = getattr(function, "__call__", None)  # noqa: B004 - of an object, not whether
             if not (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)):
@@ -40,11 +42,18 @@ class BackgroundTasks:
                     f"background: {_name(function)} must be a coroutine function "
                     "(`async def`) that takes the resources"
                 )
+            try:
+                inspect.signature(function).bind("resources")
+            except TypeError:
+                raise TypeError(
+                    f"background: {_name(function)} must take the resources, and nothing else"
+                ) from None
 
     def start(self, resources: Any) -> None:
         """Starts all of them, each in a task of its own."""
+        self._stopping = False
         self._tasks = [
-            asyncio.create_task(_run(function, resources), name=_name(function))
+            asyncio.create_task(self._run(function, resources), name=_name(function))
             for function in self._functions
         ]
 
@@ -54,6 +63,7 @@ class BackgroundTasks:
         Args:
             grace: Seconds after which one that goes on all the same is left behind.
         """
+        self._stopping = True
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -63,25 +73,26 @@ class BackgroundTasks:
         for task in late:
             logger.error("background task %s does not end, though it is cancelled", task.get_name())
 
-
-async def _run(function: Background, resources: Any) -> None:
-    loop = asyncio.get_running_loop()
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        started = loop.time()
-        try:
-            await function(resources)
-        except Exception:
-            if loop.time() - started > LONGEST_PAUSE_SECONDS:
-                pause = FIRST_PAUSE_SECONDS
-            logger.exception(
-                "background task %s failed, it starts again in %g s", _name(function), pause
-            )
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        else:
-            logger.info("background task %s has ended", _name(function))
-            return
+    async def _run(self, function: Background, resources: Any) -> None:
+        loop = asyncio.get_running_loop()
+        name = _name(function)
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            started = loop.time()
+            try:
+                await function(resources)
+            except Exception:
+                if self._stopping:
+                    logger.exception("background task %s failed as it was to end", name)
+                    return
+                if loop.time() - started > LONGEST_PAUSE_SECONDS:
+                    pause = FIRST_PAUSE_SECONDS
+                logger.exception("background task %s failed, it starts again in %g s", name, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                logger.info("background task %s has ended", name)
+                return
 
 
 def _name(function: Any) -> str:

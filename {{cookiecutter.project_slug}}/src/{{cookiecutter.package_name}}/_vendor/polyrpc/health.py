@@ -80,10 +80,20 @@ class Health(health_pb2_grpc.HealthServicer):
             every: Seconds from one call to the next.
 
         Raises:
+            TypeError: `check` cannot be called without arguments.
             ValueError: There is one of that name already, or `every` is not positive.
         """
         if name in self._watches:
             raise ValueError(f"health.watch: {name!r} is watched already")
+        try:
+            inspect.signature(check).bind()
+        except TypeError:
+            raise TypeError(
+                f"health.watch: the check {name!r} must be a function without arguments, "
+                f"not {check!r}"
+            ) from None
+        except ValueError:  # Built in, it does not tell.
+            pass
         if not every > 0:
             raise ValueError(f"health.watch: every must be more than 0 seconds, not {every!r}")
         self._watches[name] = _Watch(name, check, every, self._notify)

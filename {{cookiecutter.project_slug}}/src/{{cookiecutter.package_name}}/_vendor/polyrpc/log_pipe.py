@@ -144,6 +144,9 @@ class Pipe(logging.Handler):
 
     def _give(self, lines: bytes) -> None:
         """Gives lines to the thread, where there is room for them. The caller has the lock."""
+        if sys.is_finalizing():
+            self._write_at_exit(lines)
+            return
         if not self._has_thread():
             self._start()
         waiting = self._bytes_given - self._bytes_done
@@ -199,6 +202,12 @@ class Pipe(logging.Handler):
             if item is None:
                 return
             item.set()
+
+    def _write_at_exit(self, lines: bytes) -> None:
+        # No thread runs any more, and one that is started is waited for for ever. It is the turn of
+        # what destructors log, and of warnings such as that a coroutine was never awaited.
+        if os.name == "nt" or select.select([], [self._stream], [], 0)[1]:
+            self._write(lines)
 
     def _write(self, lines: bytes) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, metadata
@@ -26,6 +27,8 @@ from .rpc.methods import service_names
 from .server.sockets import PortError, address_of
 from .server.tls import Tls
 from .settings import ServiceSettings
+
+logger = logging.getLogger("polyrpc.service")
 
 Lifespan = Callable[[Any, Health], AbstractAsyncContextManager[Any]]
 
@@ -64,8 +67,9 @@ class Service:
 
     Raises:
         SettingsError: The TLS files or the settings of traces are no good.
-        TypeError: An interceptor, a background task or a class of `errors` is none.
-        ValueError: A servicer is none, or two of them answer the same RPC.
+        TypeError: The lifespan, an interceptor, a background task or a class of `errors` is none.
+        ValueError: A servicer is none or wants more than resources, or two of them answer the same
+            RPC.
     """
 
     def __init__(
@@ -82,6 +86,8 @@ class Service:
         middleware: Sequence[Any] = (),
     ) -> None:
         self.settings = settings
+        _check_lifespan(lifespan)
+        servicers = _list_of("servicers", servicers)
         names = service_names(
             servicer if isinstance(servicer, type) else type(servicer) for servicer in servicers
         )
@@ -89,7 +95,7 @@ class Service:
         self.metrics = Metrics()
         self._tls = Tls.from_settings(settings)
         self._lifespan = lifespan
-        self._background = BackgroundTasks(background)
+        self._background = BackgroundTasks(_list_of("background", background))
         self._servicers = [_Servicer(one, with_resources=lifespan is not None) for one in servicers]
         self.gateway = ServiceGateway(
             path="/grpc",
@@ -106,7 +112,7 @@ class Service:
             interceptors=[
                 *standard_interceptors(settings, self.metrics),
                 *([ErrorCodes(errors)] if errors else []),
-                *interceptors,
+                *_list_of("interceptors", interceptors),
             ],
             options=channel_arguments(settings),
             max_message_bytes=settings.max_message_bytes,
@@ -165,6 +171,8 @@ class Service:
             resources = None
             if self._lifespan is not None:
                 entered = self._lifespan(self.settings, self.health)
+                if not hasattr(entered, "__aenter__"):
+                    raise _no_lifespan(self._lifespan)
                 resources = await self._resources.enter_async_context(entered)
             self.app.state.resources = resources
             for servicer in self._servicers:
@@ -206,9 +214,13 @@ class Service:
             grace: Seconds for the background tasks; None takes the settings'.
         """
         if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close(self._grace(grace)))
+            # What ends at once has the time to notice, even if there is none for more.
+            enough = self._grace(grace) or _SECONDS_TO_BREAK_OFF / 2
+            self._closing = asyncio.ensure_future(self._close(enough))
         if grace == 0.0:
-            await asyncio.wait({self._closing}, timeout=_SECONDS_TO_BREAK_OFF)
+            _, late = await asyncio.wait({self._closing}, timeout=_SECONDS_TO_BREAK_OFF)
+            if late:
+                logger.error("broken off: a background task or the lifespan had not ended")
         else:
             await asyncio.shield(self._closing)
 
@@ -247,13 +259,15 @@ class _Servicer:
         kind: Any = servicer
         self.instance = kind.__new__(kind)
         self._initialise = kind.__init__
-        required = optional = 0
+        required = optional = named = 0
         for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
                 required += parameter.default is parameter.empty
                 optional += parameter.default is not parameter.empty
+            elif parameter.kind is parameter.KEYWORD_ONLY:
+                named += parameter.default is parameter.empty
         name = servicer.__name__
-        if required > 1:
+        if required > 1 or named:
             raise ValueError(f"{name}.__init__ may take the resources, and nothing else")
         if required and not with_resources:
             raise ValueError(f"{name}.__init__ takes the resources, but there is no lifespan")
@@ -264,6 +278,39 @@ class _Servicer:
         if self._initialise is not None:
             arguments = (resources,) if self._takes_resources else ()
             self._initialise(self.instance, *arguments)
+
+
+def _check_lifespan(lifespan: Any) -> None:
+    """Refuses what cannot be entered, before anything is started."""
+    if lifespan is None:
+        return
+    is_coroutine = inspect.iscoroutinefunction(lifespan) or inspect.isasyncgenfunction(lifespan)
+    if is_coroutine or inspect.isgeneratorfunction(lifespan):
+        raise _no_lifespan(lifespan)
+    try:
+        inspect.signature(lifespan).bind("settings", "health")
+    except TypeError:
+        name = getattr(lifespan, "__qualname__", repr(lifespan))
+        raise TypeError(
+            f"lifespan: {name} must be a function that takes (settings, health)"
+        ) from None
+    except ValueError:  # It does not tell.
+        return
+
+
+def _no_lifespan(lifespan: Any) -> TypeError:
+    name = getattr(lifespan, "__qualname__", repr(lifespan))
+    return TypeError(
+        f"lifespan: {name} must make an asynchronous context manager: it is an `async def` with "
+        "one `yield`, and `@asynccontextmanager` above it"
+    )
+
+
+def _list_of(argument: str, things: Any) -> list[Any]:
+    try:
+        return list(things)
+    except TypeError:
+        raise TypeError(f"{argument} must be a list, not {things!r}") from None
 
 
 def _descriptor_set(package: str) -> bytes | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     Field,
     Secret,
@@ -20,6 +22,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
@@ -176,6 +179,20 @@ class ServiceSettings(BaseSettings):
         """What the names of all environment variables begin with."""
         return cls.model_config.get("env_prefix", "")
 
+    def environment(self) -> dict[str, str]:
+        """The variables that make these settings, secrets included: for a process that is started.
+
+        What is as it is by default is left out.
+        """
+        variables = {}
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            if value is not None:
+                plain = _plain(value)
+                text = plain if isinstance(plain, str) else json.dumps(plain)
+                variables[self._variable(name)] = text
+        return variables
+
     @classmethod
     def unknown_variables(cls, environment: Iterable[str] = os.environ) -> list[str]:
         """Finds variables that are named like settings and are none, as misspelt ones are.
@@ -215,15 +232,23 @@ class ServiceSettings(BaseSettings):
         message = error["msg"].removeprefix("Value error, ").replace("\n", " ")
         if not error["loc"]:
             return str(message)
-        name, value = str(error["loc"][0]), error["input"]
+        name, *inside = map(str, error["loc"])
+        value = error["input"]
+        where = cls._variable(name)
+        if error["type"] == "extra_forbidden":  # Whatever was written there may be a secret.
+            inside.pop()
+        delimiter = cls.model_config.get("env_nested_delimiter")
+        if inside and delimiter:
+            where = delimiter.join([where, *inside]).upper()
+        elif inside:
+            where += f": {'.'.join(inside)}"
         field = cls.model_fields.get(name)
-        if not isinstance(value, str):  # What is missing has all other settings for its value.
-            return f"{cls._variable(name)}: {message}"
-        if field is not None and not _holds_secret(field.annotation):
+        # What is missing has all other settings for its value.
+        if isinstance(value, str) and field and not _holds_secret(field.annotation):
             message += f" (it is {value!r})"
-        elif value:  # such as int() quotes it
+        elif isinstance(value, str) and value:  # such as int() quotes it
             message = message.replace(value, "**********")
-        return f"{cls._variable(name)}: {message}"
+        return f"{where}: {message}"
 
     @model_validator(mode="after")
     def _tls_files_go_together(self) -> Self:
@@ -235,6 +260,17 @@ class ServiceSettings(BaseSettings):
                 f"{prefix}TLS_CLIENT_CA_FILE needs {prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE"
             )
         return self
+
+
+def _plain(value: Any) -> Any:
+    """The same as what JSON has, secrets as what they are."""
+    if isinstance(value, Secret | SecretStr | SecretBytes):
+        return _plain(value.get_secret_value())
+    if isinstance(value, BaseModel | Mapping):
+        return {str(name): _plain(part) for name, part in dict(value).items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(part) for part in value]
+    return to_jsonable_python(value)
 
 
 def _holds_secret(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:

@@ -82,10 +82,11 @@ async def serve(create_app: Callable[[Any], Any], settings: ServiceSettings) -> 
     """
     signals = on_signals(*STOP_SIGNALS, *filter(None, [RESTART_SIGNAL]))
     server = Server(create_app(settings))
-    await server.start()
-    log_start(settings, server.http_port, server.grpc_port, server.admin_port)
-    await _stop_of(signals)
-    await server.end(_stop_of(signals))
+    stop = asyncio.create_task(_stop_of(signals))
+    if await server.start_unless(stop):
+        log_start(settings, server.http_port, server.grpc_port, server.admin_port)
+        await stop
+        await server.end(_stop_of(signals))
     logger.info("stopped")
 
 

@@ -84,6 +84,26 @@ class Server:
             await self._admin.start(admin)
         self.service.begin()
 
+    async def start_unless(self, stop: asyncio.Task[Any]) -> bool:
+        """Starts, and breaks the start off when `stop` is done before: a lifespan may wait long.
+
+        Returns:
+            Whether it is started.
+
+        Raises:
+            Exception: Whatever `start` raises.
+        """
+        starting = asyncio.create_task(self.start())
+        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            logger.info("stopping before the start has ended")
+            starting.cancel()
+            await asyncio.wait({starting}, timeout=self._settings.shutdown_grace_seconds)
+        if starting.cancelled() or not starting.done():
+            return False
+        starting.result()
+        return True
+
     async def drain(self) -> None:
         """Reports that it will not be there much longer, and goes on serving for a while."""
         logger.info("draining")

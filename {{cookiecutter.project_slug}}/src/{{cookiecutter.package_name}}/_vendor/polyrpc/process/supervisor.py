@@ -70,7 +70,8 @@ class Worker:
 
     async def ready(self) -> bool:
         """Waits until it serves; False if it dies before."""
-        return await self._ready
+        # Who waits may be cancelled, and others ask for it after that.
+        return await asyncio.shield(self._ready)
 
     async def _listen(self) -> None:
         try:
@@ -282,6 +283,8 @@ class Supervisor:
         how, quick = await one.ended()
         self._workers.discard(one)
         if self._stopping:
+            if (one.process.returncode or 0) > 0:
+                self._status = 1  # It has said why.
             return
         if folder := os.environ.get(metric_files.FOLDER):
             metric_files.forget(folder, one.process.pid)

@@ -80,10 +80,12 @@ async def work(
     commands, answers = await asyncio.open_connection(sock=supervisor)
     signals = on_signals(signal.SIGINT, signal.SIGTERM)
     server = Server(create_app(settings), http_listener, admin_listener)
-    await server.start()
+    stop = asyncio.create_task(_first_of(commands, signals))
+    if not await server.start_unless(stop):
+        return
     answers.write(READY)
     beats = asyncio.create_task(_beat(answers))
-    command = await _first_of(commands, signals)
+    command = await stop
     await server.end(_hurry(commands), retire=command == RETIRE)
     beats.cancel()
 

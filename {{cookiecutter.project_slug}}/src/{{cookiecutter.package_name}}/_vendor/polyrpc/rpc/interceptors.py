@@ -81,7 +81,8 @@ def split(
     """Parts the interceptors at the end of the list that can be bound to handlers from the others.
 
     Raises:
-        TypeError: One is no interceptor, or its `intercept` is no coroutine function.
+        TypeError: One is no interceptor, or its `intercept` is no coroutine function that takes
+            what it is given.
     """
     for interceptor in interceptors:
         _check(interceptor)
@@ -120,10 +121,16 @@ def _check(interceptor: object) -> None:
             f"{name} is no interceptor: it must be an instance of polyrpc.Interceptor or "
             f"grpc.aio.ServerInterceptor{made}"
         )
-    if isinstance(interceptor, Interceptor) and not inspect.iscoroutinefunction(
-        interceptor.intercept
-    ):
+    if not isinstance(interceptor, Interceptor):
+        return
+    if not inspect.iscoroutinefunction(interceptor.intercept):
         raise TypeError(f"{name}.intercept must be a coroutine function (`async def`, no `yield`)")
+    try:
+        inspect.signature(interceptor.intercept).bind("call_next", "request", "context", "method")
+    except TypeError:
+        raise TypeError(
+            f"{name}.intercept must take (self, call_next, request, context, method)"
+        ) from None
 
 
 def _around(interceptor: Interceptor, call_next: CallNext, method: MethodInfo) -> CallNext:

@@ -85,23 +85,20 @@ class Process:
 
 
 @asynccontextmanager
-async def process(
-    package: str, settings_class: type[ServiceSettings], **values: Any
-) -> AsyncIterator[Process]:
+async def process(package: str, settings: ServiceSettings) -> AsyncIterator[Process]:
     """Runs `python -m package`; whatever becomes of it, it is gone afterwards.
 
     Args:
         package: The service's.
-        settings_class: Its settings.
-        values: Fields of them; ports are free ones unless they say otherwise.
+        settings: What it is started with, such as `settings` makes; it always logs JSON.
     """
-    prefix = settings_class.prefix().upper()
-    values = {"http_port": 0, "grpc_port": 0, "log_format": "json", **values}
+    prefix = settings.prefix().upper()
     started = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", package),
         env={
             **{k: v for k, v in os.environ.items() if not k.upper().startswith(prefix)},
-            **{prefix + name.upper(): str(value) for name, value in values.items()},
+            **settings.environment(),
+            f"{prefix}LOG_FORMAT": "json",
         },
         stderr=subprocess.PIPE,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
