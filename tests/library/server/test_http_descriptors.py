@@ -29,7 +29,7 @@ async def test_it_is_logged_once_and_clients_are_served_again() -> None:
         for _ in range(60):
             await clients.enter_async_context(connected(port))
         first = await process.stderr.readline()
-    assert first.startswith(b"service.server no connection can be accepted: Too many open files")
+    assert first.startswith(b"polyrpc.server no connection can be accepted: Too many open files")
     async with asyncio.timeout(30):
         status = 0
         while status != 200:

@@ -72,6 +72,34 @@ def destination(routes: Iterable[Any], scope: Mapping[str, Any]) -> Destination:
     return partial
 
 
+def takes_websocket(app: Any, scope: Mapping[str, Any]) -> bool:
+    """Whether a route of an application's is for a WebSocket handshake: an RPC never is.
+
+    Args:
+        app: The application.
+        scope: The ASGI scope of the WebSocket.
+    """
+    if scope["path"].endswith("\n"):  # The `$` of the router's patterns would overlook it.
+        return False
+    scope = {**scope, "root_path": app.root_path or ""}
+    if not _has_websocket(app.routes, scope):
+        return False
+    return not destination(app.routes, {**scope, "type": "http", "method": "GET"}).is_of_an_rpc
+
+
+def _has_websocket(routes: Iterable[Any], scope: Mapping[str, Any]) -> bool:
+    for route in routes:
+        match, child_scope = route.search(scope)
+        if match is Match.NONE:
+            continue
+        inside = route.__base_app__ if isinstance(route, Include | Host) else None
+        if not isinstance(inside, ApplicationBase | BaseRouter):
+            return True
+        if _has_websocket(inside.routes, {**scope, **child_scope}):
+            return True
+    return False
+
+
 def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
     has_middleware = bool(getattr(route, "middleware", None))
     if isinstance(route, Include | Host):
