@@ -81,7 +81,7 @@ def error_handlers() -> dict[Any, Handler]:
             ValidationErrorException,
             ValidationError,
         ),
-        _handle,
+        _Handler(),
     )
 
 
@@ -127,8 +127,13 @@ def log_unexpected(error: Exception, what: str) -> None:
     logger.error("Unexpected %s raised by %s", type(error).__name__, what, exc_info=error)
 
 
-async def _handle(request: Connection, error: Exception) -> Any:
-    return _response_to(request, error)
+class _Handler:
+    """No function: one that is, the framework takes for leave to run a WebSocket's route again."""
+
+    async def __call__(self, connection: Connection, error: Exception) -> Any:
+        if connection.scope["type"] == "websocket":
+            raise error  # Whatever is around the routes closes it.
+        return _response_to(connection, error)
 
 
 def _response_to(request: Connection, error: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, time
@@ -49,6 +50,7 @@ _METHODS = frozenset(
 )
 _STARTS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _SWITCHED, _CLIENT_CLOSED = 101, 499
+_LEAST_CODE = 1000
 _ABNORMAL_CLOSURE, _POLICY_VIOLATION, _INTERNAL_ERROR = 1006, 1008, 1011
 _FORBIDDEN = "the WebSocket was not accepted"
 
@@ -255,8 +257,12 @@ async def _talking(app: App, visit: _Visit, scope: Any, receive: Any, send: Any)
     """Runs `app` for a WebSocket, and closes that when something is raised."""
 
     async def send_or_disconnect(event: Any) -> None:
+        error, closes = sys.exception(), event["type"] == "websocket.close"
+        if error is not None and closes and event.get("code", _LEAST_CODE) < _LEAST_CODE:
+            # In some routes the framework would tell the client what was raised.
+            raise error
         try:
-            if event["type"] == "websocket.close" and not visit.status:
+            if closes and not visit.status:
                 await _deny(visit, scope, send, event.get("code", _POLICY_VIOLATION))
             else:
                 await send(event)
@@ -308,7 +314,7 @@ async def _deny(
     if error is None:
         response = error_response(403, _FORBIDDEN)
     else:
-        response = await respond_to(error, Connection({**scope, "method": "GET"}))
+        response = await respond_to(error, Connection({**scope, "type": "http", "method": "GET"}))
     await response(scope, _nothing, send)
 
 
