@@ -262,6 +262,30 @@ async def test_faults_have_the_error_body(http: httpx.AsyncClient) -> None:
         assert SECRET not in response.text
 
 
+async def test_what_the_framework_reads_into_memory_is_bounded(
+    service_arguments: dict[str, Any],
+) -> None:
+    async def chunks(size: int) -> AsyncIterator[bytes]:
+        yield b'{"name": "'
+        for _ in range(size // 1000):
+            yield b"a" * 1000
+        yield b'", "count": 3}'
+
+    settings = Settings(http_port=0, grpc_port=0, max_message_bytes=10_000)
+    async with serve(settings, **service_arguments) as service:
+        base = f"http://127.0.0.1:{service.http_port}"
+        json_type = {"content-type": "application/json"}
+        detail = "the body is larger than 10000 bytes"
+        async with httpx.AsyncClient(base_url=base, headers=json_type) as http:
+            for size, status in ((9_000, 201), (10_000, 413), (1_000_000, 413)):
+                whole = b"".join([part async for part in chunks(size)])
+                for content in (whole, chunks(size)):
+                    response = await http.post("/items", content=content)
+                    assert response.status_code == status
+                    if status == 413:
+                        assert response.json() == error(8, "RESOURCE_EXHAUSTED", detail)
+
+
 async def test_requests_are_logged_and_counted(lines: Lines, http: httpx.AsyncClient) -> None:
     await http.get("/orders/7", headers={"x-request-id": "my-id"})
     await http.get("/bug")

@@ -59,6 +59,7 @@ def around_routes(
     tokens: auth.Tokens | None = None,
     middleware: Sequence[Any] = (),
     metrics: Metrics | None = None,
+    max_body_bytes: int | None = None,
 ) -> list[Any]:
     """Makes the middleware of an application.
 
@@ -67,11 +68,13 @@ def around_routes(
         middleware: Further ones. Each sees all requests, and the responses to strangers as well;
             with any, RPCs too take the longer way through the framework.
         metrics: Where requests are counted; None: where nobody else looks.
+        max_body_bytes: How large a body may be that the framework reads into memory: any but
+            those of multipart forms, whose files it puts on disk. None: any size.
     """
     return [
         DefineMiddleware(Observation, metrics=metrics or Metrics()),
         *middleware,
-        DefineMiddleware(Entrance, tokens=tokens),
+        DefineMiddleware(Entrance, tokens=tokens, max_body_bytes=max_body_bytes),
     ]
 
 
@@ -142,13 +145,17 @@ class Entrance:
     Args:
         app: The next.
         tokens: Who may call; None: everyone.
+        max_body_bytes: How large a body may be that the framework reads into memory.
     """
 
     skips_rpcs = True
 
-    def __init__(self, app: App, tokens: auth.Tokens | None = None) -> None:
+    def __init__(
+        self, app: App, tokens: auth.Tokens | None = None, max_body_bytes: int | None = None
+    ) -> None:
         self.app = app
         self._tokens = tokens
+        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         visit: _Visit = scope[_VISIT]
@@ -187,6 +194,8 @@ class Entrance:
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
             receive = _without_request_body(receive)
+        elif found.reads_body and self._max_body_bytes and not _is_multipart(scope):
+            receive = _bounded(receive, self._max_body_bytes)
 
         async def send_allow(event: Any) -> None:
             if event["type"] == "http.response.start" and allow and _lacks_allow(event):
@@ -359,6 +368,29 @@ def _without_body(send: Any) -> Any:
         await send({**event, "body": b""} if event["type"] == "http.response.body" else event)
 
     return send_head
+
+
+def _is_multipart(scope: Any) -> bool:
+    return any(
+        name == b"content-type" and value.strip().lower().startswith(b"multipart/")
+        for name, value in scope["headers"]
+    )
+
+
+def _bounded(receive: Any, max_bytes: int) -> Any:
+    received = 0
+
+    async def receive_bounded() -> Any:
+        nonlocal received
+        event = await receive()
+        received += len(event.get("body", b""))
+        if received > max_bytes:
+            raise LilyaHTTPException(
+                status_code=413, detail=f"the body is larger than {max_bytes} bytes"
+            )
+        return event
+
+    return receive_bounded
 
 
 def _without_request_body(receive: Any) -> Any:

@@ -35,6 +35,8 @@ class Destination:
         methods: Those of the routes whose path matches.
         is_open: Whether it is an `OpenGateway`.
         is_of_an_rpc: Whether an RPC answers.
+        reads_body: Whether the framework reads the whole body, into memory but for uploads of
+            forms.
         has_middleware: Whether more than the route may answer: a preflight, for one.
         mounted: The applications, mounted in this one, that it passes.
     """
@@ -44,6 +46,7 @@ class Destination:
     methods: set[str] = field(default_factory=set)
     is_open: bool = False
     is_of_an_rpc: bool = False
+    reads_body: bool = False
     has_middleware: bool = False
     mounted: tuple[Any, ...] = ()
 
@@ -115,14 +118,15 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
                 return Destination(Match.PARTIAL, _below(route, "/{path}"), has_middleware=True)
             return found
     handler = getattr(route, "handler", None)
-    has_methods = handler if isinstance(handler, HTTPHandler) else route
+    is_frameworks = isinstance(handler, HTTPHandler)
     return Destination(
         match,
         getattr(route, "path_format", UNKNOWN),
-        set(getattr(has_methods, "methods", None) or ()),
-        isinstance(route, OpenGateway),
-        isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
-        has_middleware,
+        set(getattr(handler if is_frameworks else route, "methods", None) or ()),
+        is_open=isinstance(route, OpenGateway),
+        is_of_an_rpc=isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
+        reads_body=is_frameworks,
+        has_middleware=has_middleware,
     )
 
 
