@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from .connections import LINGER_SECONDS, LOOK_SECONDS, Connections, Outflow, has_hung_up
@@ -400,7 +401,8 @@ class WebSocket(asyncio.Protocol):
                 # Closed with something unread, the connection would be reset, and what the
                 # client is told of its mistake lost.
                 if self.transport.can_write_eof():
-                    self.transport.write_eof()
+                    with suppress(OSError):  # It has gone just now.
+                        self.transport.write_eof()
                 self._end_within(LINGER_SECONDS)
 
     # Looking after the client
@@ -418,14 +420,14 @@ class WebSocket(asyncio.Protocol):
     def _look_in(self, seconds: float) -> None:
         if self._patrol is not None:
             self._patrol.cancel()
-        if not self.transport.is_closing() or self._ends_at is not None:
-            self._patrol = self._loop.call_later(max(seconds, 0.0), self._look)
+        self._patrol = self._loop.call_later(max(seconds, 0.0), self._look)
 
     def _look(self) -> None:
         """Asks the client whether it is there, and ends the connection if it is not."""
         now = self._loop.time()
         waiting = self.transport.get_write_buffer_size()
-        is_over = self._ends_at is not None and now >= self._ends_at
+        # One that is still taking what it was sent before has more time.
+        is_over = self._ends_at is not None and now >= self._ends_at and not waiting
         if (
             self._outflow.is_stuck(now, self._written, waiting)
             or is_over
@@ -445,7 +447,7 @@ class WebSocket(asyncio.Protocol):
             self._flush()
         left = self._limits.read_timeout
         if self._ends_at is not None:
-            left = min(left, self._ends_at - now)
+            left = min(left, max(self._ends_at - now, LOOK_SECONDS if waiting else 0.0))
         if self._read_paused:
             left = min(left, LOOK_SECONDS)
         elif not self._is_closed:
