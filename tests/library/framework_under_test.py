@@ -14,6 +14,8 @@ HTTPBearer: Any = import_module(f"{FRAMEWORK}.security.http").HTTPBearer
 ApplicationSettings: Any = getattr(_framework, f"{FRAMEWORK.capitalize()}Settings")
 CORSConfig: Any = import_module(f"{FRAMEWORK}.core.config").CORSConfig
 DenyAll: Any = import_module(f"{FRAMEWORK}.permissions").DenyAll
+Form: Any = import_module(f"{FRAMEWORK}.params").Form
+MULTIPART = "multipart/form-data"
 Host: Any = import_module("lilya.routing").Host
 Interceptor: Any = getattr(
     import_module(f"{FRAMEWORK}.core.interceptors.interceptor"),

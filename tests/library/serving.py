@@ -92,15 +92,15 @@ async def serving(
 
 
 @asynccontextmanager
-async def http_server(app: Any, http: Any = "auto") -> AsyncIterator[int]:
-    """Serves an ASGI application with uvicorn, whose `http` it is; yields the port."""
+async def http_server(app: Any, http: Any = "auto", ws: Any = "none") -> AsyncIterator[int]:
+    """Serves an ASGI application with uvicorn, whose `http` and `ws` these are; yields the port."""
     config = uvicorn.Config(
         app,
         port=0,
         http=http,
         lifespan="off",
         log_config=None,
-        ws="none",
+        ws=ws,
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)

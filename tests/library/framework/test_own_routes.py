@@ -329,7 +329,7 @@ async def test_a_socket_is_not_accepted_from_a_stranger() -> None:
 
 async def test_a_socket_that_fails_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     *_, closed = await call_socket(application(), text="bug")
-    assert closed == {"type": "websocket.close", "code": 1011}
+    assert closed == {"type": "websocket.close", "code": 1011, "reason": ""}
     assert caplog.text.count("Traceback") == 1
 
 

@@ -111,7 +111,9 @@ class ServiceSettings(BaseSettings):
             new replicas; calls in flight are finished on it. 0: no limit.
         max_connection_age_grace_seconds: How long gRPC calls may last after that; 0: no limit.
         default_timeout_seconds: The deadline of calls that come without one; None: no deadline.
-        max_message_bytes: The limit for each message that is received, in bytes.
+        max_message_bytes: The limit for each message that is received, in bytes, those of
+            WebSockets included; and for the body of a request to a route of the team's own, but
+            for multipart forms.
         max_header_bytes: The limit for a request's headers or metadata, in bytes.
         max_concurrent_rpcs: How many calls each process serves at a time; None: any number.
         auth_tokens: The bearer tokens of which callers must show one, separated by commas; None:

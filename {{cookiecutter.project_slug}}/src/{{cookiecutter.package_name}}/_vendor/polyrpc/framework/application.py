@@ -50,7 +50,9 @@ def make_application(
         description="Every operation is an RPC that answers over gRPC as well.",
         contact=Contact(),
         routes=[*admin_routes(health, metrics), *docs_routes(title), *routes],
-        middleware=around_routes(tokens_of(settings), middleware, metrics),
+        middleware=around_routes(
+            tokens_of(settings), middleware, metrics, settings.max_message_bytes
+        ),
         exception_handlers=error_handlers(),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),

@@ -27,7 +27,6 @@ from .imports import (
     ImproperlyConfigured,
     JSONResponse,
     LilyaHTTPException,
-    Request,
     Response,
     ValidationErrorException,
 )
@@ -82,12 +81,12 @@ def error_handlers() -> dict[Any, Handler]:
             ValidationErrorException,
             ValidationError,
         ),
-        _handle,
+        _Handler(),
     )
 
 
-async def respond_to(error: Exception, request: Request) -> Any:
-    """Makes the response of a request whose handling has raised `error`.
+async def respond_to(error: Exception, request: Connection) -> Any:
+    """Makes the response of a request, or a handshake, whose handling has raised `error`.
 
     What is nobody's to handle is logged with its traceback; the caller is told nothing of it.
     """
@@ -128,11 +127,16 @@ def log_unexpected(error: Exception, what: str) -> None:
     logger.error("Unexpected %s raised by %s", type(error).__name__, what, exc_info=error)
 
 
-async def _handle(request: Request, error: Exception) -> Any:
-    return _response_to(request, error)
+class _Handler:
+    """No function: one that is, the framework takes for leave to run a WebSocket's route again."""
+
+    async def __call__(self, connection: Connection, error: Exception) -> Any:
+        if connection.scope["type"] == "websocket":
+            raise error  # Whatever is around the routes closes it.
+        return _response_to(connection, error)
 
 
-def _response_to(request: Request, error: Any) -> Any:
+def _response_to(request: Connection, error: Any) -> Any:
     if isinstance(error, ClientDisconnect):
         return Response(None, status_code=499)
     if isinstance(error, ValidationErrorException):
@@ -145,13 +149,13 @@ def _response_to(request: Request, error: Any) -> Any:
     if status < 400:
         return Response(None, status_code=status, headers=error.headers)
     if status != 500:
-        return _response(status, error.detail, headers=error.headers)
+        return error_response(status, error.detail, headers=error.headers)
     if isinstance(error, json.JSONDecodeError) and _arose_in_reading(error):
-        return _response(400, f"malformed JSON: {error}")
+        return error_response(400, f"malformed JSON: {error}")
     if isinstance(error, ValueError) and _arose_in_reading(error):
-        return _response(400, "the request is not readable: its text must be UTF-8")
+        return error_response(400, "the request is not readable: its text must be UTF-8")
     log_unexpected(error, f"{request.scope['method']} {request.scope.get(ROUTE, 'middleware')}")
-    return _response(500, "Internal Server Error")
+    return error_response(500, "Internal Server Error")
 
 
 def _invalid(status: int, faults: Iterable[Mapping[str, Any]]) -> Any:
@@ -160,17 +164,18 @@ def _invalid(status: int, faults: Iterable[Mapping[str, Any]]) -> Any:
         for fault in faults
     ]
     if not violations:
-        return _response(status, "the request is not what this route takes")
+        return error_response(status, "the request is not what this route takes")
     detail = "; ".join(f"{one['field']}: {one['description']}" for one in violations)
-    return _response(status, detail, [{"@type": _BAD_REQUEST, "fieldViolations": violations}])
+    return error_response(status, detail, [{"@type": _BAD_REQUEST, "fieldViolations": violations}])
 
 
-def _response(
+def error_response(
     status: int,
     detail: str,
     details: Iterable[Any] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Any:
+    """Makes a response with an error body."""
     number, _ = code_of(status).value
     body = {
         "detail": detail,

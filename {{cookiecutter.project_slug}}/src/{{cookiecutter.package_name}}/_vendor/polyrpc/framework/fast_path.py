@@ -162,7 +162,7 @@ def _in_full(scope: Any, root_path: str) -> Any:
 
 
 async def _dispatch(route: Any, found: Any, scope: Any, receive: Any, send: Any) -> None:
-    await route.handle_dispatch(scope | found, receive, send)
+    await route.answer(scope | found, receive, send)
 
 
 def _has_own_steps(app: Any) -> bool:

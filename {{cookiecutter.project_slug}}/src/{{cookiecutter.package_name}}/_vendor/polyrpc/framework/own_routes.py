@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, time
@@ -21,8 +22,9 @@ from ..interceptors import auth, request_id
 from ..interceptors.registry import Metrics
 from ..log_pipe import EventRecord
 from ..rpc.method_info import UNKNOWN
-from .errors import ROUTE, answer_alike, code_of, log_unexpected, respond_to
+from .errors import ROUTE, answer_alike, code_of, error_response, log_unexpected, respond_to
 from .imports import (
+    Connection,
     DefineMiddleware,
     LilyaHTTPException,
     Match,
@@ -46,13 +48,18 @@ _WITHOUT_BODY = ("GET", "HEAD")
 _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
-_POLICY_VIOLATION, _INTERNAL_ERROR = 1008, 1011
+_STARTS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
+_SWITCHED, _CLIENT_CLOSED = 101, 499
+_LEAST_CODE = 1000
+_ABNORMAL_CLOSURE, _POLICY_VIOLATION, _INTERNAL_ERROR = 1006, 1008, 1011
+_FORBIDDEN = "the WebSocket was not accepted"
 
 
 def around_routes(
     tokens: auth.Tokens | None = None,
     middleware: Sequence[Any] = (),
     metrics: Metrics | None = None,
+    max_body_bytes: int | None = None,
 ) -> list[Any]:
     """Makes the middleware of an application.
 
@@ -61,11 +68,13 @@ def around_routes(
         middleware: Further ones. Each sees all requests, and the responses to strangers as well;
             with any, RPCs too take the longer way through the framework.
         metrics: Where requests are counted; None: where nobody else looks.
+        max_body_bytes: How large a body may be that the framework reads into memory: any but
+            those of multipart forms, whose files it puts on disk. None: any size.
     """
     return [
         DefineMiddleware(Observation, metrics=metrics or Metrics()),
         *middleware,
-        DefineMiddleware(Entrance, tokens=tokens),
+        DefineMiddleware(Entrance, tokens=tokens, max_body_bytes=max_body_bytes),
     ]
 
 
@@ -109,20 +118,18 @@ class Observation:
             for name, value in scope["headers"]
             if name == _REQUEST_ID
         )
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         start = perf_counter()
 
         async def send_with_id(event: Any) -> None:
-            if event["type"] == "http.response.start":
-                visit.status = event["status"]
+            if event["type"] in _STARTS:
+                visit.status = event.get("status", _SWITCHED)
                 if not visit.is_of_an_rpc:
                     event = _with_header(event, _REQUEST_ID, identity.encode("ascii"))
             await send(event)
 
+        answering = _answering if scope["type"] == "http" else _talking
         try:
-            await _answering(self.app, visit, scope, receive, send_with_id)
+            await answering(self.app, visit, scope, receive, send_with_id)
         finally:
             if not visit.is_of_an_rpc:
                 _record(self._metrics, scope, visit, perf_counter() - start, identity)
@@ -138,13 +145,17 @@ class Entrance:
     Args:
         app: The next.
         tokens: Who may call; None: everyone.
+        max_body_bytes: How large a body may be that the framework reads into memory.
     """
 
     skips_rpcs = True
 
-    def __init__(self, app: App, tokens: auth.Tokens | None = None) -> None:
+    def __init__(
+        self, app: App, tokens: auth.Tokens | None = None, max_body_bytes: int | None = None
+    ) -> None:
         self.app = app
         self._tokens = tokens
+        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         visit: _Visit = scope[_VISIT]
@@ -183,6 +194,8 @@ class Entrance:
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
             receive = _without_request_body(receive)
+        elif found.reads_body and self._max_body_bytes and not _is_multipart(scope):
+            receive = _bounded(receive, self._max_body_bytes)
 
         async def send_allow(event: Any) -> None:
             if event["type"] == "http.response.start" and allow and _lacks_allow(event):
@@ -192,19 +205,12 @@ class Entrance:
         await _answering(self.app, visit, scope, receive, send_allow)
 
     async def _enter_websocket(self, scope: Any, receive: Any, send: Any) -> None:
-        if not self._admits(scope):
-            # Before it is accepted, servers answer this with 403.
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-            return
-        try:
-            await self.app(scope, receive, send)
-        except (LilyaHTTPException, WebSocketException):
-            raise  # The framework closes it, with what they say.
-        except WebSocketDisconnect:
-            return
-        except Exception as error:
-            log_unexpected(error, "a WebSocket route")
-            await send({"type": "websocket.close", "code": _INTERNAL_ERROR})
+        visit: _Visit = scope[_VISIT]
+        visit.route = scope[ROUTE] = destination(scope["app"].routes, scope).path
+        if self._admits(scope):
+            await _talking(self.app, visit, scope, receive, send)
+        else:
+            await _deny(visit, scope, send, _POLICY_VIOLATION)
 
     def _admits(self, scope: Any) -> bool:
         return self._tokens is None or auth.admit(
@@ -215,7 +221,9 @@ class Entrance:
 
 def _record(metrics: Metrics, scope: Any, visit: _Visit, seconds: float, identity: str) -> None:
     # Callers can make up any number of them.
-    method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+    method = scope.get("method", "GET")
+    if method not in _METHODS:
+        method = "_OTHER"
     # Of a response that never began, the server tells the caller so.
     status = visit.status or 500
     metrics.of_route(method, visit.route, status).observe(seconds)
@@ -254,6 +262,90 @@ async def _answering(app: App, visit: _Visit, scope: Any, receive: Any, send: An
         await response(scope, receive, send)
 
 
+async def _talking(app: App, visit: _Visit, scope: Any, receive: Any, send: Any) -> None:
+    """Runs `app` for a WebSocket, and closes that when something is raised."""
+
+    async def send_or_disconnect(event: Any) -> None:
+        error, closes = sys.exception(), event["type"] == "websocket.close"
+        if error is not None and closes and event.get("code", _LEAST_CODE) < _LEAST_CODE:
+            # In some routes the framework would tell the client what was raised.
+            raise error
+        try:
+            if closes and not visit.status:
+                await _deny(visit, scope, send, event.get("code", _POLICY_VIOLATION))
+            else:
+                await send(event)
+        except OSError:  # As ASGI has it: nobody is there any more.
+            raise WebSocketDisconnect(_ABNORMAL_CLOSURE) from None
+
+    try:
+        try:
+            await app(scope, receive, send_or_disconnect)
+        except (LilyaHTTPException, WebSocketException) as error:
+            if visit.status:
+                await send(_close_event(error))
+            else:
+                denial = error if isinstance(error, LilyaHTTPException) else None
+                await _deny(visit, scope, send, _POLICY_VIOLATION, denial)
+        except (asyncio.CancelledError, WebSocketDisconnect):
+            raise
+        except Exception as error:
+            visit.is_cut = True
+            if visit.status or not _may_answer(scope):
+                log_unexpected(error, f"the WebSocket {visit.route}")
+            if visit.status:
+                await send(_closing(_INTERNAL_ERROR))
+            else:
+                await _deny(visit, scope, send, _INTERNAL_ERROR, error)
+    except asyncio.CancelledError:
+        visit.status = visit.status or _CLIENT_CLOSED
+        raise
+    except (WebSocketDisconnect, OSError):
+        visit.status = visit.status or _CLIENT_CLOSED
+
+
+async def _deny(
+    visit: _Visit, scope: Any, send: Any, code: int, error: Exception | None = None
+) -> None:
+    """Answers the handshake of a WebSocket that is not accepted.
+
+    Args:
+        visit: What is known of it.
+        scope: Its ASGI scope.
+        send: ASGI's `send`.
+        code: With what it is closed where the server takes no answer, but answers 403 itself.
+        error: What the answer is to say; None: 403.
+    """
+    if not _may_answer(scope):
+        visit.status = 403
+        await send(_closing(code))
+        return
+    if error is None:
+        response = error_response(403, _FORBIDDEN)
+    else:
+        response = await respond_to(error, Connection({**scope, "type": "http", "method": "GET"}))
+    await response(scope, _nothing, send)
+
+
+def _may_answer(scope: Any) -> bool:
+    return "websocket.http.response" in (scope.get("extensions") or ())
+
+
+def _close_event(error: Any) -> Any:
+    # The same as the framework's own, but for exceptions of other kinds, whose text it tells.
+    if isinstance(error, LilyaHTTPException):
+        return _closing(4000 + error.status_code, error.detail)
+    return _closing(error.code, error.reason)
+
+
+def _closing(code: int, reason: str | None = None) -> Any:
+    return {"type": "websocket.close", "code": code, "reason": reason or ""}
+
+
+async def _nothing() -> Any:
+    raise AssertionError("a response asks for nothing")
+
+
 def _allow(methods: set[str]) -> str:
     return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
@@ -276,6 +368,29 @@ def _without_body(send: Any) -> Any:
         await send({**event, "body": b""} if event["type"] == "http.response.body" else event)
 
     return send_head
+
+
+def _is_multipart(scope: Any) -> bool:
+    return any(
+        name == b"content-type" and value.strip().lower().startswith(b"multipart/")
+        for name, value in scope["headers"]
+    )
+
+
+def _bounded(receive: Any, max_bytes: int) -> Any:
+    received = 0
+
+    async def receive_bounded() -> Any:
+        nonlocal received
+        event = await receive()
+        received += len(event.get("body", b""))
+        if received > max_bytes:
+            raise LilyaHTTPException(
+                status_code=413, detail=f"the body is larger than {max_bytes} bytes"
+            )
+        return event
+
+    return receive_bounded
 
 
 def _without_request_body(receive: Any) -> Any:

@@ -22,7 +22,7 @@ from ..rpc.status import CallError
 from ..transcoding.http_binding import HttpBinding
 from ..transcoding.router import RestMatch, RestRouter, hidden_rules
 from .imports import BasePath, Include, Match, NoMatchFound, Path
-from .route import method_not_allowed
+from .route import answer_alone, method_not_allowed
 
 logger = logging.getLogger("polyrpc.framework")
 
@@ -104,6 +104,10 @@ class RestRoutes(BasePath):
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers a request that `search` has matched; the framework awaits it."""
+        return answer_alone(self.answer, scope, receive, send)
+
+    def answer(self, scope: Any, receive: Any, send: Any) -> Any:
+        """The same, where nothing else would answer."""
         found: RestMatch[RestRoute] | CallError = scope[_FOUND]
         if isinstance(found, CallError):
             return send_failure(send, found)

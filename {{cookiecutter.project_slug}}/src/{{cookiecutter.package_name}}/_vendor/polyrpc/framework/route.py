@@ -68,7 +68,24 @@ class RpcRoute(HTTPHandler):
         answer = self.answers.get(scope["method"])
         if answer is None:
             return send_failure(send, method_not_allowed(self._allow))
-        return answer(scope, receive, send)
+        return answer_alone(answer, scope, receive, send)
+
+
+async def answer_alone(answer: Answer, scope: Any, receive: Receive, send: Send) -> None:
+    """Answers on the general way, where the framework tries the next route if nothing was sent.
+
+    That happens with clients that have gone; they could reach a route behind an RPC, unguarded.
+    """
+    has_sent = False
+
+    async def send_noting(event: Any) -> None:
+        nonlocal has_sent
+        has_sent = True
+        await send(event)
+
+    await answer(scope, receive, send_noting)
+    if not has_sent:
+        await send_failure(send, CallError(grpc.StatusCode.CANCELLED, "the client has gone"))
 
 
 def method_not_allowed(allow: bytes) -> CallError:

@@ -35,6 +35,8 @@ class Destination:
         methods: Those of the routes whose path matches.
         is_open: Whether it is an `OpenGateway`.
         is_of_an_rpc: Whether an RPC answers.
+        reads_body: Whether the framework reads the whole body, into memory but for uploads of
+            forms.
         has_middleware: Whether more than the route may answer: a preflight, for one.
         mounted: The applications, mounted in this one, that it passes.
     """
@@ -44,6 +46,7 @@ class Destination:
     methods: set[str] = field(default_factory=set)
     is_open: bool = False
     is_of_an_rpc: bool = False
+    reads_body: bool = False
     has_middleware: bool = False
     mounted: tuple[Any, ...] = ()
 
@@ -72,6 +75,34 @@ def destination(routes: Iterable[Any], scope: Mapping[str, Any]) -> Destination:
     return partial
 
 
+def takes_websocket(app: Any, scope: Mapping[str, Any]) -> bool:
+    """Whether a route of an application's is for a WebSocket handshake: an RPC never is.
+
+    Args:
+        app: The application.
+        scope: The ASGI scope of the WebSocket.
+    """
+    if scope["path"].endswith("\n"):  # The `$` of the router's patterns would overlook it.
+        return False
+    scope = {**scope, "root_path": app.root_path or ""}
+    if not _has_websocket(app.routes, scope):
+        return False
+    return not destination(app.routes, {**scope, "type": "http", "method": "GET"}).is_of_an_rpc
+
+
+def _has_websocket(routes: Iterable[Any], scope: Mapping[str, Any]) -> bool:
+    for route in routes:
+        match, child_scope = route.search(scope)
+        if match is Match.NONE:
+            continue
+        inside = route.__base_app__ if isinstance(route, Include | Host) else None
+        if not isinstance(inside, ApplicationBase | BaseRouter):
+            return True
+        if _has_websocket(inside.routes, {**scope, **child_scope}):
+            return True
+    return False
+
+
 def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
     has_middleware = bool(getattr(route, "middleware", None))
     if isinstance(route, Include | Host):
@@ -87,14 +118,15 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
                 return Destination(Match.PARTIAL, _below(route, "/{path}"), has_middleware=True)
             return found
     handler = getattr(route, "handler", None)
-    has_methods = handler if isinstance(handler, HTTPHandler) else route
+    is_frameworks = isinstance(handler, HTTPHandler)
     return Destination(
         match,
         getattr(route, "path_format", UNKNOWN),
-        set(getattr(has_methods, "methods", None) or ()),
-        isinstance(route, OpenGateway),
-        isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
-        has_middleware,
+        set(getattr(handler if is_frameworks else route, "methods", None) or ()),
+        is_open=isinstance(route, OpenGateway),
+        is_of_an_rpc=isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
+        reads_body=is_frameworks,
+        has_middleware=has_middleware,
     )
 
 

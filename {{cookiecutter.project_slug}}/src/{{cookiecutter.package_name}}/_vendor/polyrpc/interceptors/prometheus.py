@@ -29,6 +29,7 @@ from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
+    InfoMetricFamily,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -37,6 +38,7 @@ from prometheus_client.utils import floatToGoString
 
 from ..logs import dropped_lines, on_drop
 from ..metric_files import read_undisturbed
+from ..version import version
 from .metrics import SECONDS, InMemory, InMemoryRoute, Labels, RouteLabels
 
 __all__ = ["CONTENT_TYPE_LATEST", "Files", "files", "of_folder", "of_memory"]
@@ -52,6 +54,7 @@ _REQUESTS = ("http_server_request_duration_seconds", "How long requests to other
 _ROUTE = ("http_request_method", "http_route", "http_response_status_code")
 _IN_FLIGHT = ("grpc_server_in_flight", "RPCs now being handled.")
 _DROPPED = ("log_lines_dropped_total", "Log lines dropped: nobody took them fast enough.")
+_VERSION = ("polyrpc", "The version of the library that serves.")
 
 # They would double the number of series, and say when counting began, which `process_*` says too.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has none
@@ -119,6 +122,7 @@ class _Memory(Collector):
             requests.add_metric((method, route, str(status)), buckets, numbers.seconds)
         yield requests
         yield CounterMetricFamily(*_DROPPED, value=self._dropped)
+        yield _info()
 
 
 def _buckets(counts: Iterable[int]) -> list[tuple[str, float]]:
@@ -210,6 +214,13 @@ class _Processes(Collector):
                 if total is not metric:
                     _add(total, metric)
         yield from sums.values()
+        yield _info()
+
+
+@cache
+def _info() -> Metric:
+    """What a search of a fleet finds old versions by."""
+    return InfoMetricFamily(*_VERSION, value={"version": version()})
 
 
 def _add(total: Metric, metric: Metric) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from functools import partial
 from socket import socket
 from typing import Any, Self
 
 from ..framework.probes import admin_app
+from ..framework.routing import takes_websocket
 from ..server.http_server import HttpServer
 from ..server.socket_filter import drop_new_connections
 from ..server.sockets import listen
@@ -50,7 +52,12 @@ class Server:
         self.admin_port = settings.admin_port
         self._http_listener = http_listener
         self._admin_listener = admin_listener
-        self._http = HttpServer(app, settings, service.tls.context if service.tls else None)
+        self._http = HttpServer(
+            app,
+            settings,
+            service.tls.context if service.tls else None,
+            partial(takes_websocket, app),
+        )
         self._admin = (
             None
             if settings.admin_port is None

@@ -254,7 +254,9 @@ class Exchange:
                 closes = closes or b"close" in value.lower()
                 continue
             parts += (name, b": ", value, b"\r\n")
-        has_body = status >= 200 and status not in (204, 304) and self._scope["method"] != "HEAD"
+        has_body = (
+            status >= 200 and status not in (204, 304) and self._scope.get("method") != "HEAD"
+        )
         if not has_body:
             self._left, self._unframed = 0, True
         elif length is not None and not is_chunked:
@@ -290,6 +292,20 @@ def _field_name(name: bytes) -> bytes:
     if not name or _NOT_IN_NAME.search(name):
         raise RuntimeError("a header of the response has a name that is none")
     return name.lower()
+
+
+def header_lines(headers: Any) -> bytes:
+    """The lines of a response's headers.
+
+    Raises:
+        RuntimeError: A name or a value is none.
+    """
+    lines = []
+    for name, value in headers:
+        if _NOT_IN_VALUE.search(value):
+            raise RuntimeError("a header of the response has a value that is none")
+        lines.append(b"%b: %b\r\n" % (_field_name(name), value))
+    return b"".join(lines)
 
 
 @lru_cache(maxsize=64)

@@ -37,6 +37,7 @@ class RequestHeaders:
         is_chunked: It does.
         keep_alive: Its client may go on with another request.
         expects_continue: Its client waits to be told to send the body.
+        offers_upgrade: Its client would speak another protocol.
         is_complete: All of it is there.
     """
 
@@ -55,6 +56,7 @@ class RequestHeaders:
         "keep_alive",
         "length",
         "method",
+        "offers_upgrade",
         "url",
     )
 
@@ -65,7 +67,7 @@ class RequestHeaders:
         self.length = 0
         self.keep_alive = True
         self.is_1_0 = self.is_chunked = self.expects_continue = self.is_complete = False
-        self._has_length = False
+        self.offers_upgrade = self._has_length = False
         self._size = self._hosts = 0
         self._tail = b""
         self._fault: Refusal | None = None
@@ -95,7 +97,7 @@ class RequestHeaders:
         try:
             parser.feed_data(part)
         except httptools.HttpParserUpgrade:
-            pass  # An offer; it is declined by answering in HTTP/1.1.
+            self.offers_upgrade = True  # Answering in HTTP/1.1 declines it.
         except httptools.HttpParserError:
             raise Refused(self._fault or MALFORMED) from None
         if self.is_complete is not whole:

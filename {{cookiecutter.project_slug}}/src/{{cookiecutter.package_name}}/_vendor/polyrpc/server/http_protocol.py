@@ -9,71 +9,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import select
 import ssl
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 from urllib.parse import unquote
-from weakref import WeakSet
 
 import httptools
 
+from .connections import (
+    LINGER_SECONDS,
+    LOOK_SECONDS,
+    SLOWEST_BYTES_PER_SECOND,
+    Connections,
+    Outflow,
+    has_hung_up,
+)
 from .exchange import HIGH_WATER_BYTES, Exchange, status_line
 from .framing import RequestHeaders
 from .refusals import MALFORMED, TOO_SLOW, Refusal, Refused
+from .websocket import Handshake, WebSocket, handshake_answer, websocket_scope
 
 logger = logging.getLogger("polyrpc.server")
-
-LINGER_SECONDS = 1.0
-"""For how long a stopping server awaits a request that may be on its way to it."""
-
-SLOWEST_BYTES_PER_SECOND = 500
-"""What a client must send of a body, or take of an answer, in each `read_timeout` on average."""
 
 REQUEST_STREAM = "polyrpc.request_stream"
 """An extension of the ASGI scope: a function of no arguments, with which an application says that
 the request's body is a stream, whose client may pause between chunks for as long as it likes."""
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-_LOOK_SECONDS = 1.0
-"""How often a client is looked after from which nothing is read meanwhile."""
-
-
-@dataclass
-class Limits:
-    """What clients may demand of a connection; see `ServiceSettings`."""
-
-    read_timeout: float
-    keep_alive: float
-    max_header_bytes: int
-    max_age: float
-
-
-class Connections:
-    """What the connections of one server have in common.
-
-    Attributes:
-        app: The ASGI application that answers.
-        limits: They hold for each connection.
-        open: Those that are made.
-        unmade: Accepted, but still shaking hands.
-        tasks: The calls in flight.
-        default_head: The headers that all responses have, each with its line's end.
-        draining: Answers ask clients to close their connections.
-        stopping: Connections close when they have nothing to do.
-    """
-
-    def __init__(self, app: Any, limits: Limits) -> None:
-        self.app = app
-        self.limits = limits
-        self.open: set[HttpProtocol] = set()
-        self.unmade: WeakSet[HttpProtocol] = WeakSet()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.default_head = b""
-        self.draining = self.stopping = False
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -114,8 +78,8 @@ class HttpProtocol(asyncio.Protocol):
         self._made = self._since = 0.0
         self._received_before = 0
         self._is_new = True
-        self._written = self._taken = 0
-        self._stuck_since: float | None = None
+        self._written = 0
+        self._outflow = Outflow(self._limits.read_timeout)
         self._patrol: asyncio.TimerHandle | None = None
         connections.unmade.add(self)
 
@@ -241,6 +205,21 @@ class HttpProtocol(asyncio.Protocol):
         else:
             self.transport.close()
 
+    def upgrade(self, head: bytes) -> WebSocket:
+        self._release()
+        self._ending = True
+        if self._patrol is not None:
+            self._patrol.cancel()
+        socket = WebSocket(self._connections, self.transport, self._loop)
+        unread, self._unread = self._unread[self._position :], b""
+        self.transport.set_protocol(socket)
+        self._connections.open.discard(self)
+        self._resume_reading()
+        self._exchange = None
+        self._extensions = {}  # It holds a method of this object.
+        socket.begin(head, unread)
+        return socket
+
     # Reading
 
     def _advance(self) -> None:
@@ -311,11 +290,27 @@ class HttpProtocol(asyncio.Protocol):
             "extensions": self._extensions,
         }
         connections = self._connections
-        exchange = self._exchange = Exchange(self, scope, head, self._limits.max_header_bytes)
+        exchange = self._handshake(scope, head) if head.offers_upgrade else None
+        if exchange is None:
+            exchange = Exchange(self, scope, head, self._limits.max_header_bytes)
+        self._exchange = exchange
         self._wait_anew()
         task = self._loop.create_task(exchange.run(connections.app))
         connections.tasks.add(task)
         task.add_done_callback(connections.tasks.discard)
+
+    def _handshake(self, scope: dict[str, Any], head: RequestHeaders) -> Exchange | None:
+        """Makes what answers a WebSocket handshake; all other offers to upgrade are overlooked."""
+        takes_websocket = self._connections.takes_websocket
+        if takes_websocket is None:
+            return None
+        scope = websocket_scope(scope)
+        if not takes_websocket(scope):
+            return None
+        accept_key = handshake_answer(head)
+        if accept_key is None:
+            return None
+        return Handshake(self, scope, head, self._limits.max_header_bytes, accept_key)
 
     def _allow_pauses(self) -> None:
         if self._exchange is not None:
@@ -325,8 +320,8 @@ class HttpProtocol(asyncio.Protocol):
         if not self._read_paused:
             self._read_paused = True
             self.transport.pause_reading()
-            if self._patrol is None or self._patrol.when() > self._loop.time() + _LOOK_SECONDS:
-                self._look_in(_LOOK_SECONDS)
+            if self._patrol is None or self._patrol.when() > self._loop.time() + LOOK_SECONDS:
+                self._look_in(LOOK_SECONDS)
 
     def _resume_reading(self) -> None:
         if self._read_paused:
@@ -402,7 +397,9 @@ class HttpProtocol(asyncio.Protocol):
     def _look(self) -> None:
         """Ends the connection if its client has gone, or takes too long."""
         now = self._loop.time()
-        if self._is_stuck(now) or (self._read_paused and _has_hung_up(self.transport)):
+        waiting = self.transport.get_write_buffer_size()
+        is_stuck = self._outflow.is_stuck(now, self._written, waiting)
+        if is_stuck or (self._read_paused and has_hung_up(self.transport)):
             self.transport.abort()
             return
         left = self._since + self._patience() - now
@@ -414,7 +411,7 @@ class HttpProtocol(asyncio.Protocol):
                 left = max(self._since + self._patience() - now, 0.0)
         longest = min(self._limits.read_timeout, self._limits.keep_alive or LINGER_SECONDS)
         if self._read_paused:
-            longest = min(longest, _LOOK_SECONDS)
+            longest = min(longest, LOOK_SECONDS)
         self._look_in(min(left, max(longest, 0.05)))
 
     def _patience(self) -> float:
@@ -459,19 +456,6 @@ class HttpProtocol(asyncio.Protocol):
             return False
         return len(exchange.body) <= HIGH_WATER_BYTES
 
-    def _is_stuck(self, now: float) -> bool:
-        """Whether the client has long taken next to nothing of what was written."""
-        waiting = self.transport.get_write_buffer_size()
-        if not waiting:
-            self._stuck_since = None
-            return False
-        timeout = self._limits.read_timeout
-        taken = self._written - waiting
-        if self._stuck_since is None or taken - self._taken >= SLOWEST_BYTES_PER_SECOND * timeout:
-            self._stuck_since = now
-            self._taken = taken
-        return now - self._stuck_since >= timeout
-
 
 def _target(url: bytes) -> tuple[bytes, bytes]:
     """Splits a request target into path and query.
@@ -499,12 +483,3 @@ def _address(name: Any) -> tuple[str, int] | None:
     if host.startswith("::ffff:") and "." in host:
         host = host[7:]
     return host, int(name[1])
-
-
-def _has_hung_up(transport: asyncio.Transport) -> bool:
-    """Whether the client has closed the connection, behind what has not been read from it."""
-    if not hasattr(select, "poll"):  # Windows
-        return False
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), getattr(select, "POLLRDHUP", 0))
-    return bool(poll.poll(0))

@@ -7,13 +7,14 @@ import errno
 import logging
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from socket import socket
 from typing import Any
 
 from ..settings import ServiceSettings
-from .http_protocol import LINGER_SECONDS, Connections, HttpProtocol, Limits
+from .connections import LINGER_SECONDS, Connections, Limits
+from .http_protocol import HttpProtocol
 from .refusals import STOPPING
 from .sockets import ACCEPT_QUEUE
 
@@ -31,10 +32,16 @@ class HttpServer:
         app: The ASGI application; its lifespan is the caller's business.
         settings: The limits for clients.
         context: For TLS; None serves plain HTTP.
+        takes_websocket: Told the ASGI scope of a WebSocket, whether its handshake is for the
+            application to accept; None: it never is, and the request is one as any other.
     """
 
     def __init__(
-        self, app: Any, settings: ServiceSettings, context: ssl.SSLContext | None = None
+        self,
+        app: Any,
+        settings: ServiceSettings,
+        context: ssl.SSLContext | None = None,
+        takes_websocket: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         self._connections = Connections(
             app,
@@ -43,7 +50,9 @@ class HttpServer:
                 keep_alive=settings.http_keepalive_seconds,
                 max_header_bytes=settings.max_header_bytes,
                 max_age=settings.max_connection_age_seconds or float("inf"),
+                max_message_bytes=settings.max_message_bytes,
             ),
+            takes_websocket,
         )
         self._tls: dict[str, Any] = {}
         if context is not None:

@@ -1,0 +1,113 @@
+"""What the connections of one server have in common, whatever is spoken on them."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from weakref import WeakSet
+
+LINGER_SECONDS = 1.0
+"""For how long a stopping server awaits what may be on its way to it."""
+
+SLOWEST_BYTES_PER_SECOND = 500
+"""What a client must send of a body, or take of an answer, in each `read_timeout` on average."""
+
+LOOK_SECONDS = 1.0
+"""How often a client is looked after from which nothing is read meanwhile."""
+
+
+@dataclass
+class Limits:
+    """What clients may demand of a connection; see `ServiceSettings`."""
+
+    read_timeout: float
+    keep_alive: float
+    max_header_bytes: int
+    max_age: float
+    max_message_bytes: int
+
+
+class OpenConnection(Protocol):
+    """What the server asks of a connection."""
+
+    transport: asyncio.Transport
+
+    def finish(self) -> None:
+        """Closes the connection as soon as that can be."""
+
+
+class Connections:
+    """What the connections of one server have in common.
+
+    Attributes:
+        app: The ASGI application that answers.
+        limits: They hold for each connection.
+        takes_websocket: Whether the handshake that a WebSocket's scope tells of is for the
+            application to accept; None: it has no WebSockets.
+        open: Those that are made.
+        unmade: Accepted, but still shaking hands.
+        tasks: The calls in flight.
+        default_head: The headers that all responses have, each with its line's end.
+        draining: Answers ask clients to close their connections.
+        stopping: Connections close when they have nothing to do.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        limits: Limits,
+        takes_websocket: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> None:
+        self.app = app
+        self.limits = limits
+        self.takes_websocket = takes_websocket
+        self.open: set[OpenConnection] = set()
+        self.unmade: WeakSet[Any] = WeakSet()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.default_head = b""
+        self.draining = self.stopping = False
+
+
+class Outflow:
+    """How a client takes what is written to it.
+
+    Args:
+        timeout: Seconds after which one is stuck that takes next to nothing.
+    """
+
+    __slots__ = ("_stuck_since", "_taken", "_timeout")
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._taken = 0
+        self._stuck_since: float | None = None
+
+    def is_stuck(self, now: float, written: int, waiting: int) -> bool:
+        """Whether the client has long taken next to nothing of what was written.
+
+        Args:
+            now: The event loop's time.
+            written: How many bytes were, so far.
+            waiting: How many of them have not left yet.
+        """
+        if not waiting:
+            self._stuck_since = None
+            return False
+        taken = written - waiting
+        enough = SLOWEST_BYTES_PER_SECOND * self._timeout
+        if self._stuck_since is None or taken - self._taken >= enough:
+            self._stuck_since = now
+            self._taken = taken
+        return now - self._stuck_since >= self._timeout
+
+
+def has_hung_up(transport: asyncio.Transport) -> bool:
+    """Whether the client has closed the connection, behind what has not been read from it."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
