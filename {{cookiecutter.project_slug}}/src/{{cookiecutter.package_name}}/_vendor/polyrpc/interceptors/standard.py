@@ -157,9 +157,7 @@ class _Observation(MethodInterceptor):
         return observed
 
 
-def _further_fields(
-    *, with_caller: bool, traced: bool
-) -> Callable[[], Mapping[str, str]] | None:
+def _further_fields(*, with_caller: bool, traced: bool) -> Callable[[], Mapping[str, str]] | None:
     """What the log says of calls where tokens or traces are asked for; it costs others nothing."""
     if not (with_caller or traced):
         return None
