@@ -163,7 +163,7 @@ async def main(wanted: str, *, quick: bool) -> int:
             )
             verdict = "known" if attack.known else "FAIL" if lines else "PASS"
             print(row(attack.name, outcome.sent, *figures, verdict))
-            for line in [attack.known] if attack.known else lines:
+            for line in [attack.known, *outcome.faults] if attack.known else lines:
                 print(f"    {line}")
             sys.stdout.flush()
     print(f"\n{len(attacks)} attacks in {time.monotonic() - start:.0f} s; broken bounds: {count}")
