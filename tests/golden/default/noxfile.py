@@ -14,6 +14,8 @@ nox.options.sessions = ["tests", "lint", "typecheck"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGE = Path(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][0])
 COMPILER = PYPROJECT["build-system"]["requires"]
+# Where `polyrpc` is; a project without a copy of it has it installed, with COMPILER.
+LIBRARY = {"PYTHONPATH": str(PACKAGE / "_vendor")}
 
 
 def install_group(session: nox.Session, name: str) -> None:
@@ -25,7 +27,7 @@ def install_group(session: nox.Session, name: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; what follows `--` goes to pytest."""
     install_group(session, "test")
-    session.install("-e", ".[otel]")
+    session.install("-e", ".")
     session.run("pytest", *session.posargs)
 
 
@@ -48,7 +50,7 @@ def lint_protos(session: nox.Session) -> None:
     """Give buf the descriptor set: imports are resolved in it, so nothing is fetched."""
     session.install(*COMPILER)
     install_group(session, "protolint")
-    session.run("python", "hatch_build.py")
+    session.run("python", "-m", "polyrpc.build", env=LIBRARY)
     session.run("buf", "lint", str(PACKAGE / "descriptors.binpb"))
 
 
@@ -57,7 +59,7 @@ def typecheck(session: nox.Session) -> None:
     """Check the types (mypy --strict)."""
     install_group(session, "typecheck")
     install_group(session, "test")
-    session.install("-e", ".[otel]")
+    session.install("-e", ".")
     session.run("mypy")
 
 
@@ -65,7 +67,7 @@ def typecheck(session: nox.Session) -> None:
 def protos(session: nox.Session) -> None:
     """Compile protos/ into src/."""
     session.install(*COMPILER)
-    session.run("python", "hatch_build.py")
+    session.run("python", "-m", "polyrpc.build", env=LIBRARY)
 
 
 @nox.session
@@ -79,7 +81,7 @@ def add_service(session: nox.Session) -> None:
         argument if argument.startswith("-") else str(Path(session.invoked_from, argument))
         for argument in session.posargs
     ]
-    session.run("python", "-m", "scripts.add_service", *arguments)
+    session.run("python", "-m", "polyrpc.scaffold", *arguments, env=LIBRARY)
 
 
 @nox.session
@@ -94,4 +96,4 @@ def serve(session: nox.Session) -> None:
 def certs(session: nox.Session) -> None:
     """Write a development CA, a server and a client certificate to certs/."""
     install_group(session, "certs")
-    session.run("python", "scripts/certs.py", "certs")
+    session.run("python", "-m", "polyrpc.certificates", "certs", env=LIBRARY)

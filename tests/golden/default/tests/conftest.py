@@ -1,79 +1,43 @@
-"""Fixtures: a running service, and clients that call it over real sockets."""
+"""Fixtures: the service, running, and clients that call it over real sockets."""
 
-from __future__ import annotations
+from collections.abc import AsyncIterator
+from typing import Any
 
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-
-import grpc
 import httpx
 import pytest
-from google.protobuf.message import Message
 
-from greeter_service.service import Service
-from greeter_service.settings import PREFIX, Settings
-from greeter_service.v1 import greeter_pb2 as pb
-from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
-
-from .certificates import Certificates
-from .protocols import Outcome, over_grpc, over_http
-
-Call = Callable[..., Awaitable[Outcome]]
+from greeter_service.app import create_app
+from greeter_service.gateway import testing
+from greeter_service.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(PREFIX):
-            monkeypatch.delenv(name)
+def settings_with(**values: Any) -> Settings:
+    """Settings with free ports; required ones of your own get their values here."""
+    return testing.settings(Settings, **values)
 
 
 @pytest.fixture
 def settings() -> Settings:
-    """Override in a module or class to test the service with other settings."""
-    return Settings(http_port=0, grpc_port=0)
+    """Override it for other settings."""
+    return settings_with()
 
 
 @pytest.fixture
-async def service(settings: Settings) -> AsyncIterator[Service]:
-    async with Service(settings) as service:
-        yield service
+async def service(settings: Settings) -> AsyncIterator[testing.Server]:
+    async with testing.Server(create_app(settings)) as server:
+        yield server
 
 
 @pytest.fixture
-async def http(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.http_port}") as client:
+async def http(service: testing.Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with testing.http_client(service) as client:
         yield client
 
 
-@pytest.fixture
-async def stub(service: Service) -> AsyncIterator[pb_grpc.GreeterAsyncStub]:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
-        yield pb_grpc.GreeterStub(channel)
-
-
-@pytest.fixture(params=["grpc", "http"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    """A test that takes it, or `call`, runs once for each protocol."""
-    return str(request.param)
-
-
-@pytest.fixture
-async def call(protocol: str, service: Service, http: httpx.AsyncClient) -> AsyncIterator[Call]:
-    """A function of an RPC's name and its requests; keywords become metadata."""
-    methods = pb.DESCRIPTOR.services_by_name["Greeter"].methods_by_name
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
-
-        async def call(rpc: str, *requests: Message, **metadata: str) -> Outcome:
-            headers = {name.replace("_", "-"): value for name, value in metadata.items()}
-            if protocol == "grpc":
-                return await over_grpc(channel, methods[rpc], requests, headers)
-            path = f"/grpc/greeterservice/{rpc.lower()}"
-            return await over_http(http, path, methods[rpc], requests, headers)
-
+@pytest.fixture(params=testing.PROTOCOLS)
+async def call(
+    request: pytest.FixtureRequest, service: testing.Server
+) -> AsyncIterator[testing.Call]:
+    """Calls an RPC by its name, over each protocol in turn."""
+    async with testing.client(service, request.param) as call:
         yield call
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))

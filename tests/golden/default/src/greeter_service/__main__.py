@@ -1,75 +1,12 @@
-"""`python -m` this package: runs the service until it is told to stop."""
+"""`python -m greeter_service` runs the service."""
 
-from __future__ import annotations
-
-import asyncio
-import logging
-import sys
-
-from .grpc_options import choose_engine
-from .process import STOP_SIGNALS, exit_statuses, log_start, on_signals, run
-from .settings import PREFIX, Settings
-
-logger = logging.getLogger(__package__)
-
-# The supervisor of workers imports neither gRPC nor the application: those are its workers'.
+from .app import create_app
+from .gateway import run
+from .settings import Settings
 
 
 def main() -> None:
-    """Runs the service; or with the argument `healthcheck`, asks the one that runs how it is.
-
-    Raises:
-        SystemExit: 2, a setting or an argument is wrong; 1, a port is taken, no worker starts, or
-            the service is not healthy. Standard error says which.
-    """
-    with exit_statuses():
-        match sys.argv[1:]:
-            case []:
-                pass
-            case ["healthcheck"]:
-                from .healthcheck import main as check_health
-
-                check_health()
-                return
-            case arguments:
-                print(
-                    f"{' '.join(arguments)!r} is no argument: without one the service runs, with "
-                    f"'healthcheck' it is asked how it is; settings are {PREFIX}… variables",
-                    file=sys.stderr,
-                )
-                raise SystemExit(2)
-
-        settings = Settings.from_environment()
-        choose_engine()
-
-        from .logs import configure_logging
-
-        configure_logging(settings.log_level, settings.log_format)
-        if settings.workers == 1:
-            run(lambda: serve(settings))
-            return
-
-        from .supervisor import Supervisor
-
-        raise SystemExit(asyncio.run(Supervisor(settings).run()))
-
-
-async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and stops; a second signal stops at once.
-
-    Raises:
-        OSError: A port is taken.
-        SettingsError: The TLS files are no good.
-    """
-    from .service import Service
-
-    signals = on_signals(*STOP_SIGNALS)
-    service = Service(settings)
-    await service.start()
-    log_start(settings, service.http_port, service.grpc_port, service.admin_port)
-    await signals.get()
-    await service.end(signals.get())
-    logger.info("stopped")
+    run(create_app, Settings)
 
 
 if __name__ == "__main__":

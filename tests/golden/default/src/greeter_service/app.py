@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import metadata
-from importlib.resources import files
+from esmerald import Esmerald
 
-from grpc_health.v1.health import SERVICE_NAME as HEALTH
-
-from .admin import admin_routes
-from .docs import docs_config, docs_routes
-from .gateway import ServiceGateway, service_names
-from .gateway.framework import (
-    Application,
-    Contact,
-    UnchangedLogging,
-    register_grpc_http_routes,
-)
-from .grpc_options import channel_arguments
-from .health import HealthService
-from .interceptors import documentation_middleware, interceptors
-from .lifespan import Lifespan
-from .reflection import ReflectionService
+from .gateway import Service
+from .lifespan import lifespan
 from .servicers import SERVICERS
 from .settings import Settings
-from .tls import Tls
-
-SERVICES = service_names(SERVICERS)
 
 
-def create_app(settings: Settings | None = None) -> Application:
-    """Makes the application. Its lifespan starts and stops the gRPC server.
+def create_app(settings: Settings | None = None) -> Esmerald:
+    """Make the application; its lifespan starts and stops the gRPC server.
 
     Args:
         settings: None reads them from the environment.
@@ -37,49 +19,15 @@ def create_app(settings: Settings | None = None) -> Application:
     Raises:
         SettingsError: A setting is wrong.
     """
-    settings = settings or Settings.from_environment()
-    tls = Tls.from_settings(settings)
-    health = HealthService(SERVICES)
-    gateway = ServiceGateway(
-        path="/grpc",
-        # One instance of each. What a servicer depends on, it is given here.
-        services=[servicer() for servicer in SERVICERS],
-        http_methods=["POST"],
-        is_secure=tls is not None,
-        server_credentials=None if tls is None else tls.credentials,
-        host=settings.grpc_host,
-        port=settings.grpc_port,
-        native_services=[
-            health,
-            *([ReflectionService([*SERVICES, HEALTH])] if settings.reflection else []),
-        ],
-        interceptors=interceptors(settings),
-        options=channel_arguments(settings),
-        max_message_bytes=settings.max_message_bytes,
-        default_timeout=settings.default_timeout_seconds,
-        descriptor_set=files(__package__).joinpath("descriptors.binpb").read_bytes(),
-    )
-    lifespan = Lifespan(gateway, health, tls, settings.shutdown_grace_seconds)
-    about = metadata("greeter-service")
-    app = Application(
-        title=about["Name"],
-        version=about["Version"],
-        summary=about["Summary"],
-        description="Every operation is an RPC that answers over gRPC as well.",
-        contact=Contact(),
-        routes=[*admin_routes(health), *docs_routes(about["Name"])],
-        middleware=documentation_middleware(settings),
+    app: Esmerald = Service(
+        settings or Settings(),
+        package=__package__,
+        servicers=SERVICERS,
         lifespan=lifespan,
-        logging_config=UnchangedLogging(),
-        enable_openapi=True,
-        openapi_config=docs_config(),
-    )
-    app.state.health = health
-    app.state.lifespan = lifespan
-    app.state.tls = tls
-    # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.
-    app.enable_openapi = False
-    register_grpc_http_routes(app, [gateway])
-    app.enable_openapi = True
-    app.router.activate()
+        background=[],  # async def task(resources): runs in each process until it stops
+        interceptors=[],  # polyrpc's Interceptor, or any grpc.aio.ServerInterceptor
+        errors={},  # your exception classes: StatusCode.NOT_FOUND, …
+        routes=[],  # the framework's own
+        middleware=[],
+    ).app
     return app

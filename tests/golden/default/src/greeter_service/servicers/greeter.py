@@ -11,6 +11,8 @@ from ..v1 import greeter_pb2 as pb
 from ..v1 import greeter_pb2_grpc as pb_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
+# How much of a stream is kept: without a limit, a caller could fill the memory.
+MAX_GREETING = 10_000
 
 
 class GreeterService(pb_grpc.GreeterServicer):
@@ -34,7 +36,15 @@ class GreeterService(pb_grpc.GreeterServicer):
     async def CollectNames(
         self, request_iterator: AsyncIterator[pb.CollectNamesRequest], context: Context
     ) -> pb.CollectNamesResponse:
-        names = [request.name async for request in request_iterator]
+        names: list[str] = []
+        room = MAX_GREETING
+        async for request in request_iterator:
+            room -= len(request.name) + len(", ")
+            if room < 0:
+                await context.abort(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {MAX_GREETING} characters"
+                )
+            names.append(request.name)
         return pb.CollectNamesResponse(message=f"Hello, {', '.join(names) or 'nobody'}!")
 
     async def Chat(

@@ -1,1 +1,0 @@
-"""Brings a proto into the project: `nox -s add_service -- PROTO`."""
