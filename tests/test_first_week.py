@@ -179,7 +179,7 @@ class Running:
 
     async def over_grpc(self, name: str) -> str:
         # The one field, as in the wire format: other tests have stubs of the same names.
-        call = self.channel.unary_unary(SAY_HELLO)
+        call: Any = self.channel.unary_unary(SAY_HELLO)
         try:
             await call(bytes([10, len(name.encode())]) + name.encode())
         except grpc.aio.AioRpcError as error:
@@ -189,7 +189,7 @@ class Running:
     async def readiness(self) -> tuple[int, str, int]:
         """What `/readyz` answers, and gRPC's health check."""
         response = await self.http.get("/readyz")
-        stub = health_pb2_grpc.HealthStub(self.channel)
+        stub: Any = health_pb2_grpc.HealthStub(self.channel)
         health = await stub.Check(health_pb2.HealthCheckRequest())
         return response.status_code, response.json().get("detail", ""), health.status
 
