@@ -233,6 +233,15 @@ async def test_a_client_that_goes_before_it_is_accepted_is_told_of(app: Sockets,
     assert (await app.ends.get())["code"] == 1006
 
 
+async def test_a_reset_ends_who_only_sends(app: Sockets, port: int) -> None:
+    async with connected(port) as wire:
+        wire.send(request("/flood", b"", *HANDSHAKE, method="GET"))
+        await wire.reader.readuntil(b"\r\n\r\n")
+        wire.reset()
+    async with asyncio.timeout(10):
+        assert isinstance(await app.ends.get(), websocket.ClientDisconnected)
+
+
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_client_that_goes_without_a_word_is_told_of(
     app: Sockets, port: int, reset: bool
