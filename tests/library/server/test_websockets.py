@@ -72,7 +72,8 @@ class Sockets:
 
     async def echo(self, receive: Receive, send: Send) -> None:
         while (event := await receive())["type"] == "websocket.receive":
-            await send({**event, "type": "websocket.send"})
+            with suppress(websocket.ClientDisconnected):  # `receive` tells of it, too.
+                await send({**event, "type": "websocket.send"})
         self.ends.put_nowait(event)
         assert await receive() == event
 
