@@ -72,7 +72,8 @@ class Sockets:
 
     async def echo(self, receive: Receive, send: Send) -> None:
         while (event := await receive())["type"] == "websocket.receive":
-            await send({**event, "type": "websocket.send"})
+            with suppress(websocket.ClientDisconnected):  # `receive` tells of it, too.
+                await send({**event, "type": "websocket.send"})
         self.ends.put_nowait(event)
         assert await receive() == event
 
@@ -231,6 +232,15 @@ async def test_a_client_that_goes_before_it_is_accepted_is_told_of(app: Sockets,
         wire.send(request("/unanswered", b"", *HANDSHAKE, method="GET"))
         await until(lambda: app.scopes)
     assert (await app.ends.get())["code"] == 1006
+
+
+async def test_a_reset_ends_who_only_sends(app: Sockets, port: int) -> None:
+    async with connected(port) as wire:
+        wire.send(request("/flood", b"", *HANDSHAKE, method="GET"))
+        await wire.reader.readuntil(b"\r\n\r\n")
+        wire.reset()
+    async with asyncio.timeout(10):
+        assert isinstance(await app.ends.get(), websocket.ClientDisconnected)
 
 
 @pytest.mark.parametrize("reset", [False, True])

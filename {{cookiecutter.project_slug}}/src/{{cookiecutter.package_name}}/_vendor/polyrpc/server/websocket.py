@@ -298,7 +298,8 @@ class WebSocket(asyncio.Protocol):
         if kind != "websocket.send":
             raise RuntimeError(f"{kind} does not follow here")
         await self._writable.wait()
-        if self._is_closed:
+        # A reset is seen in writing first: whoever never waits is told of it no other way.
+        if self._is_closed or self.transport.is_closing():
             raise ClientDisconnected
         text = message.get("text")
         if text is not None:
