@@ -58,6 +58,13 @@ def cookiecutter(folder: Path, *arguments: str) -> str:
     return run(folder, *command, *arguments, env=WITHOUT_STUBS)
 
 
+def fresh(template: Path, output: Path) -> Path:
+    """A default project of the template, to take files from."""
+    output.mkdir()
+    cookiecutter(output, str(template))
+    return output / "greeter-service"
+
+
 def commit(folder: Path, message: str) -> None:
     """Commit all that there is."""
     git(folder, "add", "--all")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-# What the dependencies of pyproject.toml, the extra `otel` and the group `test` depend on; what is
+# What the dependencies of pyproject.toml, the extras and the group `test` depend on; what is
 # named there itself is read from there. The compiler's environment, where add_service runs, has few
 # of them. `google` is missing: it is no package but a folder, which stubs may share.
 DEPENDENCIES = {
@@ -12,9 +12,10 @@ DEPENDENCIES = {
     *("charset_normalizer", "click", "colorama", "cryptography", "dotenv"),
     *("exceptiongroup", "flask", "flask_swagger_ui", "grpc", "grpc_health", "grpc_reflection"),
     *("grpc_status", "grpc_tools", "h11", "httpcore", "httptools", "httpx", "idna", "iniconfig"),
-    *("itsdangerous", "jinja2", "jiter", "lilya", "markdown_it", "markupsafe", "mdurl", "monkay"),
+    *("itsdangerous", "jinja2", "lilya", "markdown_it", "markupsafe", "mdurl", "monkay"),
     *("msgspec", "multidict", "opentelemetry", "orjson", "packaging", "palfrey", "pluggy"),
-    *("prometheus_client", "protobuf", "protobuf_ext", "py", "pycparser", "pydantic"),
+    *("polyrpc", "prometheus_client", "protobuf", "protobuf_ext", "protovalidate", "py"),
+    *("pycparser", "pydantic"),
     *("pydantic_core", "pydantic_settings", "pygments", "pytest", "pytest_asyncio"),
     *("requests", "rich", "rich_toolkit", "sayer", "structlog", "trustme", "typing_extensions"),
     *("typing_inspection", "urllib3", "uvicorn", "uvloop", "watchfiles", "wcmatch", "websockets"),
