@@ -84,11 +84,18 @@ def settings_class(project: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "dont_write_bytecode", True)
         patch.syspath_prepend(str(project / "src"))
+        # Of another project, or of stubs alone, with the same name.
+        others = {name: sys.modules.pop(name) for name in _modules_of(package)}
         try:
             yield importlib.import_module(f"{package}.settings").Settings
         finally:
-            for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            for name in _modules_of(package):
                 del sys.modules[name]
+            sys.modules |= others
+
+
+def _modules_of(package: str) -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] == package]
 
 
 def settings(project: Path, variables: Mapping[str, str]) -> Any:

@@ -343,4 +343,5 @@ def test_the_work_for_a_query_grows_as_the_query_does(parameter: str) -> None:
             sys.setprofile(None)
         return next(calls)
 
-    assert work(4000) <= 2 * work(2000) + 100
+    # Some more may be called by the way, such as for the collection of garbage.
+    assert work(4000) <= 2.1 * work(2000) + 100
