@@ -70,17 +70,18 @@ def test_each_choice_leaves_no_trace_of_others(
 @pytest.mark.full
 @pytest.mark.parametrize("choices", COMBINATIONS, ids=label)
 def test_each_combination_gives_a_project_that_its_own_hooks_leave_alone(
-    choices: dict[str, str], template: Path, tmp_path: Path, tools: dict[str, str]
+    choices: dict[str, str], template: Path, tmp_path: Path, tools: dict[str, str], wheels: Path
 ) -> None:
     project = bake(template, tmp_path, choices)
     check_project(project)
     check_traces(project, choices)
+    index = {"PIP_FIND_LINKS": str(wheels), "UV_FIND_LINKS": str(wheels)}
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     done = subprocess.run(
         [sys.executable, "-m", "pre_commit", "run", "--all-files", "--show-diff-on-failure"],
         cwd=project,
-        env={**os.environ, **tools},
+        env={**os.environ, **tools, **index},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import bake, files, with_the_library
+from baking import bake, files, nox, with_the_library
 from checks import check_project
 
 UV = shutil.which("uv") or "uv"
@@ -65,9 +65,10 @@ def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_pat
     compiled(project)
     assert " passed" in pytest_in(project)
     check_project(project)
-    run(project, sys.executable, "-m", "mypy", "--cache-dir", os.devnull)
     left = {name for name, text in files(project).items() if b"greeter_pb2" in text}
     assert left == {"README.md"}
+    done = nox(project, "typecheck")
+    assert done.returncode == 0, done.stdout
 
 
 def test_tests_take_no_proxy_to_this_machine(template: Path, tmp_path: Path) -> None:

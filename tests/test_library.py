@@ -11,22 +11,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from baking import LIBRARY, ROOT, SCRIPTS, bake, environment, files, is_build_product
+from baking import LIBRARY, SCRIPTS, bake, environment, files, is_build_product
 
 UV = shutil.which("uv") or "uv"
 # The border that a team need not cross.
 MOST_LINES_IN_SOURCE = 200
 MOST_LINES = 500
 MOST_LINES_OF_A_FILE = 100
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel, as `nox -s build` makes it."""
-    folder = tmp_path_factory.mktemp("dist")
-    build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
-    run(ROOT, *build, PYTHONDONTWRITEBYTECODE="1")
-    return folder
 
 
 def run(folder: Path, *command: str | Path, status: int = 0, **variables: str) -> str:
