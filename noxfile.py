@@ -47,7 +47,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Run what `tests` leaves out: every combination of choices, generated projects' checks."""
+    """Run what `tests` leaves out: every combination of choices, processes, what takes minutes."""
     pytest(session, "-m", "full")
 
 

@@ -28,6 +28,8 @@ from polyrpc.settings import ServiceSettings
 from serving import EchoService, gateway_of
 from testing.v1 import testing_pb2 as pb
 
+pytestmark = pytest.mark.full
+
 RPCS = ("unary", "serverstream", "clientstream", "bidi")
 
 

@@ -12,6 +12,7 @@ import pytest
 from wire import chunked, connected, request
 
 pytestmark = [
+    pytest.mark.full,
     pytest.mark.skipif(
         not Path("/proc/self/status").exists(), reason="only Linux tells the memory of a process"
     ),

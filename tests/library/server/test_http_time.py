@@ -10,6 +10,8 @@ import pytest
 from applications import Calls
 from wire import TIMEOUT, Client, chunked, connected, descriptors, request, serving, until
 
+pytestmark = pytest.mark.full
+
 
 @asynccontextmanager
 async def trickling(client: Client, data: bytes) -> AsyncIterator[None]:

@@ -19,6 +19,8 @@ from polyrpc.testing import PROTOCOLS, client, http_client
 from processes import ONE_AND_TWO_WORKERS, STOP, end, log_line, started
 from pydantic import BaseModel, SecretStr
 
+pytestmark = pytest.mark.full
+
 COMMAND = (sys.executable, "-m", "misbehaving")
 workers = pytest.mark.parametrize("workers", ONE_AND_TWO_WORKERS)
 

@@ -19,7 +19,7 @@ from polyrpc.testing import Certificates
 from processes import Process, end, log_line, needs_workers, started
 
 PATH = "/grpc/greeterservice/sayhello"
-pytestmark = needs_workers
+pytestmark = [needs_workers, pytest.mark.full]
 
 
 def workers_of(process: Process) -> set[int]:
