@@ -334,7 +334,7 @@ def _may_answer(scope: Any) -> bool:
 def _close_event(error: Any) -> Any:
     # The same as the framework's own, but for exceptions of other kinds, whose text it tells.
     if isinstance(error, LilyaHTTPException):
-        return _closing(4000 + error.status_code, error.detail)
+        return _closing(4000 + (error.status_code or 500), error.detail)
     return _closing(error.code, error.reason)
 
 
