@@ -25,6 +25,7 @@ PROTOCOLS = ("grpc", "http")
 """What a service speaks, as the parameter of a fixture."""
 
 _LOST = "Internal error from Core"
+_TRIES = 10
 
 Call = Callable[..., Awaitable["Outcome"]]
 
@@ -103,12 +104,13 @@ async def client(
             headers = {name.replace("_", "-"): value for name, value in metadata.items()}
             method = _method(full_name)
             if protocol == "grpc":
-                while True:
+                for _ in range(_TRIES):
                     outcome = await _over_grpc(native, method, requests, headers)
                     # What a client of grpc.aio says when the call ended while it was still writing;
                     # the status of the call is lost then.
                     if not method.client_streaming or outcome.details != _LOST:
-                        return outcome
+                        break
+                return outcome
             return await _over_http(http, paths[full_name], method, requests, headers)
 
         yield call
