@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import itertools
 import json
 import math
@@ -335,13 +336,16 @@ def test_the_work_for_a_query_grows_as_the_query_does(parameter: str) -> None:
             next(calls)
 
         query = "&".join([parameter] * count).encode()
+        # What other tests left behind is not collected, and finalized, at this one's expense.
+        gc.disable()
         sys.setprofile(profile)
         try:
             with contextlib.suppress(JsonError):
                 decoder(query)
         finally:
             sys.setprofile(None)
+            gc.enable()
         return next(calls)
 
-    # Some more may be called by the way, such as for the collection of garbage.
-    assert work(4000) <= 2.1 * work(2000) + 100
+    work(1)  # The tables of the message's fields are made when they are first used.
+    assert work(4000) <= 2 * work(2000)
