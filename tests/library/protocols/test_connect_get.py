@@ -8,26 +8,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from safe_service import SafeService
 from serving import Served, gateway_of, serving
-from testing.v1 import safe_pb2_grpc as pb_grpc
 from testing.v1 import testing_pb2 as pb
 
 PATH = "/testing.v1.Safe/Look"
 ONE = pb.EchoRequest(text="a", count=7)
 PROTO = base64.urlsafe_b64encode(ONE.SerializeToString()).decode()
-
-
-class SafeService(pb_grpc.SafeServicer):
-    @classmethod
-    def __add_to_server__(cls, instance: Any, server: Any) -> None:
-        pb_grpc.add_SafeServicer_to_server(instance, server)
-
-    async def Look(self, request: Any, context: Any) -> Any:
-        context.set_trailing_metadata([("x-trailing", "1")])
-        await context.send_initial_metadata([("cache-control", "max-age=60")])
-        return pb.EchoResponse(text=request.text, index=request.count)
-
-    Put = Look
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ async def test_the_request_id_is_in_the_log_and_in_the_headers(
         assert code_of(response) == "OK"
         assert response.headers["x-request-id"] == "id-1"
         (record,) = [record for record in caplog.records if record.getMessage() == "call"]
-    fields: Any = vars(record)["fields"]
+    fields: Any = vars(record)
     assert (fields["protocol"], fields["method"], fields["code"], fields["request_id"]) == (
         protocol,
         "SayHello",
