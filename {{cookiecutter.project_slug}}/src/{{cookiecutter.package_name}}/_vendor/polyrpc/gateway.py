@@ -20,6 +20,7 @@ from .calls.runner import CallRunner
 from .framework.fast_path import install_fast_path
 from .framework.imports import (
     HTTP_ALLOWED_METHODS,
+    ApplicationBase,
     GrpcGateway,
     HTTPHandler,
     ImproperlyConfigured,
@@ -28,6 +29,7 @@ from .framework.imports import (
 from .framework.openapi import install
 from .framework.rest_route import RestRoute, RestRoutes
 from .framework.route import Answer, RpcRoute
+from .framework.unknown_rpcs import UnknownRpcs
 from .http.endpoint import Endpoint
 from .http.raw_body import RawDecoder
 from .http.route_codec import RouteCodec
@@ -36,7 +38,7 @@ from .native.graceful_stop import GracefulStop
 from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
-from .protocols.chooser import PROTOCOLS, RpcPath
+from .protocols.chooser import PROTOCOLS, RpcPath, UnknownRpcPaths
 from .protojson import JsonCodec
 from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
@@ -142,7 +144,10 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        self._protocols = _protocols(protocols)
+        _check_protocols(protocols)
+        self._has_json = "json" in protocols
+        self._protocols = [protocol for protocol in PROTOCOLS if protocol in protocols]
+        native_protocols = [protocol for protocol in self._protocols if protocol == "grpc"]
         self._bound_interceptors = bound
         methods, native = method_table(services), method_table(native_services)
         self._methods = _bound(methods, bound, "http")
@@ -160,8 +165,8 @@ class ServiceGateway(GrpcGateway):
         }
         self._handlers = {method.full_name: method.handler for method in (*self._methods, *native)}
         self._rpc_paths = [
-            *(self._rpc_path(method, self._protocols - {"json"}) for method in methods),
-            *(self._rpc_path(method, self._protocols & {"grpc"}) for method in native),
+            *(self._rpc_path(method, self._protocols) for method in methods),
+            *(self._rpc_path(method, native_protocols) for method in native),
         ]
         self._endpoints = [
             Endpoint(method, self._handlers, self._asked, max_message_bytes, default_timeout)
@@ -243,7 +248,7 @@ class ServiceGateway(GrpcGateway):
             for path in self._rpc_paths
             if path.has_any
         ]
-        if "json" in self._protocols:
+        if self._has_json:
             handlers += map(self._handler, self._endpoints)
             rest_routes = [route for routes in self._rest_routes.values() for route in routes]
         route: Any = None
@@ -252,12 +257,19 @@ class ServiceGateway(GrpcGateway):
             # By now the handler is registered: its parents are a route and the router of that.
             route = handler.parent
             install_fast_path(route.parent.parent)
+        if not handlers:
+            return
+        # All RPCs are registered: what of them hides a rule is known.
+        base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
+        unknown = UnknownRpcPaths(self._protocols, self._runner, self.max_message_bytes)
+        known = [path.path for path in self._rpc_paths if path.has_any]
+        if isinstance(route.parent.parent, ApplicationBase):
+            # The routes of a mere router are copied, as far as the framework knows what they are.
+            UnknownRpcs.among(routes, base_path).add(known, unknown.answer_to)
         if rest_routes:
-            # All RPCs are registered: what of them hides a rule is known.
-            base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
             RestRoutes.among(routes, base_path).add(rest_routes, routes)
 
-    def _rpc_path(self, rpc: RpcMethod, protocols: Collection[Any]) -> RpcPath:
+    def _rpc_path(self, rpc: RpcMethod, protocols: Collection[Protocol]) -> RpcPath:
         # Health watches and reflection sessions last as long as their clients like.
         timeout = self._default_timeouts.get(rpc.full_name)
         return RpcPath(
@@ -266,9 +278,13 @@ class ServiceGateway(GrpcGateway):
 
     def _runner_for(self, rpc: RpcMethod, protocol: Protocol) -> CallRunner:
         (bound,) = _bound([rpc], self._bound_interceptors, protocol)
-        return CallRunner(
-            bound, self._handlers | {rpc.full_name: bound.handler}, self._asked, protocol
-        )
+        return self._runner(bound.full_name, bound.handler, protocol, bound.descriptor)
+
+    def _runner(
+        self, full_name: str, handler: Any, protocol: Protocol, method: Any = None
+    ) -> CallRunner:
+        handlers = self._handlers | {full_name: handler} if method else self._handlers
+        return CallRunner(full_name, handler, method, handlers, self._asked, protocol)
 
     def _rest_routes_of(self, endpoint: Endpoint) -> list[RestRoute]:
         method = endpoint.rpc.descriptor
@@ -375,12 +391,11 @@ def _http_methods(methods: Sequence[str] | None) -> list[str]:
     return [method.upper() for method in methods or HTTP_ALLOWED_METHODS]
 
 
-def _protocols(names: Sequence[str]) -> frozenset[str]:
+def _check_protocols(names: Sequence[str]) -> None:
     known = ("json", *PROTOCOLS)
     for name in names:
         if name not in known:
             raise ValueError(f"protocols: {name!r} is none of {', '.join(known)}")
-    return frozenset(names)
 
 
 def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str, str]:
