@@ -59,7 +59,6 @@ class RpcPath:
     Attributes:
         path: The path.
         methods: The HTTP methods that are answered.
-        has_any: Whether it can be called at all.
     """
 
     def __init__(
@@ -82,7 +81,6 @@ class RpcPath:
         if "connect" in protocols and is_unary:
             for content_type, codec in connect_unary.CONTENT_TYPES.items():
                 self._makers[content_type] = self._unary_maker(codec)
-        self.has_any = bool(self._makers)
         self._answers: dict[str, Answer] = {}
         self._queried: dict[str, ConnectUnary] = {}
         self.methods = ["POST"]
