@@ -34,7 +34,6 @@ raises an exception of any kind.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -45,13 +44,13 @@ from orjson import loads
 from . import parse_values as read_values
 from .compiler import CompiledFunctions
 from .descriptors import DEEPEST, DURATION, TIMESTAMP, map_entry, other_names, real_oneofs
+from .json_parser import MINUS_ZERO
 from .parse_values import UnsupportedError
 from .supported_types import LEAVES
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 _WHITE_SPACE = b" \t\r\n"
-_MINUS_ZERO = re.compile(rb"-0[,\]}\s]")
 
 _INTEGERS = (
     FieldDescriptor.TYPE_INT64,
@@ -100,7 +99,7 @@ class CompiledReaders(CompiledFunctions):
                 **vars(read_values),
                 "loads": loads,
                 "refuse_repeated_keys": _refuse_repeated_keys,
-                "MINUS_ZERO": _MINUS_ZERO,
+                "MINUS_ZERO": MINUS_ZERO,
             }
         )
         self._heights: dict[str, int | None] = {}
