@@ -393,6 +393,12 @@ def test_numbers_in_quotes_have_the_grammar_of_json(number: str) -> None:
         assert refusal(decode, f'{{"{field}":{value}}}').startswith(place)
 
 
+def test_a_lone_minus_zero_keeps_its_sign() -> None:
+    decode = CODEC.message_decoder(wrappers_pb2.DoubleValue)
+    assert str(decode(b"-0").value) == str(decode(b" -0 ").value) == "-0.0"
+    assert str(decode(b"0").value) == "0.0"
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
@@ -401,6 +407,8 @@ def test_numbers_in_quotes_have_the_grammar_of_json(number: str) -> None:
         ('"922337203685477580.7e1"', 2**63 - 1),
         ('"-0"', 0),
         ("-0", 0),
+        ("-9223372036854775808", -(2**63)),
+        ("-9.223372036854775808e18", -(2**63)),
         ('"0e999999999999"', 0),
     ],
 )
@@ -429,6 +437,9 @@ def test_integers_of_absurd_size_are_refused_at_once(text: str) -> None:
         ('{"int32Field":1.5}', "int32Field: expected an integer in the range of int32"),
         ('{"uint32Field":-1}', "uint32Field: expected an integer in the range of uint32"),
         ('{"int64Field":"9223372036854775808"}', "int64Field: expected an integer in the range"),
+        ('{"int64Field":-9223372036854775809}', "int64Field: expected an integer in the range"),
+        ('{"int64Field":-9223372036854776832}', "int64Field: expected an integer in the range"),
+        ('{"uint64Field":18446744073709551616}', "uint64Field: expected an integer in the range"),
         ('{"uint64Field":true}', "uint64Field: expected an integer in the range of uint64"),
         ('{"int32Field":""}', "int32Field: expected an integer in the range of int32"),
         ('{"floatField":1e39}', "floatField: expected a number in the range of float"),
@@ -527,6 +538,9 @@ def test_json_that_is_not_the_message_is_refused_and_the_field_named(text: str, 
         ('{"stringField":"\\ud83d\\ud83d\\ude00"}', "line 1 column 17"),
         ('{"stringField":"\\x"}', "line 1 column 17"),
         ('{"stringField":"\\\\\\"NaN","doubleField":-Infinity}', "line 1 column 40"),
+        # Where something else is wrong before.
+        ('{"floatField":1e999,"stringField":"\\"NaN","doubleField":NaN}', "line 1 column 57"),
+        ('{"floatField":1e999,"stringField":"\\\\\\uD800"}', "line 1 column 38"),
         ('{"stringField":"a', "line 1 column 16"),
         ('{"stringField":"\t"}', "line 1 column 17"),
         (b'{"stringField":"\xff"}', "line 1 column 17"),
@@ -547,6 +561,8 @@ def test_malformed_json_is_refused_and_the_position_named(text: str | bytes, err
     [
         ('{"stringField":"a","stringField":"a"}', "stringField"),
         ('{"stringField":"a","string\\u0046ield":"a"}', "stringField"),
+        # As many colons as if there were none.
+        ('{"stringField":"a","stringField":"\\u0022\\u003a"}', "stringField"),
         ('{"struct":{"a":1,"a":2}}', "struct.a"),
         ('{"value":[{"a":1,"a":2}]}', "value[0].a"),
         ('{"mapString":{"a":"","a":""}}', 'mapString["a"]'),

@@ -341,7 +341,7 @@ def test_nothing_is_compiled_for_another_implementation_of_protobuf(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert is_covered(PlainKinds.DESCRIPTOR)
-    monkeypatch.setattr(supported_types, "_HAS_UPB", False)
+    monkeypatch.setattr(supported_types, "HAS_UPB", False)
     assert not is_covered(PlainKinds.DESCRIPTOR)
     assert JsonCodec().message_decoder(PlainLeaf)(b'{"name":"a"}') == PlainLeaf(name="a")
 

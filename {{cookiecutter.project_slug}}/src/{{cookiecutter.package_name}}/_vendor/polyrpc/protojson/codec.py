@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from orjson import JSONDecodeError
 
 from .compiled_reader import CompiledReaders
 from .compiled_writer import CompiledWriters
@@ -63,24 +64,27 @@ class JsonCodec:
         descriptor: Any = message_class.DESCRIPTOR
         covered = is_covered(descriptor)
         read: Callable[[bytes], AnyMessage] | None = None
-        read_strictly: Callable[[bytes], AnyMessage] | None = None
+        read_strictly: Callable[[bytes, int | None], AnyMessage] | None = None
 
         def decode(text: bytes) -> AnyMessage:
             nonlocal read
+            refused_at = None
             try:
                 if read is None:
                     read = self._readers.of(message_class)
                 return read(text)
+            except JSONDecodeError as error:
+                refused_at = error.pos
             except Exception:  # noqa: S110 - of any kind; what is wrong is for the other to say
                 pass
             # Not in there: until it is left, the exception holds all that has been parsed.
-            return decode_strictly(text)
+            return decode_strictly(text, refused_at)
 
-        def decode_strictly(text: bytes) -> AnyMessage:
+        def decode_strictly(text: bytes, refused_at: int | None = None) -> AnyMessage:
             nonlocal read_strictly
             if read_strictly is None:
                 read_strictly = self._strict.of(message_class)
-            return read_strictly(text)
+            return read_strictly(text, refused_at)
 
         return decode if covered else decode_strictly
 

@@ -44,25 +44,33 @@ class _ConstantError(Exception):
     """A text has NaN or Infinity where JSON has no such thing."""
 
 
-def parse(text: bytes) -> Any:
+def parse(text: bytes, refused_at: int | None = None) -> Any:
     """Parses JSON; an object in which a key is repeated becomes a `RepeatedKey`.
+
+    Args:
+        text: The JSON.
+        refused_at: The position in which orjson is known to refuse it.
 
     Raises:
         JsonError: It is none; its text names the position.
         RecursionError: It is nested too deeply.
     """
-    stopped_at = 0
-    try:
-        tree = loads(text)
-        if _shows_all(tree, text):
-            return tree
-    except JSONDecodeError as error:
-        stopped_at = error.pos
-    return _parse_exactly(text, stopped_at)
+    if refused_at is None:
+        try:
+            tree = loads(text)
+        except JSONDecodeError as error:
+            refused_at = error.pos
+    if refused_at is not None:
+        tree = _decode(text, _PLAIN, refused_at)
+    if _shows_all(tree, text):
+        return tree
+    del tree
+    has_minus_zero = b"-" in text and MINUS_ZERO.search(text)
+    return _decode(text, _PRECISE if has_minus_zero else _EXACT)
 
 
 def _shows_all(tree: Any, text: bytes) -> bool:
-    """Answers whether what orjson made of a text is all that it says."""
+    """Answers whether what a quick parser made of a text is all that it says."""
     # A single character is found much sooner than two.
     if b"-" in text and _ALTERED_NUMBER.search(text):
         return False
@@ -72,44 +80,45 @@ def _shows_all(tree: Any, text: bytes) -> bool:
         # Of repeated keys it has dropped all but one. No escape hides a colon in either text.
         return dumps(tree).count(b":") == text.count(b":")
     except JSONEncodeError:
-        return False  # Nested more deeply than it prints.
+        return False  # It prints no deep nesting, and no large integers.
 
 
-def _parse_exactly(text: bytes, orjson_stopped_at: int) -> Any:
+def _decode(text: bytes, decoder: json.JSONDecoder, refused_at: int | None = None) -> Any:
+    """Parses JSON by Python's parser, and refuses what that takes beyond the specification."""
     try:
         string = text.decode()
     except UnicodeDecodeError as error:
         raise _malformed("no UTF-8", text[: error.start].decode()) from None
+    if refused_at is not None:
+        _refuse_excess(string, refused_at)
     try:
-        tree = _PRECISE.decode(string) if MINUS_ZERO.search(text) else _decode(string)
+        tree = decoder.decode(string)
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
         raise _malformed(reason, string[: error.pos]) from None
     except _ConstantError:
-        start = _find_constant(string, orjson_stopped_at)
-        raise _malformed("expecting value", string[:start]) from None
-    if "\\u" in string:
-        # Python takes half a pair for a character.
+        raise _malformed("expecting value", string[: _find_constant(string)]) from None
+    except ValueError:
+        # Python reads no integer of more than 4300 digits.
+        return _decode(text, _PRECISE)
+    if "\\" in string and "\\u" in string:
         lone = _LONE_SURROGATE.search(string.replace("\\\\", "  "))
         if lone is not None:
             raise _malformed("half a surrogate pair", string[: lone.start()])
     return tree
 
 
-def _decode(string: str) -> Any:
-    try:
-        return _QUICK.decode(string)
-    except json.JSONDecodeError:
-        raise
-    except ValueError:
-        # Python reads no integer of more than 4300 digits.
-        return _PRECISE.decode(string)
+def _refuse_excess(string: str, position: int) -> None:
+    """Refuses what Python's parser takes for JSON, if orjson has stopped there."""
+    if string.startswith(_CONSTANTS, position):
+        start = position - (string[position - 1 : position] == "-")
+        raise _malformed("expecting value", string[:start])
+    if _LONE_SURROGATE.match(string, position):
+        raise _malformed("half a surrogate pair", string[:position])
 
 
-def _find_constant(string: str, guess: int) -> int:
+def _find_constant(string: str) -> int:
     """Answers the first place of NaN or Infinity outside of the strings of a JSON text."""
-    if string.startswith(_CONSTANTS, guess):
-        return guess - (string[guess - 1 : guess] == "-")
     plain = string.replace("\\\\", "  ").replace('\\"', "  ")
     found = (match for match in _STRING_OR_CONSTANT.finditer(plain) if match[0][0] != '"')
     return next(found).start()
@@ -144,7 +153,8 @@ def _precise_integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
 
 
-_QUICK = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
+_PLAIN = json.JSONDecoder(parse_constant=_refuse_constant)
+_EXACT = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 _PRECISE = json.JSONDecoder(
-    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_precise_integer
+    parse_constant=_refuse_constant, object_pairs_hook=_object, parse_int=_precise_integer
 )
