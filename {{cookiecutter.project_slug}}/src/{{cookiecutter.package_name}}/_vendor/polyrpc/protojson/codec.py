@@ -1,8 +1,8 @@
 """Canonical proto3 JSON <-> protobuf (https://protobuf.dev/programming-guides/json/).
 
-Functions compiled for one message type each (`readers`, `writers`) do the work. Readers are quick,
-and give up where a type or a text is anything but plain. `strict_reader` takes what they give up:
-it is the one that knows what is right, and says what is wrong.
+Functions compiled for one message type each (`compiled_reader`, `compiled_writer`) do the work.
+Those that read are quick, and give up where a type or a text is anything but plain. `strict_reader`
+takes what they give up: it is the one that knows what is right, and says what is wrong.
 """
 
 from __future__ import annotations

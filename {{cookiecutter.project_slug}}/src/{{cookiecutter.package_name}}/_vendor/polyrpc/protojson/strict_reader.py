@@ -12,7 +12,6 @@ from operator import attrgetter
 from threading import RLock
 from typing import Any, NamedTuple, TypeVar
 
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -26,12 +25,10 @@ from .descriptors import (
     is_null_value,
     map_entry,
     may_lack_fields,
-    other_names,
-    real_oneofs,
 )
 from .errors import JsonError
-from .faults import REFUSED, FaultError, IgnoredError, member, no_object, shown
-from .json_parser import RepeatedKey, parse
+from .faults import FaultError, no_object
+from .json_parser import parse
 from .strict_fields import (
     Get,
     Put,
@@ -42,18 +39,11 @@ from .strict_fields import (
     read_scalar,
     read_scalars,
 )
+from .strict_message import Field, MessageReader, ignore
 from .strict_scalars import Convert, map_key, plain_class, scalar, takes_arrays
 from .strict_well_known import WELL_KNOWN, read_wrapper
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
-
-_Field = tuple[str, Convert | None, type | None, Read, bool, str | None]
-"""How to read a field; not a named tuple: that takes twice as long to take apart.
-
-Its name; for a single scalar what converts it, and the class of values that need no conversion, so
-that most are set without a further call; what reads any other; whether null is a value of it, not
-its absence; for the key that is its name in the `.proto` file, the one that it should have.
-"""
 
 _WHITE_SPACE = b" \t\r\n"
 _TOO_DEEP = f"nested deeper than {DEEPEST} messages"
@@ -83,7 +73,7 @@ class StrictReaders:
     """
 
     def __init__(self, *, ignore_unknown_fields: bool) -> None:
-        self.ignore_unknown_fields = ignore_unknown_fields
+        self._ignore_unknown_fields = ignore_unknown_fields
         # A reader is known before it knows its fields, and servicers may be in threads.
         self._lock = RLock()
         self._contents: dict[str, _Content] = {}
@@ -96,7 +86,7 @@ class StrictReaders:
         """
         descriptor: Any = message_class.DESCRIPTOR
         with self._lock:
-            read = self.reader(descriptor)
+            read = self._reader(descriptor)
         may_lack = may_lack_fields(descriptor)
 
         def read_text(text: bytes, refused_at: int | None = None) -> AnyMessage:
@@ -114,7 +104,7 @@ class StrictReaders:
 
         return read_text
 
-    def reader(self, descriptor: Descriptor) -> Read:
+    def _reader(self, descriptor: Descriptor) -> Read:
         """Answers what reads the JSON of a message type."""
         read = self._made.get(descriptor.full_name)
         if read is None:
@@ -122,13 +112,15 @@ class StrictReaders:
                 read = read_wrapper(*self._scalar(descriptor.fields_by_name["value"]))
                 self._made[descriptor.full_name] = read
             else:
-                made = _MessageReader(descriptor, self)
+                made = MessageReader(
+                    descriptor, self._field, ignores_unknown_fields=self._ignore_unknown_fields
+                )
                 read = self._made[descriptor.full_name] = made.read
                 # Only now: a message that contains itself finds its own reader.
                 made.add_fields()
         return read
 
-    def field(self, field: FieldDescriptor) -> _Field:
+    def _field(self, field: FieldDescriptor) -> Field:
         """Answers how to read a field."""
         takes_null = is_null_value(field) and not field.is_repeated
         convert, plain = None, None
@@ -154,7 +146,7 @@ class StrictReaders:
                 expected=f"a key that is {expected}",
             )
         if field.message_type is not None:
-            read = self.reader(field.message_type)
+            read = self._reader(field.message_type)
             if field.is_repeated:
                 return read_messages(get, read, takes_null=is_null_value(field))
             return read_message(get, read)
@@ -166,7 +158,7 @@ class StrictReaders:
     def _putting(self, field: FieldDescriptor) -> tuple[Put, int, str]:
         """Answers what sets the value of a map under a key, the levels to it, what it expects."""
         if field.message_type is not None:
-            read = self.reader(field.message_type)
+            read = self._reader(field.message_type)
             return lambda entries, key, value, depth: read(entries[key], value, depth), 1, ""
         convert, expected = self._scalar(field)
 
@@ -176,7 +168,7 @@ class StrictReaders:
         return put, 0, expected
 
     def _scalar(self, field: FieldDescriptor) -> tuple[Convert, str]:
-        return scalar(field, ignores_unknown_names=self.ignore_unknown_fields)
+        return scalar(field, ignores_unknown_names=self._ignore_unknown_fields)
 
     def _read_any(self, message: Any, value: Any, depth: int) -> None:
         if value.__class__ is not dict:
@@ -198,9 +190,9 @@ class StrictReaders:
             if "value" not in rest:
                 raise FaultError(f'"value", which holds the {descriptor.name}, is missing')
             inner = rest.pop("value")
-            if rest and not self.ignore_unknown_fields:
+            if rest and not self._ignore_unknown_fields:
                 raise FaultError('only "@type" and "value" can stand here')
-            self.ignore(rest)
+            ignore(rest)
             try:
                 read(content, inner, depth - 1)
             except FaultError as fault:
@@ -216,7 +208,7 @@ class StrictReaders:
         content = self._contents.get(descriptor.full_name)
         if content is None:
             with self._lock:
-                read = self.reader(descriptor)
+                read = self._reader(descriptor)
             content = self._contents[descriptor.full_name] = _Content(
                 GetMessageClass(descriptor),
                 read,
@@ -224,101 +216,6 @@ class StrictReaders:
                 may_lack_fields(descriptor),
             )
         return content
-
-    def ignore(self, value: Any) -> None:
-        """Passes over what is in unknown fields, where keys may not be repeated either."""
-        pending = [value]
-        while pending:
-            value = pending.pop()
-            if isinstance(value, RepeatedKey):
-                raise no_object(value, "")
-            if value.__class__ is dict:
-                pending += value.values()
-            elif value.__class__ is list:
-                pending += value
-
-
-class _MessageReader:
-    """Reads the JSON objects of one message type."""
-
-    def __init__(self, descriptor: Descriptor, readers: StrictReaders) -> None:
-        self._descriptor = descriptor
-        self._readers = readers
-        self._fields: dict[str, _Field] = {}
-        self._oneofs = [
-            (
-                oneof.name,
-                {
-                    key: is_null_value(field)
-                    for field in oneof.fields
-                    for key in (field.json_name, field.name)
-                },
-            )
-            for oneof in real_oneofs(descriptor)
-        ]
-
-    def add_fields(self) -> None:
-        for field in self._descriptor.fields:
-            self._fields[field.json_name] = self._readers.field(field)
-        for name, json_name in other_names(self._descriptor).items():
-            self._fields[name] = (*self._fields[json_name][:-1], json_name)
-
-    def read(self, message: Any, tree: Any, depth: int) -> None:
-        if tree.__class__ is not dict:
-            raise no_object(tree, "expected an object")
-        fields = self._fields
-        for key, value in tree.items():
-            field = fields.get(key) or self._unknown_field(key, value)
-            if field is None:
-                continue
-            name, convert, plain, read, takes_null, json_name = field
-            if json_name is not None and json_name in tree:
-                first, other = (each for each in tree if each in (key, json_name))
-                refusal = FaultError(f"duplicate key, {shown(other)} names the same field")
-                raise refusal.inside(member(first))
-            if value is None and not takes_null:
-                continue
-            if convert is not None:
-                try:
-                    setattr(message, name, value if value.__class__ is plain else convert(value))
-                    continue
-                except (IgnoredError, *REFUSED):
-                    pass  # `read` comes to the same, and says why.
-            try:
-                read(message, value, depth)
-            except FaultError as fault:
-                raise fault.inside(member(key)) from None
-        for name, members in self._oneofs:
-            found = [
-                key
-                for key, takes_null in members.items()
-                if key in tree and (tree[key] is not None or takes_null)
-            ]
-            if len(found) > 1:
-                raise FaultError(f"{' and '.join(found)} exclude each other (oneof {name})")
-
-    def _unknown_field(self, key: str, value: Any) -> _Field | None:
-        """Answers the extension that a key names, or None if its value is ignored."""
-        extension = self._extension(key)
-        if extension is None:
-            if not self._readers.ignore_unknown_fields:
-                refusal = FaultError(f"{self._descriptor.full_name} has no such field")
-                raise refusal.inside(member(key))
-            self._readers.ignore(value)
-        return extension
-
-    def _extension(self, key: str) -> _Field | None:
-        if not (self._descriptor.is_extendable and key[:1] == "[" and key[-1:] == "]"):
-            return None
-        try:
-            field = descriptor_pool.Default().FindExtensionByName(key[1:-1])
-        except (KeyError, ValueError):
-            return None
-        extended = field.containing_type
-        if extended is None or extended.full_name != self._descriptor.full_name:
-            return None
-        made = self._fields[key] = self._readers.field(field)
-        return made
 
 
 def _check_required(message: Any) -> None:
