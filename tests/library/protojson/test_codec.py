@@ -12,11 +12,12 @@ from google.protobuf import any_pb2, duration_pb2, json_format, wrappers_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from polyrpc.protojson import JsonCodec, JsonError
+from polyrpc.protojson.style import JsonStyle
 from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
 from testing.v1.testing_pb2 import AllKinds, MoreKinds
 
 CODEC = JsonCodec()
-BRIEF = JsonCodec(always_print_fields_with_no_presence=False)
+BRIEF = JsonCodec(JsonStyle(always_print_fields_with_no_presence=False))
 LENIENT = JsonCodec(ignore_unknown_fields=True)
 _decode = CODEC.decoder(AllKinds.DESCRIPTOR)
 _decode_lenient = LENIENT.decoder(AllKinds.DESCRIPTOR)
@@ -77,7 +78,9 @@ def test_both_names_of_a_field_are_read() -> None:
 
 
 def test_proto_names_are_printed_on_demand_within_any_too() -> None:
-    codec = JsonCodec(preserving_proto_field_name=True, always_print_fields_with_no_presence=False)
+    codec = JsonCodec(
+        JsonStyle(preserving_proto_field_name=True, always_print_fields_with_no_presence=False)
+    )
     message = AllKinds(renamed="b")
     message.any.Pack(testing_pb2.UpdateBookRequest(book=testing_pb2.Book(), update_mask={}))
     text = codec.encoder(AllKinds.DESCRIPTOR)(message.SerializeToString())
@@ -275,7 +278,7 @@ def test_any_carries_types_of_files_that_the_message_does_not_depend_on() -> Non
     }
     message = AllKinds()
     message.any.Pack(info)
-    fresh = JsonCodec(always_print_fields_with_no_presence=False)
+    fresh = JsonCodec(JsonStyle(always_print_fields_with_no_presence=False))
     for _ in range(2):
         assert json.loads(fresh.encoder(AllKinds.DESCRIPTOR)(message.SerializeToString())) == tree
     fresh = JsonCodec()

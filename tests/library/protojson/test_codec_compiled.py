@@ -15,6 +15,7 @@ from polyrpc.protojson import JsonCodec, JsonError, supported_types
 from polyrpc.protojson.compiled_reader import CompiledReaders
 from polyrpc.protojson.descriptors import DEEPEST
 from polyrpc.protojson.strict_reader import StrictReaders
+from polyrpc.protojson.style import JsonStyle
 from polyrpc.protojson.supported_types import is_covered
 from strategies import messages, mutated_texts
 from testing.v1 import legacy_pb2, plain_pb2, testing_pb2
@@ -31,11 +32,7 @@ CLASSES: list[type[Message]] = [
     testing_pb2.Book,
 ]
 OPTIONS = [
-    {
-        "preserving_proto_field_name": names,
-        "always_print_fields_with_no_presence": fields,
-        "ignore_unknown_fields": unknown,
-    }
+    {"style": JsonStyle(names, fields), "ignore_unknown_fields": unknown}
     for names, fields, unknown in [
         (False, True, False),
         (True, False, False),

@@ -92,9 +92,6 @@ _WELL_KNOWN_TYPES: dict[str, Schema] = {
 }
 
 
-CANONICAL_STYLE = JsonStyle()
-
-
 class MessageSchemas:
     """The schemas of messages and enums, which refer to one another as components.
 

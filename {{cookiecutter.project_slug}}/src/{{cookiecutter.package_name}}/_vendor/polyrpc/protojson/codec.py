@@ -20,6 +20,7 @@ from .compiled_writer import CompiledWriters
 from .descriptors import may_lack_fields
 from .errors import JsonError, one_line
 from .strict_reader import StrictReaders
+from .style import CANONICAL_STYLE, JsonStyle
 from .supported_types import is_covered
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -32,24 +33,16 @@ class JsonCodec:
     What the conversions of a type need is made when the first of them is called.
 
     Args:
-        preserving_proto_field_name: Print the field names of the `.proto` file, not lowerCamelCase.
-        always_print_fields_with_no_presence: Print empty fields too, but for those with presence.
+        style: How messages are written.
         ignore_unknown_fields: Accept and drop unknown fields, and unknown names of enum values.
     """
 
     def __init__(
-        self,
-        *,
-        preserving_proto_field_name: bool = False,
-        always_print_fields_with_no_presence: bool = True,
-        ignore_unknown_fields: bool = False,
+        self, style: JsonStyle = CANONICAL_STYLE, *, ignore_unknown_fields: bool = False
     ) -> None:
         self._readers = CompiledReaders()
         self._strict = StrictReaders(ignore_unknown_fields=ignore_unknown_fields)
-        self._writers = CompiledWriters(
-            preserving_proto_field_name=preserving_proto_field_name,
-            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
-        )
+        self._writers = CompiledWriters(style)
 
     def decoder(self, descriptor: Descriptor) -> Callable[[bytes], bytes]:
         """Makes the function that turns JSON text into the wire format of one message type.
