@@ -39,21 +39,14 @@ def _floating(number_format: str) -> Schema:
 
 
 _SCALARS: dict[int, Schema] = {
-    FieldDescriptor.TYPE_DOUBLE: _floating("double"),
-    FieldDescriptor.TYPE_FLOAT: _floating("float"),
-    FieldDescriptor.TYPE_INT32: _INT32,
-    FieldDescriptor.TYPE_SINT32: _INT32,
-    FieldDescriptor.TYPE_SFIXED32: _INT32,
-    FieldDescriptor.TYPE_UINT32: _UINT32,
-    FieldDescriptor.TYPE_FIXED32: _UINT32,
-    FieldDescriptor.TYPE_INT64: _INT64,
-    FieldDescriptor.TYPE_SINT64: _INT64,
-    FieldDescriptor.TYPE_SFIXED64: _INT64,
-    FieldDescriptor.TYPE_UINT64: _UINT64,
-    FieldDescriptor.TYPE_FIXED64: _UINT64,
-    FieldDescriptor.TYPE_BOOL: _BOOL,
-    FieldDescriptor.TYPE_STRING: _STRING,
-    FieldDescriptor.TYPE_BYTES: _BYTES,
+    FieldDescriptor.CPPTYPE_DOUBLE: _floating("double"),
+    FieldDescriptor.CPPTYPE_FLOAT: _floating("float"),
+    FieldDescriptor.CPPTYPE_INT32: _INT32,
+    FieldDescriptor.CPPTYPE_UINT32: _UINT32,
+    FieldDescriptor.CPPTYPE_INT64: _INT64,
+    FieldDescriptor.CPPTYPE_UINT64: _UINT64,
+    FieldDescriptor.CPPTYPE_BOOL: _BOOL,
+    FieldDescriptor.CPPTYPE_STRING: _STRING,
 }
 
 _WELL_KNOWN_TYPES: dict[str, Schema] = {
@@ -144,7 +137,8 @@ class MessageSchemas:
         if field.message_type is not None:
             return self.message(field.message_type)
         if field.enum_type is None:
-            return dict(_SCALARS[field.type])
+            is_bytes = field.type == FieldDescriptor.TYPE_BYTES
+            return dict(_BYTES if is_bytes else _SCALARS[field.cpp_type])
         if field.enum_type.full_name == "google.protobuf.NullValue":
             return {"type": "null"}
         return self._reference(field.enum_type, self._enum)

@@ -17,41 +17,38 @@ from .supported_types import HAS_UPB
 Convert = Callable[[Any], Any]
 """Turns a JSON value into that of a field; it raises one of `faults.REFUSED`, or `IgnoredError`."""
 
-_INT32, _UINT32, _INT64, _UINT64 = (
-    (read_values.any_integer, f"an integer in the range of {name}")
-    for name in ("int32", "uint32", "int64", "uint64")
-)
 NUMBER = "a number in the range of double"
 _CONVERSIONS: dict[int, tuple[Convert, str]] = {
-    FieldDescriptor.TYPE_BOOL: (read_values.boolean, "true or false"),
-    FieldDescriptor.TYPE_STRING: (read_values.text, "a string"),
-    FieldDescriptor.TYPE_BYTES: (read_values.octets, "a base64 string"),
-    FieldDescriptor.TYPE_DOUBLE: (read_values.any_double, NUMBER),
-    FieldDescriptor.TYPE_FLOAT: (read_values.any_single, "a number in the range of float"),
-    FieldDescriptor.TYPE_INT32: _INT32,
-    FieldDescriptor.TYPE_SINT32: _INT32,
-    FieldDescriptor.TYPE_SFIXED32: _INT32,
-    FieldDescriptor.TYPE_UINT32: _UINT32,
-    FieldDescriptor.TYPE_FIXED32: _UINT32,
-    FieldDescriptor.TYPE_INT64: _INT64,
-    FieldDescriptor.TYPE_SINT64: _INT64,
-    FieldDescriptor.TYPE_SFIXED64: _INT64,
-    FieldDescriptor.TYPE_UINT64: _UINT64,
-    FieldDescriptor.TYPE_FIXED64: _UINT64,
+    FieldDescriptor.CPPTYPE_BOOL: (read_values.boolean, "true or false"),
+    FieldDescriptor.CPPTYPE_STRING: (read_values.text, "a string"),
+    FieldDescriptor.CPPTYPE_DOUBLE: (read_values.any_double, NUMBER),
+    FieldDescriptor.CPPTYPE_FLOAT: (read_values.any_single, "a number in the range of float"),
+    **{
+        kind: (read_values.any_integer, f"an integer in the range of {name}")
+        for kind, name in (
+            (FieldDescriptor.CPPTYPE_INT32, "int32"),
+            (FieldDescriptor.CPPTYPE_UINT32, "uint32"),
+            (FieldDescriptor.CPPTYPE_INT64, "int64"),
+            (FieldDescriptor.CPPTYPE_UINT64, "uint64"),
+        )
+    },
 }
-"""What converts the values of a type of fields, and what it expects."""
+"""What converts the values of a kind of fields, and what it expects."""
+_BYTES = (read_values.octets, "a base64 string")
+"""The same of bytes, which are of the kind of strings."""
 _PLAIN: dict[int, type] = {
-    FieldDescriptor.TYPE_BOOL: bool,
-    FieldDescriptor.TYPE_STRING: str,
-    FieldDescriptor.TYPE_INT32: int,
-    FieldDescriptor.TYPE_UINT32: int,
-    FieldDescriptor.TYPE_INT64: int,
-    FieldDescriptor.TYPE_UINT64: int,
+    FieldDescriptor.CPPTYPE_BOOL: bool,
+    FieldDescriptor.CPPTYPE_STRING: str,
+    FieldDescriptor.CPPTYPE_INT32: int,
+    FieldDescriptor.CPPTYPE_UINT32: int,
+    FieldDescriptor.CPPTYPE_INT64: int,
+    FieldDescriptor.CPPTYPE_UINT64: int,
 }
 _REFUSED_BY_UPB = {
-    FieldDescriptor.TYPE_ENUM,
-    FieldDescriptor.TYPE_STRING,
-    *(type_ for type_, conversion in _CONVERSIONS.items() if conversion in (_INT32, _UINT32)),
+    FieldDescriptor.CPPTYPE_ENUM,
+    FieldDescriptor.CPPTYPE_STRING,
+    FieldDescriptor.CPPTYPE_INT32,
+    FieldDescriptor.CPPTYPE_UINT32,
 }
 
 
@@ -59,7 +56,7 @@ def scalar(field: FieldDescriptor, *, ignores_unknown_names: bool) -> tuple[Conv
     """Answers what converts the values of a field, and what it expects."""
     enum = field.enum_type
     if enum is None:
-        return _CONVERSIONS[field.type]
+        return _BYTES if _is_bytes(field) else _CONVERSIONS[field.cpp_type]
     numbers = {value.name: value.number for value in enum.values}
     is_null = is_null_value(field)
 
@@ -80,18 +77,18 @@ def scalar(field: FieldDescriptor, *, ignores_unknown_names: bool) -> tuple[Conv
 
 
 def plain_class(field: FieldDescriptor) -> type | None:
-    """Answers the class of the values that need no conversion, for the most frequent types."""
-    return _PLAIN.get(field.type)
+    """Answers the class of the values that need no conversion, if there is one."""
+    return None if _is_bytes(field) else _PLAIN.get(field.cpp_type)
 
 
 def takes_arrays(field: FieldDescriptor) -> bool:
     """Answers whether protobuf itself refuses all that is no value of a repeated field."""
-    return HAS_UPB and field.type in _REFUSED_BY_UPB
+    return HAS_UPB and field.cpp_type in _REFUSED_BY_UPB and not _is_bytes(field)
 
 
 def map_key(field: FieldDescriptor) -> tuple[Convert | None, str]:
     """Answers what converts the keys of a map, if they are no strings, and what it expects."""
-    convert, expected = _CONVERSIONS[field.type]
+    convert, expected = _CONVERSIONS[field.cpp_type]
     if field.type == FieldDescriptor.TYPE_BOOL:
         return read_values.boolean_key, expected
     if field.type == FieldDescriptor.TYPE_STRING:
@@ -105,3 +102,7 @@ def map_key(field: FieldDescriptor) -> tuple[Convert | None, str]:
         return entry_class(key=number).key
 
     return convert_integer, expected
+
+
+def _is_bytes(field: FieldDescriptor) -> bool:
+    return bool(field.type == FieldDescriptor.TYPE_BYTES)
