@@ -35,6 +35,7 @@ from .imports import (
     NotFound,
     Request,
 )
+from .multipart import boundary_of, with_whole_delimiters
 from .own_websockets import POLICY_VIOLATION, deny, talk
 from .routing import Destination, destination
 from .visit import CLIENT_CLOSED, VISIT, Visit
@@ -171,7 +172,9 @@ class Entrance:
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
             receive = without_request_body(receive)
-        elif found.reads_body and self._max_body_bytes and not _is_multipart(scope):
+        elif boundary := boundary_of(scope):
+            receive = with_whole_delimiters(receive, boundary)
+        elif found.reads_body and self._max_body_bytes:
             receive = with_bounded_body(receive, self._max_body_bytes)
 
         async def send_allow(event: Any) -> None:
@@ -249,10 +252,3 @@ def _lacks_allow(event: Any) -> bool:
             # The framework writes a Python set there.
             return bytes(value).startswith(b"{")
     return bool(event["status"] == 405)
-
-
-def _is_multipart(scope: Any) -> bool:
-    return any(
-        name == b"content-type" and value.strip().lower().startswith(b"multipart/")
-        for name, value in scope["headers"]
-    )
