@@ -155,6 +155,7 @@ def test_a_project_of_hostile_answers_passes_its_tests_and_checks(
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "address", ["o'neil+a@example.com", '"a b\\"c"@example.com', "a.b@[127.0.0.1]"]
 )
@@ -205,6 +206,7 @@ def test_odd_names_give_a_tidy_project_that_compiles(
     compile_in(project)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.name == "nt", reason="paths there end at 260 characters by default")
 def test_the_longest_names_give_a_tidy_project_too(template: Path, tmp_path: Path) -> None:
     names = {"project_slug": "x" * 60, "package_name": "y" * 60, "service_name": "Z" * 60}
