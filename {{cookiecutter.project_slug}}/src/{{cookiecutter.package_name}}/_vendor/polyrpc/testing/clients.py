@@ -71,7 +71,7 @@ def http_client(server: Server, certificates: Certificates | None = None) -> htt
 
     if certificates is None:
         url = f"http://localhost:{server.http_port}"
-        # One that trusts nobody: httpx would read the certificates of the system, for 20 ms a client.
+        # It trusts nobody: httpx would read the certificates of the system, for 20 ms a client.
         no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.AsyncClient(base_url=url, trust_env=False, verify=no_tls)
     context = ssl.create_default_context(cafile=certificates.ca)
