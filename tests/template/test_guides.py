@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import updating
 from baking import ROOT, TEMPLATE
+from checks import needs
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/user-guide.md", "docs/upgrading.md")
@@ -41,7 +42,7 @@ def follow(script: str, folder: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the guides call the service with curl")
+@needs(shutil.which("curl"), "curl, with which the guides call the service,")
 @pytest.mark.xdist_group("guides")
 def test_the_user_guide_and_then_the_upgrade_guide(template: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
