@@ -124,7 +124,9 @@ async def http_server(
     server.capture_signals = _no_signals
     task = asyncio.create_task(server.serve())
     try:
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells by nothing else
+        while not server.started:
+            if task.done():
+                raise RuntimeError("uvicorn does not start") from task.exception()
             await asyncio.sleep(0)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
