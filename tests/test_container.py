@@ -254,7 +254,7 @@ def test_workers_start_and_stop_as_one_process_does(container: Container) -> Non
 @pytest.mark.full
 @pytest.mark.xdist_group("container")
 def test_the_environment_holds_no_tools_that_build_or_install(container: Container) -> None:
-    modules = ("pip", "setuptools", "hatchling", "grpc_tools", "mypy_protobuf")
+    modules = ("pip", "setuptools", "hatchling", "grpc_tools", "mypy_protobuf", "flask", "uv")
     for name in modules:
         done = container.run("python", "-c", f"import {name}")
         assert "ModuleNotFoundError" in done.stderr, name

@@ -125,6 +125,7 @@ class Service:
             self.health,
             self.metrics,
             settings,
+            package=package,
             title=name,
             version=version,
             summary=summary,

@@ -22,6 +22,7 @@ def make_application(
     metrics: Metrics,
     settings: ServiceSettings,
     *,
+    package: str,
     title: str,
     version: str,
     summary: str | None,
@@ -36,6 +37,7 @@ def make_application(
         health: What `/readyz` asks.
         metrics: What `/metrics` tells.
         settings: Whom to let in.
+        package: The service's, which has the files of its documentation page.
         title: For the OpenAPI document.
         version: Likewise.
         summary: Likewise.
@@ -49,7 +51,7 @@ def make_application(
         summary=summary,
         description="Every operation is an RPC that answers over gRPC as well.",
         contact=Contact(),
-        routes=[*admin_routes(health, metrics), *docs_routes(title), *routes],
+        routes=[*admin_routes(health, metrics), *docs_routes(title, package), *routes],
         middleware=around_routes(
             tokens_of(settings), middleware, metrics, settings.max_message_bytes
         ),
