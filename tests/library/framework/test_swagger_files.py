@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from polyrpc.build.hatch import copy_swagger_ui
 from polyrpc.framework import swagger_files
 from polyrpc.framework.imports import Application
-from polyrpc.framework.swagger_ui import PAGE, docs_routes
+from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
 
 SCRIPT = "swagger-ui-bundle.js"
 
@@ -21,7 +22,10 @@ def nothing_is_installed(name: str) -> None:
 
 
 async def status(path: str, package: str) -> int:
-    transport = httpx.ASGITransport(Application(routes=docs_routes("Built", package)))
+    app = Application(
+        openapi_config=docs_config(), routes=docs_routes("Built", package), enable_openapi=True
+    )
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         return (await http.get(path)).status_code
 
@@ -32,6 +36,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "built_service").mkdir()
     (tmp_path / "built_service" / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "built_service", raising=False)
     return "built_service"
 
 
