@@ -100,7 +100,8 @@ def test_the_readme_has_no_trace_of_deployments_that_were_not_chosen(
 def test_every_manifest_is_used(generated: Path) -> None:
     for kustomization in manifests(generated).rglob("kustomization.yaml"):
         content = yaml.safe_load(kustomization.read_text())
-        named = {*content.get("resources", []), *(one["path"] for one in content.get("patches", []))}
+        resources, patches = content.get("resources", []), content.get("patches", [])
+        named = {*resources, *(one["path"] for one in patches)}
         here = {path.name for path in kustomization.parent.glob("*.yaml")} - {kustomization.name}
         assert {name for name in named if name.endswith(".yaml")} == here
 
