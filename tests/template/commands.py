@@ -57,6 +57,16 @@ def refused(project: Path, module: str, *arguments: str | Path, **variables: str
     return line
 
 
+def as_installed(project: Path) -> Path:
+    """Give the sources of a project the name and version that an installation would."""
+    about = project / "src" / "greeter_service-0.1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: greeter-service\nVersion: 0.1.0\nSummary: Test.\n"
+    )
+    return project
+
+
 def commit(project: Path, message: str) -> None:
     """Commit all that there is, in a repository that is made for it if there is none."""
     if not (project / ".git").is_dir():

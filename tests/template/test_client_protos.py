@@ -11,7 +11,7 @@ from baking import bake, files, is_build_product
 from checks import check_project
 from commands import polyrpc, refused, run
 
-ORDERS = Path(__file__).parent.parent / "protos/shop/orders/v1/orders.proto"
+ORDERS = Path(__file__).parent / "protos/shop/orders/v1/orders.proto"
 GREETER = "protos/greeter_service/v1/greeter.proto"
 CALLS_IT = """
 import asyncio

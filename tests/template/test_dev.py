@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from baking import bake, environment
+from commands import as_installed
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="it is ended by a signal")
 
@@ -93,14 +94,7 @@ class Dev:
 
 @pytest.fixture
 def project(template: Path, tmp_path: Path) -> Path:
-    """A project whose name and version can be found, as an installation would have it."""
-    project = bake(template, tmp_path)
-    about = project / "src" / "greeter_service-0.1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: greeter-service\nVersion: 0.1.0\nSummary: Test.\n"
-    )
-    return project
+    return as_installed(bake(template, tmp_path))
 
 
 @pytest.fixture

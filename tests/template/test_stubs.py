@@ -14,7 +14,7 @@ from commands import polyrpc, refused, run
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from packaging.requirements import Requirement
 
-ORDERS = Path(__file__).parent.parent / "protos/shop/orders/v1/orders.proto"
+ORDERS = Path(__file__).parent / "protos/shop/orders/v1/orders.proto"
 MINE = {
     *(f"greeter_service/v1/greeter{ending}" for ending in (*STUBS, ".proto")),
     *("greeter_service/descriptors.binpb", "greeter_service/py.typed"),
