@@ -92,7 +92,9 @@ def test_the_sessions_that_documents_name_are_there(document: str, generated: Pa
     sessions = {
         name
         for noxfile in (ROOT / "noxfile.py", generated / "noxfile.py")
-        for name in re.findall(r"^def (\w+)\(session", noxfile.read_text(encoding="utf-8"), re.M)
+        for name in re.findall(
+            r'^(?:def (?=\w+\(session)|    "(?=\w+": \("))(\w+)', noxfile.read_text("utf-8"), re.M
+        )
     }
     assert named
     assert named <= sessions

@@ -126,6 +126,7 @@ class Service:
             self.health,
             self.metrics,
             settings,
+            package=package,
             title=name,
             version=version,
             summary=summary,
