@@ -43,21 +43,25 @@ def make_application(
         middleware: Likewise.
         lifespan: Of the application.
     """
+    tokens = tokens_of(settings)
+    asks_for_tokens = tokens is not None
     app = Application(
         title=title,
         version=version,
         summary=summary,
         description="Every operation is an RPC that answers over gRPC as well.",
         contact=Contact(),
-        routes=[*admin_routes(health, metrics), *docs_routes(title), *routes],
-        middleware=around_routes(
-            tokens_of(settings), middleware, metrics, settings.max_message_bytes
-        ),
+        routes=[
+            *admin_routes(health, metrics),
+            *docs_routes(title, asks_for_tokens=asks_for_tokens),
+            *routes,
+        ],
+        middleware=around_routes(tokens, middleware, metrics, settings.max_message_bytes),
         exception_handlers=error_handlers(),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
         enable_openapi=True,
-        openapi_config=docs_config(),
+        openapi_config=docs_config(asks_for_tokens=asks_for_tokens),
     )
     # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.
     app.enable_openapi = False

@@ -84,14 +84,14 @@ class _Visit:
 
     Attributes:
         route: The pattern of the route that it reaches.
-        is_open: Whether that is an `OpenGateway`.
+        is_probe: Whether that is a `ProbeGateway`.
         is_of_an_rpc: Whether an RPC answers it, which does by itself what there is to do.
         status: The HTTP status of the response, once that has begun.
         is_cut: Whether the rest of the response is missing.
     """
 
     route: str = UNKNOWN
-    is_open: bool = False
+    is_probe: bool = False
     is_of_an_rpc: bool = False
     status: int = 0
     is_cut: bool = False
@@ -169,7 +169,7 @@ class Entrance:
         # The `$` of the router's patterns would overlook a last newline.
         overlooked = scope["path"].endswith("\n")
         found = Destination() if overlooked else destination(scope["app"].routes, scope)
-        visit.route, visit.is_open = found.path, found.is_open
+        visit.route, visit.is_probe = found.path, found.is_probe
         scope[ROUTE] = found.path
         if found.is_of_an_rpc:
             # Of a wrong method, its interceptors hear nothing.
@@ -228,7 +228,7 @@ def _record(metrics: Metrics, scope: Any, visit: _Visit, seconds: float, identit
     status = visit.status or 500
     metrics.of_route(method, visit.route, status).observe(seconds)
     code = grpc.StatusCode.INTERNAL if visit.is_cut else code_of(status)
-    level = logging.DEBUG if visit.is_open else logging.INFO
+    level = logging.DEBUG if visit.is_probe else logging.INFO
     if code is grpc.StatusCode.INTERNAL:
         level = logging.ERROR
     if logger.isEnabledFor(level):

@@ -22,7 +22,11 @@ from .route import RpcRoute
 
 
 class OpenGateway(Gateway):
-    """A route that needs no token, and whose requests are logged as debugging only: for probes."""
+    """A route that needs no token."""
+
+
+class ProbeGateway(OpenGateway):
+    """One whose requests are logged as debugging only: there are so many of them."""
 
 
 @dataclass(slots=True)
@@ -34,6 +38,7 @@ class Destination:
         path: The pattern of the first route that matches.
         methods: Those of the routes whose path matches.
         is_open: Whether it is an `OpenGateway`.
+        is_probe: Whether it is a `ProbeGateway`.
         is_of_an_rpc: Whether an RPC answers.
         reads_body: Whether the framework reads the whole body, into memory but for uploads of
             forms.
@@ -45,6 +50,7 @@ class Destination:
     path: str = UNKNOWN
     methods: set[str] = field(default_factory=set)
     is_open: bool = False
+    is_probe: bool = False
     is_of_an_rpc: bool = False
     reads_body: bool = False
     has_middleware: bool = False
@@ -124,6 +130,7 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
         getattr(route, "path_format", UNKNOWN),
         set(getattr(handler if is_frameworks else route, "methods", None) or ()),
         is_open=isinstance(route, OpenGateway),
+        is_probe=isinstance(route, ProbeGateway),
         is_of_an_rpc=isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
         reads_body=is_frameworks,
         has_middleware=has_middleware,
