@@ -541,3 +541,30 @@ async def test_the_same_under_uvicorn(
         assert refusal.value.response.status_code == 404
     await service.stop()
     await service.close()
+
+
+async def test_open_routes_need_no_token_and_nothing_beside_them_is_open() -> None:
+    @post("/hooks/{source}")
+    async def hook(request: Request, source: str) -> dict[str, Any]:
+        body = await request.body()
+        return {"source": source, "bytes": len(body)}
+
+    settings = Settings(http_port=0, grpc_port=0, auth_tokens=TOKEN)
+    open_routes, routes = [Gateway(handler=hook)], [Gateway(handler=order)]
+    async with (
+        serve(settings, open_routes=open_routes, routes=routes) as service,
+        testing.http_client(service) as http,
+    ):
+        answer = await http.post("/hooks/payments", content=b"12345")
+        assert (answer.status_code, answer.json()) == (201, {"source": "payments", "bytes": 5})
+        assert answer.headers["x-request-id"]
+        assert (await http.get("/hooks/payments")).status_code == 405
+        for path in ("/hooks", "/hooks/", "/hooks/a/b", "/hooks/a%0a", "/orders/1", "/no"):
+            assert (await http.post(path)).status_code == 401
+            assert (await http.get(path)).status_code == 401
+
+
+def test_only_a_single_route_can_be_open() -> None:
+    settings = Settings(http_port=0, grpc_port=0)
+    with pytest.raises(TypeError, match="open_routes: Include is no Gateway"):
+        create_app(settings, open_routes=[Include("/all", routes=[Gateway(handler=order)])])

@@ -29,6 +29,26 @@ class ProbeGateway(OpenGateway):
     """One whose requests are logged as debugging only: there are so many of them."""
 
 
+_OPENED = "polyrpc.opened"
+
+
+def opened(routes: Iterable[Any]) -> list[Gateway]:
+    """Marks routes of a team's own that need no token.
+
+    Raises:
+        TypeError: One is no `Gateway`: of others it is not known what they lead to.
+    """
+    marked = []
+    for route in routes:
+        if not isinstance(route, Gateway):
+            raise TypeError(
+                f"open_routes: {type(route).__name__} is no Gateway; only a single route can be open"
+            )
+        setattr(route, _OPENED, True)
+        marked.append(route)
+    return marked
+
+
 @dataclass(slots=True)
 class Destination:
     """Where a request goes.
@@ -37,7 +57,7 @@ class Destination:
         match: As the framework has it; PARTIAL where the path matches, but not the method.
         path: The pattern of the first route that matches.
         methods: Those of the routes whose path matches.
-        is_open: Whether it is an `OpenGateway`.
+        is_open: Whether it is an `OpenGateway`, or one of a team's `open_routes`.
         is_probe: Whether it is a `ProbeGateway`.
         is_of_an_rpc: Whether an RPC answers.
         reads_body: Whether the framework reads the whole body, into memory but for uploads of
@@ -129,7 +149,7 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
         match,
         getattr(route, "path_format", UNKNOWN),
         set(getattr(handler if is_frameworks else route, "methods", None) or ()),
-        is_open=isinstance(route, OpenGateway),
+        is_open=isinstance(route, OpenGateway) or getattr(route, _OPENED, False),
         is_probe=isinstance(route, ProbeGateway),
         is_of_an_rpc=isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
         reads_body=is_frameworks,
