@@ -60,8 +60,9 @@ class Service:
             they run inside the built-in ones. Classes are made at each start, as servicers are.
         errors: The status codes of the team's own exceptions, subclasses included.
         routes: The team's own routes, as the framework takes them.
-        open_routes: More of them, each a `Gateway` of the framework's, that need none of the
-            `AUTH_TOKENS`: whoever comes must be known by something else, such as a signature.
+        open_routes: More of them, each a `Gateway` of the framework's or a `Path` of lilya's, that
+            need none of the `AUTH_TOKENS`: their handlers must know by something else, such as a
+            signature, who sends. `MAX_MESSAGE_BYTES` holds for every body.
         middleware: The team's own middleware, as the framework takes it.
 
     Attributes:

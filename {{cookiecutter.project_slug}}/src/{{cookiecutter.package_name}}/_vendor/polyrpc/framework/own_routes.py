@@ -69,7 +69,8 @@ def around_routes(
             with any, RPCs too take the longer way through the framework.
         metrics: Where requests are counted; None: where nobody else looks.
         max_body_bytes: How large a body may be that the framework reads into memory: any but
-            those of multipart forms, whose files it puts on disk. None: any size.
+            those of multipart forms, whose files it puts on disk; and any body that comes to an
+            open route. None: any size.
     """
     return [
         DefineMiddleware(Observation, metrics=metrics or Metrics()),
@@ -194,7 +195,10 @@ class Entrance:
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
             receive = _without_request_body(receive)
-        elif found.reads_body and self._max_body_bytes and not _is_multipart(scope):
+        elif self._max_body_bytes and (
+            # Of what strangers send to an open route, nothing is left to its handler.
+            found.is_open or (found.reads_body and not _is_multipart(scope))
+        ):
             receive = _bounded(receive, self._max_body_bytes)
 
         async def send_allow(event: Any) -> None:

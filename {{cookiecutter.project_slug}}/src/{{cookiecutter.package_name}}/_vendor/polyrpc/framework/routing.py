@@ -15,6 +15,7 @@ from .imports import (
     HTTPHandler,
     Include,
     Match,
+    Path,
     clean_path,
 )
 from .rest_route import RestRoutes
@@ -32,17 +33,21 @@ class ProbeGateway(OpenGateway):
 _OPENED = "polyrpc.opened"
 
 
-def opened(routes: Iterable[Any]) -> list[Gateway]:
+def opened(routes: Iterable[Any]) -> list[Any]:
     """Marks routes of a team's own that need no token.
 
+    Args:
+        routes: Each a `Gateway`, or a `Path` of lilya's with an ASGI application: before a handler
+            of the framework's is called, the body is taken for JSON.
+
     Raises:
-        TypeError: One is no `Gateway`: of others it is not known what they lead to.
+        TypeError: One is another: of those it is not known what they lead to.
     """
     marked = []
     for route in routes:
-        if not isinstance(route, Gateway):
+        if not isinstance(route, Gateway | Path):
             raise TypeError(
-                f"open_routes: {type(route).__name__} is no Gateway; only a single route can be open"
+                f"open_routes: {type(route).__name__} is none; each must be a Gateway or a Path"
             )
         setattr(route, _OPENED, True)
         marked.append(route)
