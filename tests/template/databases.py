@@ -55,10 +55,10 @@ class Database:
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
-    def execute(self, statement: str) -> list[str]:
-        psql = ["psql", f"--host={self.folder}", "--username=postgres", "--tuples-only"]
+    def execute(self, statement: str, database: str = "postgres") -> list[str]:
+        psql = ["psql", f"--host={self.folder}", "--username=postgres", f"--dbname={database}"]
         done = subprocess.run(
-            [*psql, "--no-align", "--quiet", "--command", statement],
+            [*psql, "--tuples-only", "--no-align", "--quiet", "--command", statement],
             check=True,
             capture_output=True,
             encoding="utf-8",

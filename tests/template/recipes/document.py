@@ -26,11 +26,11 @@ class Block:
     text: str
 
     def code(self) -> list[str]:
-        """The lines of code that the team writes, without blank ones, imports and docstrings."""
+        """The lines of code that the team writes, without blank ones, imports and comments."""
         lines = self.text.splitlines()
         if self.kind == "diff":
             lines = [line[1:] for line in lines if line.startswith("+")]
-        no_code = ("import", "from", '"""')
+        no_code = ("import", "from", '"""', "#")
         return [line for line in lines if line.strip() and not line.strip().startswith(no_code)]
 
     def apply(self, project: Path) -> None:

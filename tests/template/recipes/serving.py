@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +19,20 @@ import httpx
 import pytest
 from baking import SCRIPTS, with_the_library
 
-from .document import blocks, requirements
+from .document import Block, blocks, requirements
 
 PACKAGE = "greeter_service"
 PREFIX = "GREETER_SERVICE_"
 SAY_HELLO = f"/{PACKAGE}.v1.Greeter/SayHello"
 ROUTE = "/grpc/greeterservice/sayhello"
+
+
+NO_VARIABLES: Mapping[str, str] = {}
+
+
+def made_there(block: Block) -> bool:
+    """Whether a command of the document makes the file that it changes."""
+    return "/migrations/" in block.path
 
 
 def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
@@ -64,15 +72,36 @@ class Kitchen:
             cwd=project,
         )
 
-    def project(self, *recipes: str) -> Project:
-        """Makes a project in which these recipes are followed, one after the other."""
+    def project(self, *recipes: str, protos: Mapping[str, str]) -> Project:
+        """Makes a project in which these recipes are followed, one after the other.
+
+        Args:
+            recipes: Their names.
+            protos: Files that come to `protos/` from elsewhere.
+        """
         folder = self._folder / "-".join(recipes)
         made = Project(folder, self.scripts, self._folder / "mypy")
-        if not folder.exists():
-            shutil.copytree(self._project, folder)
-            for recipe in recipes:
-                made.follow(self.documents / f"{recipe}.md")
+        if folder.exists():
+            return made
+        shutil.copytree(self._project, folder)
+        for recipe in recipes:
+            made.follow(self.documents / f"{recipe}.md")
+        for name, text in protos.items():
+            file = folder / "protos" / name
+            file.parent.mkdir(parents=True)
+            file.write_text(text, encoding="utf-8")
+        if protos:
+            # What `nox -s protos` does.
+            env = with_the_library(folder)
+            run(sys.executable, "-m", "polyrpc.build", cwd=folder, env=env)
         return made
+
+    def validate_proto(self) -> str:
+        """`buf/validate/validate.proto`, as protovalidate has it."""
+        file = self._folder / "validate.proto"
+        script = Path(__file__).parents[1] / "validate_proto.py"
+        run(self.scripts / "python", script, file, cwd=self._folder)
+        return file.read_text(encoding="utf-8")
 
 
 @dataclass
@@ -94,20 +123,29 @@ class Project:
         variables = {f"{PREFIX}{name}": str(value) for name, value in settings.items()}
         return {"PYTHONPATH": str(self.folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", **variables}
 
-    def follow(self, document: Path) -> None:
-        """Does what a document says, but for its commands."""
+    def follow(self, document: Path, within: str = "") -> None:
+        """Does what a document says, but for its commands.
+
+        Args:
+            document: The document.
+            within: A folder that its commands make: what is changed there comes after them.
+        """
         for block in blocks(document):
-            if block.path and (block.kind != "diff" or (self.folder / block.path).exists()):
+            if block.path and (block.path.startswith(within) if within else not made_there(block)):
                 block.apply(self.folder)
 
-    def run(self, program: str, *arguments: str, **settings: object) -> str:
+    def run(
+        self, program: str, *arguments: str, variables: Mapping[str, str] = NO_VARIABLES
+    ) -> str:
         """Runs a program of the environment."""
-        env = self.environment(**settings)
+        env = {**self.environment(), **variables}
         return run(self.scripts / program, *arguments, cwd=self.folder, env=env)
 
-    def compile(self) -> None:
-        """What `nox -s protos` does."""
-        run(sys.executable, "-m", "polyrpc.build", cwd=self.folder, env=with_the_library(self.folder))
+    def shell(self, line: str, **settings: object) -> str:
+        """Runs a line of a document, in a shell that has the environment active."""
+        path = f"{self.scripts}{os.pathsep}{os.environ['PATH']}"
+        env = {**self.environment(**settings), "PATH": path}
+        return run("bash", "-c", line, cwd=self.folder, env=env)
 
     def check(self) -> None:
         """Checks style and types of what is the team's."""
