@@ -56,6 +56,19 @@ def kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen
 
 
 @pytest.fixture(scope="module")
+def ravyn_kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
+    project = bake(template, tmp_path_factory.mktemp("ravyn_recipes"), {"framework": "ravyn"})
+    return Kitchen(project, tmp_path_factory.mktemp("ravyn_kitchen"))
+
+
+@pytest.fixture(params=["kitchen", "ravyn_kitchen"])
+def either_kitchen(request: pytest.FixtureRequest) -> Kitchen:
+    """Of either framework, for what imports something of it."""
+    kitchen: Kitchen = request.getfixturevalue(request.param)
+    return kitchen
+
+
+@pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
     with database_server() as server:
         yield server
@@ -333,10 +346,10 @@ async def test_another_service(kitchen: Kitchen) -> None:
             assert await call("Ada") == ("UNAVAILABLE", "no stock: DEADLINE_EXCEEDED")
 
 
-async def test_upload_and_webhook(kitchen: Kitchen) -> None:
+async def test_upload_and_webhook(either_kitchen: Kitchen) -> None:
     settings = {"WEBHOOK_SECRET": SECRET, "AUTH_TOKENS": "known", "MAX_MESSAGE_BYTES": 100_000}
     known = {"authorization": "Bearer known"}
-    async with made(kitchen, "upload-and-webhook").running(**settings) as service:
+    async with made(either_kitchen, "upload-and-webhook").running(**settings) as service:
         for size, status in ((0, 201), (5_000_000, 201), (10_000_001, 413)):
             photo = {"photo": ("p.jpg", b"x" * size)}
             answer = await service.http.post(
@@ -363,7 +376,7 @@ async def test_upload_and_webhook(kitchen: Kitchen) -> None:
     assert SECRET not in str(service.log)
 
 
-async def test_a_page_in_a_browser(kitchen: Kitchen, tmp_path: Path) -> None:
+async def test_a_page_in_a_browser(either_kitchen: Kitchen, tmp_path: Path) -> None:
     def visit(url: str) -> None:
         with browser(str(tmp_path)) as driver:
             wait = WebDriverWait(driver, 30)
@@ -384,5 +397,5 @@ async def test_a_page_in_a_browser(kitchen: Kitchen, tmp_path: Path) -> None:
             text = "INVALID_ARGUMENT: Invalid request"
             wait.until(conditions.text_to_be_present_in_element(said, text))
 
-    async with made(kitchen, "browser").running() as service:
+    async with made(either_kitchen, "browser").running() as service:
         await asyncio.to_thread(visit, service.url)

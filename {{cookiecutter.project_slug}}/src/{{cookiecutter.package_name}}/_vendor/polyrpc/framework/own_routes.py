@@ -35,6 +35,7 @@ from .imports import (
     WebSocketDisconnect,
     WebSocketException,
 )
+from .multipart import content_type_of, with_whole_delimiters
 from .routing import Destination, destination
 
 logger = logging.getLogger("polyrpc.framework")
@@ -192,14 +193,17 @@ class Entrance:
             raise MethodNotAllowed(
                 detail=f"the method must be one of: {allow}", headers={"allow": allow}
             )
+        multipart = content_type_of(scope)
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
             receive = _without_request_body(receive)
         elif self._max_body_bytes and (
             # Of what strangers send to an open route, nothing is left to its handler.
-            found.is_open or (found.reads_body and not _is_multipart(scope))
+            found.is_open or (found.reads_body and not multipart)
         ):
             receive = _bounded(receive, self._max_body_bytes)
+        if multipart:
+            receive = with_whole_delimiters(receive, multipart)
 
         async def send_allow(event: Any) -> None:
             if event["type"] == "http.response.start" and allow and _lacks_allow(event):
@@ -372,13 +376,6 @@ def _without_body(send: Any) -> Any:
         await send({**event, "body": b""} if event["type"] == "http.response.body" else event)
 
     return send_head
-
-
-def _is_multipart(scope: Any) -> bool:
-    return any(
-        name == b"content-type" and value.strip().lower().startswith(b"multipart/")
-        for name, value in scope["headers"]
-    )
 
 
 def _bounded(receive: Any, max_bytes: int) -> Any:
