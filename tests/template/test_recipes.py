@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -292,6 +293,44 @@ async def test_jwt(kitchen: Kitchen) -> None:
         async with project.running(**settings) as service:
             ready = (503, "not serving: keys of the issuer")
             assert await service.readiness() == ready
+
+
+def test_keys_are_changed_and_outlive_their_issuer(kitchen: Kitchen) -> None:
+    script = """
+import asyncio, json, sys, types
+import httpx
+from greeter_service.authentication import Issuer
+
+async def main():
+    url, one, two = sys.argv[1:]
+    issuer = Issuer(types.SimpleNamespace(jwt_issuer="i", jwt_audience="a", jwt_keys_url=url))
+    known = []
+    for answer in ("one", "two", "fails"):
+        async with httpx.AsyncClient() as http:
+            await http.post(url, json=answer)
+        await issuer.fetch_keys()
+        for token in (one, two):
+            try:
+                known.append(issuer.claims_of(token)["sub"])
+            except KeyError:
+                known.append(None)
+    print(json.dumps(known))
+
+asyncio.run(main())
+"""
+    keys = {"one": SigningKey("1"), "two": SigningKey("2")}
+    tokens = [key.token(iss="i", aud="a", sub=name) for name, key in keys.items()]
+
+    def turn(answer: str) -> None:
+        if answer in keys:
+            issuer.document = {"keys": [keys[answer].published()]}
+        else:
+            issuer.document = "no keys"
+
+    with web() as issuer:
+        issuer.on_post = turn
+        said = made(kitchen, "jwt").run("python", "-c", script, issuer.url, *tokens)
+    assert json.loads(said) == ["one", None, None, "two", None, "two"]
 
 
 async def test_validation(kitchen: Kitchen) -> None:

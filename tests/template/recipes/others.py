@@ -7,7 +7,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +28,7 @@ class Web:
         document: What a GET is answered with.
         posts: The JSON that was posted to it, and answered with a status below 400.
         refused: How many other posts there were.
+        on_post: Called with each, before it is answered.
     """
 
     url: str = ""
@@ -35,6 +36,7 @@ class Web:
     document: Any = None
     posts: list[Any] = field(default_factory=list)
     refused: int = 0
+    on_post: Callable[[Any], None] = lambda _: None
 
 
 @contextmanager
@@ -50,6 +52,7 @@ def web() -> Iterator[Web]:
             body = self.rfile.read(int(self.headers["content-length"]))
             if state.status < 400:
                 state.posts.append(json.loads(body))
+                state.on_post(state.posts[-1])
             else:
                 state.refused += 1
             self._answer()

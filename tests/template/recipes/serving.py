@@ -121,7 +121,12 @@ class Project:
     def environment(self, **settings: object) -> dict[str, str]:
         """Its package is found before the one that the environment was made of."""
         variables = {f"{PREFIX}{name}": str(value) for name, value in settings.items()}
-        return {"PYTHONPATH": str(self.folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+        # The tests of the template write no byte code; here each start would compile everything.
+        return {
+            "PYTHONPATH": str(self.folder / "src"),
+            "PYTHONDONTWRITEBYTECODE": "",
+            **variables,
+        }
 
     def follow(self, document: Path, within: str = "") -> None:
         """Does what a document says, but for its commands.
