@@ -29,7 +29,7 @@ CONTAINER_FILES = {
     *("Dockerfile", ".dockerignore", "compose.yaml", "compose.tls.yaml", "prometheus.yaml"),
 }
 FOLDERS = {
-    *("base", "components/tls", "components/service-monitor"),
+    *("base", "components/one-port", "components/tls", "components/service-monitor"),
     *("overlays/development", "overlays/production"),
 }
 
@@ -100,7 +100,10 @@ def test_the_readme_has_no_trace_of_deployments_that_were_not_chosen(
 def test_every_manifest_is_used(generated: Path) -> None:
     for kustomization in manifests(generated).rglob("kustomization.yaml"):
         content = yaml.safe_load(kustomization.read_text())
-        named = {*content["resources"], *(one["path"] for one in content.get("patches", []))}
+        named = {
+            *content.get("resources", []),
+            *(one["path"] for one in content.get("patches", [])),
+        }
         here = {path.name for path in kustomization.parent.glob("*.yaml")} - {kustomization.name}
         assert {name for name in named if name.endswith(".yaml")} == here
 
