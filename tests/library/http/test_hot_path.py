@@ -18,7 +18,6 @@ from typing import Any
 import grpc
 import pytest
 from polyrpc.framework.imports import Application, register_grpc_http_routes
-from polyrpc.http.endpoint import HandlerCallDetails
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
 
@@ -103,18 +102,16 @@ class NativeServer:
 
 
 async def native_call(monkeypatch: pytest.MonkeyPatch) -> Call:
-    """One call, from where `grpc.aio` asks for the handler to the bytes of its answer."""
+    """One call, from where `grpc.aio` runs the handler to the bytes of its answer."""
     monkeypatch.setattr(grpc.aio, "server", NativeServer)
     gateway = gateway_of(EchoService)
     await gateway.startup()
-    handlers = gateway.grpc_server.handlers
-    details: Any = HandlerCallDetails("/testing.v1.Echo/Unary", ())
+    handler = gateway.grpc_server.handlers.registered["/testing.v1.Echo/Unary"]
     wire = pb.EchoRequest(text="World").SerializeToString()
     context = NativeContext()
 
     async def call() -> Any:
         # It takes and gives bytes: it has no serializers that `grpc.aio` would call.
-        handler = handlers.service(details)
         return await handler.unary_unary(wire, context)
 
     return call

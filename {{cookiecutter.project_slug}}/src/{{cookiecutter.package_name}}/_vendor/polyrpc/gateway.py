@@ -201,7 +201,7 @@ class ServiceGateway(GrpcGateway):
         handlers = generic_handlers(servicers)
         if layers is not None:
             ready = NativeHandlers(rpcs, layers, timeouts, departure, handlers)
-            return make_server([ready], options=options)
+            return make_server([ready], options=options, registered=ready.registered)
         guard = NativeGuard(rpcs, timeouts, departure)
         return make_server([BoundHandlers(rpcs), *handlers], [guard, *self._asked], options)
 

@@ -39,8 +39,7 @@ The same as its context tells, which gets them from gRPC's core anew whenever it
 class NativeHandlers(grpc.GenericRpcHandler):
     """All handlers of the `grpc.aio` server, ready to run: guard, interceptors and servicer in one.
 
-    A call finds its own in a dictionary. As the server has no method registered by name, it waits
-    for one kind of call only; each name would be one more thing to wait for, at every call.
+    It is asked for those of other RPCs alone.
 
     Args:
         methods: The RPCs of the server.
@@ -48,6 +47,9 @@ class NativeHandlers(grpc.GenericRpcHandler):
         default_timeouts: Seconds for calls that come without a deadline, by full name of the RPC.
         departure: Through which all calls pass.
         generic_handlers: Asked, in this order, for the handlers of all other RPCs.
+
+    Attributes:
+        registered: The handlers of `methods`, by the full names of these.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class NativeHandlers(grpc.GenericRpcHandler):
         self._layers = layers
         self._generic_handlers = generic_handlers
         self._departure = departure
-        self._handlers = {
+        self.registered: Mapping[str, Handler] = {
             method.full_name: self._handler(
                 method.handler, method.full_name, default_timeouts.get(method.full_name)
             )
@@ -73,9 +75,7 @@ class NativeHandlers(grpc.GenericRpcHandler):
         rpc = handler_call_details.method
         received: Any = handler_call_details.invocation_metadata
         RECEIVED.set(received)
-        return self._handlers.get(rpc) or self._handler(
-            self._generic_handler(handler_call_details), rpc, None
-        )
+        return self._handler(self._generic_handler(handler_call_details), rpc, None)
 
     def _generic_handler(self, details: grpc.HandlerCallDetails) -> Handler:
         try:
