@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -32,16 +32,14 @@ from .http.response import to_head
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
-from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
+from .native.handlers import NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
 from .protojson import JsonCodec
 from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
-from .rpc.interceptors import Interceptor, intercepted, split
-from .rpc.method_info import HEALTH, MethodInfo, Protocol
-from .rpc.method_interceptors import all_bound
-from .rpc.methods import RpcMethod, generic_handlers, method_table
+from .rpc.interception import AnyInterceptor, Interception
+from .rpc.methods import generic_handlers, method_table
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
 from .transcoding.http_methods import message_is_in_query
@@ -99,7 +97,7 @@ class ServiceGateway(GrpcGateway):
         host: str = "127.0.0.1",
         port: int = 50051,
         native_services: Sequence[Any] = (),
-        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        interceptors: Sequence[AnyInterceptor] = (),
         options: Sequence[tuple[str, Any]] = (),
         max_message_bytes: int = 4 * 1024 * 1024,
         default_timeout: float | None = None,
@@ -124,7 +122,7 @@ class ServiceGateway(GrpcGateway):
         self.server_credentials = server_credentials
         self.server_options = {"host": host, "port": port}
         self.interceptors = tuple(interceptors)
-        self._asked, bound = split(self.interceptors)
+        self._interception = Interception(self.interceptors)
         self.max_message_bytes = max_message_bytes
         self.default_timeout = default_timeout
         self.grpc_server: Any = None
@@ -137,8 +135,11 @@ class ServiceGateway(GrpcGateway):
         }
         self._departure = GracefulStop()
         methods = method_table(services)
-        self._methods = _bound(methods, bound, "http")
-        self._native_methods = _bound([*methods, *method_table(native_services)], bound, "grpc")
+        bind = self._interception.bind
+        self._methods = [bind(method, "http") for method in methods]
+        self._native_methods = [
+            bind(method, "grpc") for method in (*methods, *method_table(native_services))
+        ]
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
         self._codec = JsonCodec(
@@ -152,7 +153,7 @@ class ServiceGateway(GrpcGateway):
         }
         handlers = {method.full_name: method.handler for method in self._methods}
         self._endpoints = [
-            Endpoint(method, handlers, self._asked, max_message_bytes, default_timeout)
+            Endpoint(method, handlers, self._interception, max_message_bytes, default_timeout)
             for method in self._methods
         ]
         self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
@@ -194,16 +195,15 @@ class ServiceGateway(GrpcGateway):
             self.grpc_server = self.bound_port = None
 
     def _server(self) -> grpc.aio.Server:
-        rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
-        options = list(self._options.items())
-        layers = all_bound(self._asked)
-        servicers = {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values()
-        handlers = generic_handlers(servicers)
-        if layers is not None:
-            ready = NativeHandlers(rpcs, layers, timeouts, departure, handlers)
-            return make_server([ready], options=options, registered=ready.registered)
-        guard = NativeGuard(rpcs, timeouts, departure)
-        return make_server([BoundHandlers(rpcs), *handlers], [guard, *self._asked], options)
+        servicers = {id(rpc.servicer): rpc.servicer for rpc in self._native_methods}.values()
+        handlers = NativeHandlers(
+            self._native_methods,
+            self._interception,
+            self._default_timeouts,
+            self._departure,
+            generic_handlers(servicers),
+        )
+        return make_server(handlers.registered, handlers, list(self._options.items()))
 
     def _bind(self, server: grpc.aio.Server, port: int) -> int:
         host = self.server_options["host"].removeprefix("[").removesuffix("]")
@@ -312,30 +312,6 @@ def _itself(response: Any) -> Any:
 def _http_body(data: bytes, content_type: str) -> Message:
     message: Message = HttpBody(data=data, content_type=content_type)
     return message
-
-
-def _bound(
-    methods: Iterable[RpcMethod], interceptors: Sequence[Interceptor], protocol: Protocol
-) -> list[RpcMethod]:
-    """The RPCs with `interceptors` around their handlers."""
-    return [
-        replace(method, handler=intercepted(method.handler, interceptors, _info(method, protocol)))
-        if method.descriptor.containing_service.full_name != HEALTH
-        else method
-        for method in methods
-    ]
-
-
-def _info(method: RpcMethod, protocol: Protocol) -> MethodInfo:
-    descriptor = method.descriptor
-    return MethodInfo(
-        service=descriptor.containing_service.full_name,
-        name=descriptor.name,
-        request_streaming=method.handler.request_streaming,
-        response_streaming=method.handler.response_streaming,
-        descriptor=descriptor,
-        protocol=protocol,
-    )
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, NoReturn
 
 import grpc
 
 from ..rpc.errors import STOPPING, failure_of
-from ..rpc.handlers import Context, RpcFunction
-from ..rpc.metadata import Metadata
-from ..rpc.method_interceptors import all_bound, chain, handler_like
+from ..rpc.handlers import Context, RpcFunction, make_handler
+from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .call import Call, Handler, serving
@@ -52,29 +51,13 @@ _REQUEST_STREAM = "polyrpc.request_stream"
 function that says that this one is a stream, whose client may pause."""
 
 
-class HandlerCallDetails(grpc.HandlerCallDetails):
-    """What an interceptor is told of a call before it has a context.
-
-    Attributes:
-        protocol: Tells calls over HTTP from native ones, whose details have no such attribute.
-    """
-
-    protocol = "http"
-
-    def __init__(self, method: str, invocation_metadata: Metadata) -> None:
-        self.method = method
-        self.invocation_metadata = invocation_metadata
-
-
 class Endpoint:
     """Answers the HTTP requests of one RPC as its `grpc.aio` server answers native calls.
-
-    Layers are put around the handler here, once; any other interceptor is asked at every call.
 
     Args:
         rpc: The RPC.
         handlers: All handlers of the gateway by full name: an interceptor may choose another.
-        interceptors: Run for each call, in this order.
+        interception: Put around the RPC.
         max_message_bytes: The limit for each request message, as JSON text.
         default_timeout: Seconds for calls that come without `grpc-timeout`; None: no limit.
     """
@@ -83,23 +66,24 @@ class Endpoint:
         self,
         rpc: RpcMethod,
         handlers: Mapping[str, Handler],
-        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        interception: Interception,
         max_message_bytes: int,
         default_timeout: float | None,
     ) -> None:
         self.rpc = rpc
         self._handlers = handlers
-        self._interceptors = tuple(interceptors)
         self._max_message_bytes = max_message_bytes
         self._allowed_digits = len(str(max_message_bytes)) - 1
         self._default_timeout = default_timeout
         self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
-        self._served = rpc.handler, serving(rpc.handler, rpc.descriptor)
-        layers = all_bound(interceptors)
-        self._run: CoroutineFunction = (
-            self._intercepted
-            if layers is None
-            else _coroutine_function(chain(layers, rpc.full_name, "http", self._served[1]))
+        self._run = _coroutine_function(
+            interception.around(
+                rpc.full_name,
+                "http",
+                rpc.handler,
+                partial(serving, method=rpc.descriptor),
+                self._find,
+            )
         )
 
     async def answer(
@@ -250,25 +234,11 @@ class Endpoint:
             return CallError(grpc.StatusCode.UNAVAILABLE, STOPPING)
         return _status(call)
 
-    async def _intercepted(self, call: Call, context: Context) -> None:
-        """Asks the interceptors for a handler and runs that."""
-        details = HandlerCallDetails(self.rpc.full_name, call.invocation_metadata())
-        handler = await self._continue(call.refusal, 0, details)
-        if handler is None:
-            raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-        if handler is not self._served[0]:
-            # Interceptors that replace a handler put the same one in its place, as a rule.
-            self._served = handler, serving(handler, self.rpc.descriptor)
-        await self._served[1](call, context)
-
-    async def _continue(
-        self, refusal: CallError | None, index: int, details: grpc.HandlerCallDetails
-    ) -> Handler | None:
-        if index == len(self._interceptors):
-            handler = self._handlers.get(details.method)
-            return handler if refusal is None or handler is None else _refusing(handler, refusal)
-        continuation: Callable[..., Any] = functools.partial(self._continue, refusal, index + 1)
-        return await self._interceptors[index].intercept_service(continuation, details)
+    def _find(self, details: grpc.HandlerCallDetails, call: Any) -> Handler | None:
+        handler = self._handlers.get(details.method)
+        if handler is None or call.refusal is None:
+            return handler
+        return _refusing(handler, call.refusal)
 
 
 def _refuse(call: Call, refusal: CallError) -> None:
@@ -332,4 +302,4 @@ def _refusing(handler: Handler, refusal: CallError) -> Handler:
     async def refuse(_request: Any, _context: Any) -> NoReturn:
         raise refusal
 
-    return handler_like(handler, refuse)
+    return make_handler((handler.request_streaming, handler.response_streaming), refuse)

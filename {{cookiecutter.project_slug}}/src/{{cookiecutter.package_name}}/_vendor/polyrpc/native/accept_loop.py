@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import grpc
@@ -40,59 +39,49 @@ _HANDLE = {
 
 
 def make_server(
-    handlers: Sequence[grpc.GenericRpcHandler],
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
-    options: Sequence[tuple[str, Any]] = (),
-    registered: Mapping[str, Handler] | None = None,
+    registered: Mapping[str, Handler],
+    other_handlers: grpc.GenericRpcHandler,
+    options: Sequence[tuple[str, Any]],
 ) -> grpc.aio.Server:
     """Makes a server as `grpc.aio.server` does, with accept loops that do not end.
 
     Args:
-        handlers: Asked for the handler of each call of an RPC that is not registered. Nothing may
-            be registered later.
-        interceptors: The first one is the outermost. Calls of registered RPCs do not pass them.
+        registered: Handlers by the full names of their RPCs. Nothing may be registered later.
+        other_handlers: Asked for the handlers of all other RPCs.
         options: Channel arguments.
-        registered: Handlers by the full names of their RPCs.
     """
-    server = _make(_Server, handlers, interceptors, options)
+    server = _make(_Server, other_handlers, options)
     core: Any = getattr(server, "_server", None)
-    if registered and isinstance(core, _Server):
-        core.registered = registered
+    if isinstance(core, _Server):
+        core.registered, core.other_handlers = registered, other_handlers
         core.add_registered_method_handlers(dict(registered))
     return server
 
 
 def _make(
     core_class: type[Any],
-    handlers: Sequence[grpc.GenericRpcHandler],
-    interceptors: Sequence[grpc.aio.ServerInterceptor],
+    handlers: grpc.GenericRpcHandler,
     options: Sequence[tuple[str, Any]] = (),
 ) -> grpc.aio.Server:
     # `grpc.aio.server` has no argument for it. Another thread that makes a server just now gets
     # the same class, which does no harm.
     cygrpc.AioServer = core_class
     try:
-        server = grpc.aio.server(handlers=handlers, interceptors=interceptors, options=options)
+        return grpc.aio.server(handlers=(handlers,), options=options)
     finally:
         cygrpc.AioServer = _base
-    core: Any = getattr(server, "_server", None)
-    if isinstance(core, _Server):
-        core.handlers, core.interceptors = tuple(handlers), tuple(interceptors)
-    return server
 
 
 class _Server(_base):  # type: ignore[misc]  # the base class is compiled and has no types
     """The core of a `grpc.aio` server.
 
     Attributes:
-        handlers: Those that it was made with.
-        interceptors: Those that it was made with.
         registered: The handlers of the RPCs that have loops of their own.
+        other_handlers: Asked for those of all others.
     """
 
-    handlers: tuple[grpc.GenericRpcHandler, ...] = ()
-    interceptors: tuple[grpc.aio.ServerInterceptor, ...] = ()
-    registered: Mapping[str, Handler] = MappingProxyType({})
+    registered: Mapping[str, Handler]
+    other_handlers: grpc.GenericRpcHandler
     _last_call: Any = None
     _calls: set[asyncio.Task[None]]
     _accepting: list[asyncio.Task[None]]
@@ -152,7 +141,7 @@ class _Server(_base):  # type: ignore[misc]  # the base class is compiled and ha
         self._last_call = None
 
     async def _accept_elsewhere(self) -> None:
-        server = _make(_Substitute, self.handlers, self.interceptors)
+        server = _make(_Substitute, self.other_handlers)
         substitute: Any = getattr(server, "_server", None)
         substitute.source = self
         ended = substitute.ended = asyncio.get_running_loop().create_future()
@@ -173,13 +162,12 @@ class _Server(_base):  # type: ignore[misc]  # the base class is compiled and ha
         # As the loop does with every other call.
         name = method.decode(errors="backslashreplace")
         loop = asyncio.get_running_loop()
-        handling = cygrpc._handle_rpc(name, self, self.interceptors, call, loop, False)
+        handling = cygrpc._handle_rpc(name, self, (), call, loop, False)
         await cygrpc._schedule_rpc_coro(handling, call, loop, name)
 
     def resolve_handler(self, details: grpc.HandlerCallDetails) -> Any:
         """Finds the handler of a call (what `_handle_rpc` asks)."""
-        found = (handler.service(details) for handler in self.handlers)
-        return next((handler for handler in found if handler is not None), None)
+        return self.other_handlers.service(details)
 
 
 class _Substitute(_base):  # type: ignore[misc]  # the base class is compiled and has no types
