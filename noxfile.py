@@ -70,7 +70,7 @@ def golden(session: nox.Session) -> None:
     """Write tests/golden/ anew: what the template renders, for `git diff` to show."""
     install_group(session, "test")
     session.run(
-        *("pytest", "tests/test_golden.py", "-q"),
+        *("pytest", "tests/template/test_golden.py", "-q"),
         env={**ENVIRONMENT, "GOLDEN": "refresh"},
     )
 
@@ -96,18 +96,19 @@ def freshen(session: nox.Session) -> None:
 def updates(session: nox.Session) -> None:
     """Update projects as a team would, from the first release on, and print the transcript."""
     install_group(session, "test")
-    session.run("pytest", "tests/test_updates.py", "-sv", *session.posargs)
+    session.run("pytest", "tests/template/test_updates.py", "-sv", *session.posargs)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Run the property-based tests with many more examples than CI has time for."""
+    """Run the property-based tests with many more examples than CI has time for, and longer."""
     install_group(session, "test")
     session.run(
         *("pytest", "tests/library", "-k", "fuzz or differential or template or query or framing"),
         *session.posargs,
         env={**ENVIRONMENT, "HYPOTHESIS_PROFILE": "thorough"},
     )
+    session.run("python", "benchmarks/fuzz.py")
 
 
 @nox.session
@@ -154,7 +155,7 @@ def typecheck(session: nox.Session) -> None:
     session.run(
         *("mypy", "noxfile.py", "local_extensions.py"),
         *(f"scripts/{name}.py" for name in scripts),
-        *sorted(map(str, Path("tests").glob("*.py"))),
+        *sorted(map(str, Path("tests/template").glob("*.py"))),
     )
 
 

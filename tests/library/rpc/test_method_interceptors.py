@@ -172,7 +172,7 @@ async def test_a_layer_observes_what_an_ordinary_interceptor_inside_it_raises() 
     assert layer.calls == [(UNARY, "http", "KeyError"), (UNARY, "grpc", "KeyError")]
 
 
-async def test_the_first_layer_is_the_outermost() -> None:
+async def test_the_first_is_the_outermost_and_ordinary_ones_are_inside() -> None:
     order: list[str] = []
 
     class Named(MethodInterceptor):
@@ -186,12 +186,17 @@ async def test_the_first_layer_is_the_outermost() -> None:
 
             return named
 
-    interceptors = [Ordinary(), Named("first"), Named("second")]
+    class Last(Ordinary):
+        async def intercept_service(self, continuation: Any, details: Any) -> Any:
+            order.append(f"ordinary of {details.method} by {details.protocol}")
+            return await continuation(details)
+
+    interceptors = [Last(), Named("first"), Named("second")]
     async with serving(gateway_of(EchoService, interceptors=interceptors)) as served:
         await call_over_http(served, "unary")
         await served.stub.Unary(pb.EchoRequest())
     assert order == [
         f"{name} of {UNARY} by {protocol}"
         for protocol in ("http", "grpc")
-        for name in ("first", "second")
+        for name in ("first", "second", "ordinary")
     ]

@@ -15,9 +15,11 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from .calls.response import to_head
 from .framework.fast_path import install_fast_path
 from .framework.imports import (
     HTTP_ALLOWED_METHODS,
+    ApplicationBase,
     GrpcGateway,
     HTTPHandler,
     ImproperlyConfigured,
@@ -26,15 +28,16 @@ from .framework.imports import (
 from .framework.openapi import install
 from .framework.rest_route import RestRoute, RestRoutes
 from .framework.route import Answer, RpcRoute
+from .framework.rpc_paths import RpcPaths
 from .http.endpoint import Endpoint
 from .http.raw_body import RawDecoder
-from .http.response import to_head
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
 from .native.handlers import NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
+from .protocols.chooser import PROTOCOLS
 from .protojson import JsonCodec
 from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
@@ -62,13 +65,16 @@ class ServiceGateway(GrpcGateway):
         server_credentials: For TLS.
         host: The address that the gRPC server binds.
         port: Its port; 0 takes a free one.
-        native_services: Like `services`, but served over native gRPC alone, such as health checks.
+        native_services: Like `services`, but not as JSON routes, such as health checks.
         interceptors: `polyrpc.Interceptor`s or `grpc.aio` server interceptors, outermost first, run
             for the calls of both protocols. What one has as `security_schemes` (OpenAPI's, by name)
             the OpenAPI document asks of callers.
         options: Further channel arguments of the gRPC server.
         max_message_bytes: The limit for each message that is received, in bytes.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
+        protocols: What the HTTP routes speak: `json` at the gateway's path and those of
+            `google.api.http`; `grpc` (over HTTP/2), `grpc-web` and `connect` at
+            `/{package.Service}/{Method}`, where `native_services` are served too.
         descriptor_set: A `FileDescriptorSet` with source info as protoc writes it, or its path:
             where the comments in the OpenAPI document come from.
         preserving_proto_field_name: As in `google.protobuf.json_format`.
@@ -82,7 +88,7 @@ class ServiceGateway(GrpcGateway):
 
     Raises:
         ImproperlyConfigured: `is_secure` without `server_credentials`.
-        ValueError: The path or a service is not as described above.
+        ValueError: The path, a service or a protocol is not as described above.
     """
 
     def __init__(
@@ -101,6 +107,7 @@ class ServiceGateway(GrpcGateway):
         options: Sequence[tuple[str, Any]] = (),
         max_message_bytes: int = 4 * 1024 * 1024,
         default_timeout: float | None = None,
+        protocols: Sequence[str] = ("json", *PROTOCOLS),
         descriptor_set: bytes | str | PathLike[str] | None = None,
         preserving_proto_field_name: bool = False,
         always_print_fields_with_no_presence: bool = True,
@@ -134,12 +141,10 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        methods = method_table(services)
+        methods, native = method_table(services), method_table(native_services)
         bind = self._interception.bind
         self._methods = [bind(method, "http") for method in methods]
-        self._native_methods = [
-            bind(method, "grpc") for method in (*methods, *method_table(native_services))
-        ]
+        self._native_methods = [bind(method, "grpc") for method in (*methods, *native)]
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
         self._codec = JsonCodec(
@@ -151,9 +156,19 @@ class ServiceGateway(GrpcGateway):
         self.http_paths = {
             method.full_name: clean_path(self.path + method.http_path) for method in self._methods
         }
-        handlers = {method.full_name: method.handler for method in self._methods}
+        self._handlers = {method.full_name: method.handler for method in (*self._methods, *native)}
+        self._has_json = "json" in protocols
+        self._rpc_paths = RpcPaths(
+            [*methods, *native],
+            protocols,
+            self._handlers,
+            self._interception,
+            self._codec,
+            max_message_bytes,
+            self._default_timeouts,
+        )
         self._endpoints = [
-            Endpoint(method, handlers, self._interception, max_message_bytes, default_timeout)
+            Endpoint(method, self._handlers, self._interception, max_message_bytes, default_timeout)
             for method in self._methods
         ]
         self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
@@ -224,17 +239,24 @@ class ServiceGateway(GrpcGateway):
             return
         install()
         rest_routes = []
+        handlers = self._rpc_paths.routes()
+        if self._has_json:
+            handlers += map(self._handler, self._endpoints)
+            rest_routes = [route for routes in self._rest_routes.values() for route in routes]
         route: Any = None
-        for endpoint in self._endpoints:
-            handler = self._handler(endpoint)
+        for handler in handlers:
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
             route = handler.parent
             install_fast_path(route.parent.parent)
-            rest_routes += self._rest_routes[endpoint.rpc.full_name]
+        if not handlers:
+            return
+        # All RPCs are registered: what of them hides a rule is known.
+        base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
+        if isinstance(route.parent.parent, ApplicationBase):
+            # The routes of a mere router are copied, as far as the framework knows what they are.
+            self._rpc_paths.register_unknown(routes, base_path)
         if rest_routes:
-            # All RPCs are registered: what of them hides a rule is known.
-            base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
             RestRoutes.among(routes, base_path).add(rest_routes, routes)
 
     def _rest_routes_of(self, endpoint: Endpoint) -> list[RestRoute]:

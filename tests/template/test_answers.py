@@ -62,9 +62,7 @@ def compile_in(project: Path) -> None:
 
 
 def test_thirteen_questions_are_asked_with_a_label_each() -> None:
-    settings = json.loads(
-        (Path(__file__).parents[1] / "cookiecutter.json").read_text(encoding="utf-8")
-    )
+    settings = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     expected = [
         *("project_name", "project_slug", "package_name", "service_name", "description"),
         *("author_name", "author_email", "proto_file"),

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from baking import ROOT
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "screenshot_docs.py"
+SCRIPT = ROOT / "scripts" / "screenshot_docs.py"
 
 
 @pytest.mark.full

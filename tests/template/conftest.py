@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from baking import SCRIPTS, bake, bake_in_a_process, copy_template, nox
-
-collect_ignore = ["golden", "first_week"]  # Tests of projects, not of this repository.
+from baking import ROOT, SCRIPTS, bake, bake_in_a_process, copy_template, nox
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +45,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.DEVNULL,
         check=True,

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from baking import bake, files, is_build_product
+from baking import ROOT, bake, files, is_build_product
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = ROOT / "tests" / "golden"
 REFRESH = os.environ.get("GOLDEN") == "refresh"
 # The same names as in the default project: the choices are what differs.
 UNLIKE = {

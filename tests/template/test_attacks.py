@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from baking import ROOT
 
-ATTACKS = Path(__file__).parents[1] / "benchmarks" / "attacks"
+ATTACKS = ROOT / "benchmarks" / "attacks"
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells the memory of a process"
 )

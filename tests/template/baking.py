@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cookiecutter.main import cookiecutter
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEMPLATE = "{{cookiecutter.project_slug}}"
 LIBRARY = ROOT / TEMPLATE / "src" / "{{cookiecutter.package_name}}" / "_vendor" / "polyrpc"
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"  # of a virtual environment

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from baking import CHOICES, LIBRARY, bake
+from baking import CHOICES, LIBRARY, ROOT, bake
 from packaging.version import Version
 from pins import ACTION, files, requirements
 
-ROOT = Path(__file__).parents[1]
 PIN = re.compile(r"^([A-Za-z0-9_-]+)==([\w.]+)$")
 
 

@@ -1,0 +1,163 @@
+"""Runs the calls of one RPC over HTTP: interceptors, servicer, deadline, disconnects."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+
+from ..rpc.errors import STOPPING, failure_of
+from ..rpc.handlers import Context, RpcFunction, make_handler
+from ..rpc.interception import Interception
+from ..rpc.method_info import Protocol
+from ..rpc.status import CallError
+from .call import Call, Handler, serving
+from .cancellation import CallCancellation, resumed
+
+Scope = Mapping[str, Any]
+CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
+
+_ENDED = object()
+_REQUEST_STREAM = "polyrpc.request_stream"
+"""An extension of the ASGI scope, where the server limits the time in which a body must arrive: a
+function that says that this one is a stream, whose client may pause."""
+
+
+class CallRunner:
+    """Runs the HTTP calls of one RPC by one protocol as its `grpc.aio` server runs native calls.
+
+    Args:
+        full_name: The gRPC path of the RPC.
+        handler: What answers it.
+        method: Its descriptor; None: there is no such RPC, and the handler says so.
+        handlers: All handlers of the gateway by full name: an interceptor may choose another.
+        interception: Put around the RPC.
+        protocol: What its callers speak.
+
+    Attributes:
+        handler: As given.
+        method: As given.
+    """
+
+    def __init__(
+        self,
+        full_name: str,
+        handler: Handler,
+        method: MethodDescriptor | None,
+        handlers: Mapping[str, Handler],
+        interception: Interception,
+        protocol: Protocol,
+    ) -> None:
+        self._full_name = full_name
+        self.handler = handler
+        self.method = method
+        self._handlers = handlers
+        self._run = _coroutine_function(
+            interception.around(full_name, protocol, handler, self._serving, self._find)
+        )
+
+    async def run(self, call: Call) -> CallError | None:
+        """Runs one call to its end.
+
+        Returns:
+            None: it has succeeded. Otherwise, what it has ended with; nobody is there to hear it if
+            `call.disconnected`.
+        """
+        try:
+            coroutine = self._run(call, call)
+            # Its first step; most calls have ended with that. (`send` would raise at the end.)
+            awaited = next(coroutine.__await__(), _ENDED)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # such as SystemExit: it ends the call, not the service
+            return self._failure(call, error)
+        if awaited is not _ENDED:
+            return await self._supervised(call, resumed(coroutine, awaited))
+        if call.deadline is None and call.code_set is None:
+            return call.refusal
+        return _status(call)
+
+    def _serving(self, handler: Handler) -> RpcFunction:
+        return serving(handler, self.method)
+
+    async def _supervised(self, call: Call, run: Awaitable[None]) -> CallError | None:
+        """Runs a call that waits for something to its end; None: it has succeeded."""
+        lifetime = CallCancellation(call)
+        if not self.handler.request_streaming:
+            # All of it is read before the handler runs, which may have to wait for interceptors.
+            call.read_ahead_bytes = call.max_body_bytes
+        call.supervise(lifetime)
+        if call.stream is not None:
+            call.stream.supervise(lifetime, call)
+        try:
+            await run
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            return self._failure(call, error)
+        finally:
+            lifetime.stop()
+            call.stop_receiving()
+        return _status(call)
+
+    def _failure(self, call: Call, error: BaseException) -> CallError | None:
+        """What a call ends with that has raised `error`."""
+        if not isinstance(error, asyncio.CancelledError):
+            if error is not call.aborted:
+                failure = failure_of(error, self._full_name, call.status())
+                if not call.expired:
+                    return failure
+        elif not (call.expired or call.disconnected):
+            # A task is cancelled from outside when the server stops; a handler may also let out
+            # the cancellation of another task.
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                return CallError(grpc.StatusCode.CANCELLED, "Cancelled")
+            task.uncancel()
+            return CallError(grpc.StatusCode.UNAVAILABLE, STOPPING)
+        return _status(call)
+
+    def _find(self, details: grpc.HandlerCallDetails, call: Any) -> Handler | None:
+        handler = self._handlers.get(details.method)
+        if handler is None or call.refusal is None:
+            return handler
+        return _refusing(handler, call.refusal)
+
+
+def let_pause(scope: Scope) -> None:
+    """Tells the server that the body of this request is a stream."""
+    let_pause = scope.get("extensions", {}).get(_REQUEST_STREAM)
+    if let_pause is not None:
+        let_pause()
+
+
+def _status(call: Call) -> CallError | None:
+    """The status of a call as it stands; None: OK."""
+    if call.deadline is not None and (call.expired or call.time_remaining() == 0):
+        return CallError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    if call.code_set is None or call.status() is grpc.StatusCode.OK:
+        return call.refusal
+    return CallError(call.status(), call.details())
+
+
+def _coroutine_function(run: RpcFunction) -> CoroutineFunction:
+    if inspect.iscoroutinefunction(run):
+        return run
+
+    async def awaiting(call: Call, context: Context) -> Any:
+        return await run(call, context)
+
+    return awaiting
+
+
+def _refusing(handler: Handler, refusal: CallError) -> Handler:
+    """What interceptors get in place of a servicer that is not to see the call."""
+
+    async def refuse(_request: Any, _context: Any) -> NoReturn:
+        raise refusal
+
+    return make_handler((handler.request_streaming, handler.response_streaming), refuse)
