@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from greeter_service.client import channel
+from greeter_service.gateway import channel
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 

@@ -324,23 +324,34 @@ async def test_a_method_name_that_is_not_utf_8_costs_nobody_a_call(
         assert (await reading).text == "finished"
 
 
-async def test_whatever_ends_the_accept_loop_it_begins_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("request_of", "path", "end"),
+    [
+        ("_request_registered_call", "/testing.v1.Echo/Unary", grpc.StatusCode.OK),
+        ("_request_call", "/testing.v1.Echo/None", grpc.StatusCode.UNIMPLEMENTED),
+    ],
+)
+async def test_whatever_ends_an_accept_loop_it_begins_again(
+    request_of: str,
+    path: str,
+    end: grpc.StatusCode,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("polyrpc.native.accept_loop._PAUSE_SECONDS", 0)
     gateway = gateway_of(EchoService)
     async with serving(gateway) as served:
         core, failures = gateway.grpc_server._server, iter([MemoryError("full")])
-        request_call = core._request_call
+        accept = getattr(core, request_of)
 
-        async def request_or_fail() -> Any:
+        async def accept_or_fail(*method: bytes) -> Any:
             for failure in failures:
                 raise failure
-            return await request_call()
+            return await accept(*method)
 
-        core._request_call = request_or_fail
-        for text in ("a", "b", "c"):
-            assert (await served.stub.Unary(pb.EchoRequest(text=text))).text == text
+        setattr(core, request_of, accept_or_fail)
+        for _ in range(3):
+            assert await served.channel.unary_unary(path)(b"").code() is end
     assert "MemoryError: full" in caplog.text
 
 

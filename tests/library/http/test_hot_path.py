@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
-import grpc
 import pytest
-from polyrpc.calls.runner import HandlerCallDetails
 from polyrpc.framework.imports import Application, register_grpc_http_routes
+from polyrpc.native.graceful_stop import GracefulStop
+from polyrpc.native.handlers import NativeHandlers
+from polyrpc.rpc.interception import Interception
+from polyrpc.rpc.methods import method_table
 from protocol_clients import envelope
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
@@ -34,7 +36,7 @@ CALLS_BY_PROTOCOL = {
 """Those of the protocols at an RPC's own path, by their content types; `application/json` is
 Connect there."""
 
-NATIVE_CALLS = 18  # Two of them make the context that refuses what gRPC cannot send.
+NATIVE_CALLS = 13
 MOST_BLOCKS_KEPT = 20
 """Memory blocks that may be left after `REQUESTS` more requests: caches of the interpreter's."""
 
@@ -92,48 +94,25 @@ def scope_of(content_length: int) -> dict[str, Any]:
     }
 
 
-class NativeContext:
-    """What `grpc.aio` would hand to a handler, as far as the gateway needs it."""
-
-    def code(self) -> int:
-        return 0
-
-
-class NativeServer:
-    """In the place of the `grpc.aio` server: keeps the handlers that the gateway gives it."""
-
-    def __init__(self, *, handlers: Sequence[grpc.GenericRpcHandler], **_: Any) -> None:
-        (self.handlers,) = handlers
-
-    def add_insecure_port(self, _address: str) -> int:
-        return 1
-
-    async def start(self) -> None:
-        """Does not listen."""
-
-
-async def native_call(monkeypatch: pytest.MonkeyPatch) -> Call:
-    """One call, from where `grpc.aio` asks for the handler to the bytes of its answer."""
-    monkeypatch.setattr(grpc.aio, "server", NativeServer)
-    gateway = gateway_of(EchoService)
-    await gateway.startup()
-    handlers = gateway.grpc_server.handlers
-    details: Any = HandlerCallDetails("/testing.v1.Echo/Unary", (), "grpc")
+def native_call() -> Call:
+    """One call, from where `grpc.aio` runs the handler to the bytes of its answer."""
+    methods = method_table([EchoService])
+    handlers = NativeHandlers(methods, Interception([]), {}, GracefulStop())
+    handler: Any = handlers.registered["/testing.v1.Echo/Unary"]
     wire = pb.EchoRequest(text="World").SerializeToString()
-    context = NativeContext()
+    context = None  # Nobody asks it for anything.
 
     async def call() -> Any:
         # It takes and gives bytes: it has no serializers that `grpc.aio` would call.
-        handler = handlers.service(details)
         return await handler.unary_unary(wire, context)
 
     return call
 
 
 @pytest.fixture(params=["http", "native"])
-async def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(request: pytest.FixtureRequest) -> Call:
     if request.param == "native":
-        return await native_call(monkeypatch)
+        return native_call()
     return http_call(application(EchoService))
 
 
@@ -185,10 +164,8 @@ async def test_a_call_by_any_protocol_stays_within_its_budget(content_type: byte
     assert await count_calls(call) <= CALLS_BY_PROTOCOL[content_type] * (1 + TOLERANCE)
 
 
-async def test_a_native_call_stays_within_its_budget_of_function_calls(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    call = await native_call(monkeypatch)
+async def test_a_native_call_stays_within_its_budget_of_function_calls() -> None:
+    call = native_call()
     assert pb.EchoResponse.FromString(await call()).text == "World"
     assert await count_calls(call) <= NATIVE_CALLS * (1 + TOLERANCE)
 

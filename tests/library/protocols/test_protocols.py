@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from polyrpc import Interceptor, ServiceGateway
+from polyrpc.framework.imports import Application, UnchangedLogging
 from polyrpc.health import Health
 from polyrpc.reflection import ReflectionService
 from protocol_clients import CALLERS, envelope, grpc_web_outcome
@@ -64,7 +65,8 @@ async def test_a_base_path_is_before_the_paths() -> None:
 
 
 async def test_the_paths_are_not_in_the_openapi_document() -> None:
-    async with serving(gateway_of(EchoService)) as served:
+    app = Application(logging_config=UnchangedLogging(), enable_openapi=True)
+    async with serving(gateway_of(EchoService), app=app) as served:
         document = (await served.http.get("/openapi.json")).json()
     assert "/grpc/echoservice/unary" in document["paths"]
     assert not any("testing.v1" in path for path in document["paths"])

@@ -77,11 +77,91 @@ async def test_one_may_reject_a_call_before_its_headers_are_refused(headers: Any
         assert response.status_code == 401
 
 
-async def test_one_may_reject_native_calls() -> None:
+@pytest.mark.parametrize("rpc", ["Unary", "ServerStream", "ClientStream", "Bidi"])
+async def test_one_may_reject_native_calls_of_every_kind(rpc: str) -> None:
     async with serving(gateway_of(EchoService, interceptors=[Rejecting()])) as served:
-        with pytest.raises(grpc.aio.AioRpcError) as error:
-            await served.stub.Unary(pb.EchoRequest())
-        assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        requests = (
+            pb.EchoRequest() if rpc in ("Unary", "ServerStream") else iter([pb.EchoRequest()])
+        )
+        call = getattr(served.stub, rpc)(requests)
+        assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert await call.details() == "who are you?"
+
+
+class Replacing(grpc.aio.ServerInterceptor):
+    """Answers all RPCs by itself, as one of another kind.
+
+    Args:
+        make: Makes the handler.
+        messages: How many messages it writes where it answers a stream.
+    """
+
+    def __init__(self, make: Any, messages: int = 1) -> None:
+        self.make, self.messages = make, messages
+
+    async def intercept_service(self, continuation: Continuation, details: Any) -> Any:
+        async def answer(request: Any, _context: Any) -> Any:
+            return pb.EchoResponse(text=await self._text(request))
+
+        async def write(request: Any, context: Any) -> None:
+            text = await self._text(request)
+            for _ in range(self.messages):
+                await context.write(pb.EchoResponse(text=text))
+
+        streams = self.make in (
+            grpc.unary_stream_rpc_method_handler,
+            grpc.stream_stream_rpc_method_handler,
+        )
+        return self.make(
+            write if streams else answer,
+            pb.EchoRequest.FromString,
+            pb.EchoResponse.SerializeToString,
+        )
+
+    async def _text(self, request: Any) -> str:
+        if isinstance(request, pb.EchoRequest):
+            return str(request.text)
+        return ",".join([message.text async for message in request])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        grpc.unary_unary_rpc_method_handler,
+        grpc.unary_stream_rpc_method_handler,
+        grpc.stream_unary_rpc_method_handler,
+        grpc.stream_stream_rpc_method_handler,
+    ],
+)
+@pytest.mark.parametrize("rpc", ["Unary", "ServerStream", "ClientStream", "Bidi"])
+async def test_one_may_put_a_handler_of_any_kind_in_place_of_every_other(
+    rpc: str, make: Any
+) -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Replacing(make)])) as served:
+        message = pb.EchoRequest(text="x")
+        requests = message if rpc in ("Unary", "ServerStream") else iter([message])
+        call = getattr(served.stub, rpc)(requests)
+        answer = await call.read() if rpc in ("ServerStream", "Bidi") else await call
+        assert answer.text == "x"
+        assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_one_that_answers_a_unary_call_with_no_message_fails_it() -> None:
+    silent = Replacing(grpc.stream_stream_rpc_method_handler, messages=0)
+    async with serving(gateway_of(EchoService, interceptors=[silent])) as served:
+        call = served.stub.Unary(pb.EchoRequest())
+        assert await call.code() is grpc.StatusCode.UNKNOWN
+        assert await call.details() == "The call ended without a message"
+        response = await served.http.post("/grpc/echoservice/unary", json={})
+        assert response.json()["detail"] == "The call ended without a message"
+
+
+async def test_one_may_answer_an_rpc_that_there_is_not() -> None:
+    answering = Replacing(grpc.unary_unary_rpc_method_handler)
+    async with serving(gateway_of(EchoService, interceptors=[answering])) as served:
+        call = served.channel.unary_unary("/no.such.Service/Rpc")
+        answer = await call(pb.EchoRequest(text="x").SerializeToString())
+        assert pb.EchoResponse.FromString(answer).text == "x"
 
 
 class Failing(grpc.aio.ServerInterceptor):

@@ -34,16 +34,14 @@ from .http.raw_body import RawDecoder
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
-from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
+from .native.handlers import NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
 from .protocols.chooser import PROTOCOLS
 from .protojson import JsonCodec
 from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
-from .rpc.interception import with_interceptors
-from .rpc.interceptors import split
-from .rpc.method_interceptors import all_bound
+from .rpc.interception import AnyInterceptor, Interception
 from .rpc.methods import generic_handlers, method_table
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
@@ -105,7 +103,7 @@ class ServiceGateway(GrpcGateway):
         host: str = "127.0.0.1",
         port: int = 50051,
         native_services: Sequence[Any] = (),
-        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        interceptors: Sequence[AnyInterceptor] = (),
         options: Sequence[tuple[str, Any]] = (),
         max_message_bytes: int = 4 * 1024 * 1024,
         default_timeout: float | None = None,
@@ -131,7 +129,7 @@ class ServiceGateway(GrpcGateway):
         self.server_credentials = server_credentials
         self.server_options = {"host": host, "port": port}
         self.interceptors = tuple(interceptors)
-        self._asked, bound = split(self.interceptors)
+        self._interception = Interception(self.interceptors)
         self.max_message_bytes = max_message_bytes
         self.default_timeout = default_timeout
         self.grpc_server: Any = None
@@ -144,8 +142,9 @@ class ServiceGateway(GrpcGateway):
         }
         self._departure = GracefulStop()
         methods, native = method_table(services), method_table(native_services)
-        self._methods = with_interceptors(methods, bound, "http")
-        self._native_methods = with_interceptors([*methods, *native], bound, "grpc")
+        bind = self._interception.bind
+        self._methods = [bind(method, "http") for method in methods]
+        self._native_methods = [bind(method, "grpc") for method in (*methods, *native)]
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
         self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
@@ -160,14 +159,13 @@ class ServiceGateway(GrpcGateway):
             [*methods, *native],
             protocols,
             self._handlers,
-            self._asked,
-            bound,
+            self._interception,
             self._codec,
             max_message_bytes,
             self._default_timeouts,
         )
         self._endpoints = [
-            Endpoint(method, self._handlers, self._asked, max_message_bytes, default_timeout)
+            Endpoint(method, self._handlers, self._interception, max_message_bytes, default_timeout)
             for method in self._methods
         ]
         self._rest_routes = {
@@ -208,16 +206,15 @@ class ServiceGateway(GrpcGateway):
             self.grpc_server = self.bound_port = None
 
     def _server(self) -> grpc.aio.Server:
-        rpcs, timeouts, departure = self._native_methods, self._default_timeouts, self._departure
-        options = list(self._options.items())
-        layers = all_bound(self._asked)
-        servicers = {id(rpc.servicer): rpc.servicer for rpc in rpcs}.values()
-        handlers = generic_handlers(servicers)
-        if layers is not None:
-            ready = NativeHandlers(rpcs, layers, timeouts, departure, handlers)
-            return make_server([ready], options=options)
-        guard = NativeGuard(rpcs, timeouts, departure)
-        return make_server([BoundHandlers(rpcs), *handlers], [guard, *self._asked], options)
+        servicers = {id(rpc.servicer): rpc.servicer for rpc in self._native_methods}.values()
+        handlers = NativeHandlers(
+            self._native_methods,
+            self._interception,
+            self._default_timeouts,
+            self._departure,
+            generic_handlers(servicers),
+        )
+        return make_server(handlers.registered, handlers, list(self._options.items()))
 
     def _bind(self, server: grpc.aio.Server, port: int) -> int:
         host = self.server_options["host"].removeprefix("[").removesuffix("]")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 
-from ..rpc.metadata import Metadata, checked
+from ..rpc.metadata import Metadata, checked, metadatum
 from ..rpc.status import check_details, status_code
 from .metadata import invocation_metadata
 from .peer import peer_address, tls_properties
@@ -55,6 +55,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     next_uncompressed = False
     _invocation_metadata: Metadata | None = None
     trailing: Metadata = ()
+    _added: Metadata = ()
     code_set: Any = None
     _details = ""
     _initial_metadata_sent = False
@@ -92,6 +93,12 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     def add_header(self, name: bytes, value: bytes) -> None:
         """Has one more header sent with the response, whatever becomes of the call."""
         self.headers = (*self.headers, (name, value))
+
+    def add_trailer(self, key: str, value: str) -> None:
+        """Has one more entry sent with the trailing metadata, whatever becomes of the call."""
+        entry = metadatum((key, value))
+        self._added = (*self._added, entry)
+        self.trailing = (*self.trailing, entry)
 
     def header(self, name: bytes) -> bytes | None:
         """Gives the value of a request header, without reading all of the metadata.
@@ -139,7 +146,8 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         check_details(details)
         trailing = checked(trailing_metadata)
         self.aborted = grpc.aio.AbortError("Locally aborted.")
-        self.trailing = trailing or self.trailing
+        if trailing:
+            self.trailing = (*trailing, *self._added)
         self._details = details or self._details
         self.set_code(code)
         raise self.aborted
@@ -148,7 +156,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
     def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        self.trailing = checked(trailing_metadata)
+        self.trailing = (*checked(trailing_metadata), *self._added)
 
     def trailing_metadata(self) -> Any:
         return self.trailing

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from ..rpc.errors import STOPPING, failure_of
-from ..rpc.handlers import Context, RpcFunction
-from ..rpc.metadata import Metadata
+from ..rpc.handlers import Context, RpcFunction, make_handler
+from ..rpc.interception import Interception
 from ..rpc.method_info import Protocol
-from ..rpc.method_interceptors import all_bound, chain, handler_like
 from ..rpc.status import CallError
 from .call import Call, Handler, serving
 from .cancellation import CallCancellation, resumed
@@ -29,30 +27,15 @@ _REQUEST_STREAM = "polyrpc.request_stream"
 function that says that this one is a stream, whose client may pause."""
 
 
-class HandlerCallDetails(grpc.HandlerCallDetails):
-    """What an interceptor is told of a call before it has a context.
-
-    Attributes:
-        protocol: What the caller speaks; details of native calls have no such attribute.
-    """
-
-    def __init__(self, method: str, invocation_metadata: Metadata, protocol: Protocol) -> None:
-        self.method = method
-        self.invocation_metadata = invocation_metadata
-        self.protocol = protocol
-
-
 class CallRunner:
     """Runs the HTTP calls of one RPC by one protocol as its `grpc.aio` server runs native calls.
-
-    Layers are put around the handler here, once; any other interceptor is asked at every call.
 
     Args:
         full_name: The gRPC path of the RPC.
         handler: What answers it.
         method: Its descriptor; None: there is no such RPC, and the handler says so.
         handlers: All handlers of the gateway by full name: an interceptor may choose another.
-        interceptors: Run for each call, in this order.
+        interception: Put around the RPC.
         protocol: What its callers speak.
 
     Attributes:
@@ -66,21 +49,15 @@ class CallRunner:
         handler: Handler,
         method: MethodDescriptor | None,
         handlers: Mapping[str, Handler],
-        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        interception: Interception,
         protocol: Protocol,
     ) -> None:
         self._full_name = full_name
         self.handler = handler
         self.method = method
-        self._protocol = protocol
         self._handlers = handlers
-        self._interceptors = tuple(interceptors)
-        self._served = handler, self._serving(handler)
-        layers = all_bound(interceptors)
-        self._run: CoroutineFunction = (
-            self._intercepted
-            if layers is None
-            else _coroutine_function(chain(layers, full_name, protocol, self._served[1]))
+        self._run = _coroutine_function(
+            interception.around(full_name, protocol, handler, self._serving, self._find)
         )
 
     async def run(self, call: Call) -> CallError | None:
@@ -144,25 +121,11 @@ class CallRunner:
             return CallError(grpc.StatusCode.UNAVAILABLE, STOPPING)
         return _status(call)
 
-    async def _intercepted(self, call: Call, context: Context) -> None:
-        """Asks the interceptors for a handler and runs that."""
-        details = HandlerCallDetails(self._full_name, call.invocation_metadata(), self._protocol)
-        handler = await self._continue(call.refusal, 0, details)
-        if handler is None:
-            raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-        if handler is not self._served[0]:
-            # Interceptors that replace a handler put the same one in its place, as a rule.
-            self._served = handler, self._serving(handler)
-        await self._served[1](call, context)
-
-    async def _continue(
-        self, refusal: CallError | None, index: int, details: grpc.HandlerCallDetails
-    ) -> Handler | None:
-        if index == len(self._interceptors):
-            handler = self._handlers.get(details.method)
-            return handler if refusal is None or handler is None else _refusing(handler, refusal)
-        continuation: Callable[..., Any] = functools.partial(self._continue, refusal, index + 1)
-        return await self._interceptors[index].intercept_service(continuation, details)
+    def _find(self, details: grpc.HandlerCallDetails, call: Any) -> Handler | None:
+        handler = self._handlers.get(details.method)
+        if handler is None or call.refusal is None:
+            return handler
+        return _refusing(handler, call.refusal)
 
 
 def let_pause(scope: Scope) -> None:
@@ -197,4 +160,4 @@ def _refusing(handler: Handler, refusal: CallError) -> Handler:
     async def refuse(_request: Any, _context: Any) -> NoReturn:
         raise refusal
 
-    return handler_like(handler, refuse)
+    return make_handler((handler.request_streaming, handler.response_streaming), refuse)

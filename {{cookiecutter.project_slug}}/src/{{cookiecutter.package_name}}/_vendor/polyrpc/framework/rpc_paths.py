@@ -13,8 +13,7 @@ from ..calls.runner import CallRunner
 from ..protocols.chooser import PROTOCOLS, RpcPath
 from ..protocols.unknown import UnknownRpcPaths
 from ..protojson import JsonCodec
-from ..rpc.interception import with_interceptors
-from ..rpc.interceptors import Interceptor
+from ..rpc.interception import Interception
 from ..rpc.method_info import Protocol
 from ..rpc.methods import RpcMethod, generic_handlers
 from .route import RpcRoute
@@ -31,8 +30,7 @@ class RpcPaths:
         methods: The RPCs.
         protocols: What they are to be called by; `json` is for others.
         handlers: All handlers of the gateway by full name.
-        asked: Interceptors that are asked at every call.
-        bound: Interceptors inside those, which are bound to handlers.
+        interception: Put around them.
         codec: For messages as JSON.
         max_message_bytes: The limit for each request message, after decompression.
         default_timeouts: Seconds for calls that come without a deadline, by full name of the RPC.
@@ -46,8 +44,7 @@ class RpcPaths:
         methods: Sequence[RpcMethod],
         protocols: Sequence[str],
         handlers: Mapping[str, Handler],
-        asked: Sequence[grpc.aio.ServerInterceptor],
-        bound: Sequence[Interceptor],
+        interception: Interception,
         codec: JsonCodec,
         max_message_bytes: int,
         default_timeouts: Mapping[str, float | None],
@@ -58,8 +55,7 @@ class RpcPaths:
                 raise ValueError(f"protocols: {name!r} is none of {', '.join(known)}")
         self._protocols = [protocol for protocol in PROTOCOLS if protocol in protocols]
         self._handlers = handlers
-        self._asked = asked
-        self._bound = bound
+        self._interception = interception
         self._max_message_bytes = max_message_bytes
         self._servicers = [rpc.servicer for rpc in methods]
         self._paths = [
@@ -98,17 +94,17 @@ class RpcPaths:
             UnknownRpcs.among(routes, base_path).add(known, unknown.answer_to)
 
     def _runner_for(self, rpc: RpcMethod, protocol: Protocol) -> CallRunner:
-        (bound,) = with_interceptors([rpc], self._bound, protocol)
+        bound = self._interception.bind(rpc, protocol)
         handlers = {**self._handlers, bound.full_name: bound.handler}
         return CallRunner(
-            bound.full_name, bound.handler, bound.descriptor, handlers, self._asked, protocol
+            bound.full_name, bound.handler, bound.descriptor, handlers, self._interception, protocol
         )
 
     def _runner(
         self, path: str, handler: Handler, protocol: Protocol, *, is_known: bool
     ) -> CallRunner:
         handlers = {**self._handlers, path: handler} if is_known else self._handlers
-        return CallRunner(path, handler, None, handlers, self._asked, protocol)
+        return CallRunner(path, handler, None, handlers, self._interception, protocol)
 
     def _generic_handlers(self) -> Sequence[grpc.GenericRpcHandler]:
         return generic_handlers({id(servicer): servicer for servicer in self._servicers}.values())

@@ -14,6 +14,7 @@ from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
 from ..calls.runner import CallRunner, Scope, let_pause
 from ..rpc.handlers import RpcFunction
+from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
@@ -30,7 +31,7 @@ class Endpoint(CallRunner):
     Args:
         rpc: The RPC.
         handlers: As `CallRunner` has it.
-        interceptors: As `CallRunner` has it.
+        interception: As `CallRunner` has it.
         max_message_bytes: The limit for each request message, as JSON text.
         default_timeout: Seconds for calls that come without `grpc-timeout`; None: no limit.
 
@@ -42,12 +43,12 @@ class Endpoint(CallRunner):
         self,
         rpc: RpcMethod,
         handlers: Mapping[str, Handler],
-        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        interception: Interception,
         max_message_bytes: int,
         default_timeout: float | None,
     ) -> None:
         self.rpc = rpc
-        super().__init__(rpc.full_name, rpc.handler, rpc.descriptor, handlers, interceptors, "http")
+        super().__init__(rpc.full_name, rpc.handler, rpc.descriptor, handlers, interception, "http")
         self._max_message_bytes = max_message_bytes
         self._allowed_digits = len(str(max_message_bytes)) - 1
         self._default_timeout = default_timeout

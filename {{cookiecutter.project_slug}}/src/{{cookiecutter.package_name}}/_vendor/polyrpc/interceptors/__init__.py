@@ -5,8 +5,7 @@ They know nothing of any one service, whose own interceptors run inside them.
 
 from __future__ import annotations
 
-import grpc
-
+from ..rpc.method_interceptors import MethodInterceptor
 from ..settings import ServiceSettings
 from .auth import Tokens
 from .concurrency_limit import ConcurrencyLimit
@@ -17,7 +16,7 @@ from .tracing import tracing_from_environment
 
 def standard_interceptors(
     settings: ServiceSettings, metrics: Metrics | None = None
-) -> list[grpc.aio.ServerInterceptor]:
+) -> list[MethodInterceptor]:
     """Makes the interceptors that `settings` and the `OTEL_*` variables ask for, outermost first.
 
     Args:

@@ -10,12 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn
-
-import grpc
+from typing import Any
 
 from ..logs import REQUEST_ID
-from ..rpc.handlers import Context
 
 KEY = "x-request-id"
 
@@ -27,82 +24,53 @@ _MADE_AT_ONCE = 256
 
 _made: list[str] = []
 
-Metadata = Iterable[tuple[str, str | bytes]]
-
 
 def request_id() -> str | None:
     """The id of the call that the running task serves; None outside of calls."""
     return REQUEST_ID.get() or None
 
 
-def adopt(metadata: Metadata) -> str:
+def adopt(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """Takes the id from a call's invocation metadata, or makes one, for the rest of its task."""
     for key, value in metadata:
         if key == KEY and isinstance(value, str) and _ACCEPTED.fullmatch(value):
-            break
-    else:
-        try:
-            value = _made.pop()
-        except IndexError:
-            value = _make()
-    REQUEST_ID.set(value)
-    return value
+            REQUEST_ID.set(value)
+            return value
+    return _adopt_new()
+
+
+def adopt_metadata(context: Any) -> str:
+    """Does what `adopt` does for a native call."""
+    return adopt(context.invocation_metadata() or ())
 
 
 def adopt_header(context: Any) -> str:
-    """Does what `adopt` does for a call over HTTP, whose context is the gateway's own."""
+    """Does what `adopt` does for a call over HTTP."""
     value = context.header(_HEADER)
     if value is None or _ACCEPTED_BYTES.fullmatch(value) is None:
-        return adopt(())
+        return _adopt_new()
     identity: str = value.decode("ascii")
     REQUEST_ID.set(identity)
     return identity
 
 
-def in_headers(context: Context, request_id: str) -> Context:
-    """Has the id returned to a caller over HTTP; gives the context that the handler is to have."""
-    # Only the gateway's own context knows how.
-    http_context: Any = context
-    http_context.add_header(_HEADER, request_id.encode("ascii"))
-    return context
+def in_trailers(context: Any, request_id: str) -> None:
+    """Has the id returned to a native caller."""
+    context.add_trailer(KEY, request_id)
 
 
-class InTrailers:
-    """The context of a native call, whose trailing metadata get the request id.
+def in_headers(context: Any, request_id: str) -> None:
+    """Has the id returned to a caller over HTTP."""
+    context.add_header(_HEADER, request_id.encode("ascii"))
 
-    Args:
-        context: The context as it comes from `grpc.aio`.
-        request_id: The id.
-    """
 
-    __slots__ = ("_context", "_entry")
-
-    def __init__(self, context: Context, request_id: str) -> None:
-        self._context = context
-        self._entry = (KEY, request_id)
-        context.set_trailing_metadata((self._entry,))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-    def code(self) -> Any:
-        # Asked for in every call: without this it would go by way of `__getattr__`.
-        return self._context.code()
-
-    def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
-        self._context.set_trailing_metadata((*trailing_metadata, self._entry))
-
-    async def abort(
-        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
-    ) -> NoReturn:
-        trailing_metadata = tuple(trailing_metadata)
-        if trailing_metadata:
-            # They replace what was set before.
-            trailing_metadata = (*trailing_metadata, self._entry)
-        await self._context.abort(code, details, trailing_metadata)
-
-    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        await self.abort(status.code, status.details, status.trailing_metadata or ())
+def _adopt_new() -> str:
+    try:
+        value = _made.pop()
+    except IndexError:
+        value = _make()
+    REQUEST_ID.set(value)
+    return value
 
 
 def _make() -> str:

@@ -7,27 +7,25 @@ call a seventh of its time.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 
-from ..logs import REQUEST_ID
-from ..native.handlers import RECEIVED
 from ..rpc.current_call import CALL
 from ..rpc.errors import final_code
 from ..rpc.handlers import Context, RpcFunction
-from ..rpc.method_info import HEALTH, Protocol, method_info
-from ..rpc.method_interceptors import MethodInterceptor, answering
+from ..rpc.method_info import MethodInfo, Protocol, method_info
+from ..rpc.method_interceptors import MethodInterceptor
 from . import auth
 from .access_log import AccessLog
 from .concurrency_limit import ConcurrencyLimit
 from .registry import Metrics
-from .request_id import InTrailers, adopt, adopt_header, in_headers
+from .request_id import adopt_header, adopt_metadata, in_headers, in_trailers
 from .tracing import Traced, current_trace_id
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_OK = grpc.StatusCode.OK
 
 
 class StandardInterceptor(MethodInterceptor):
@@ -54,82 +52,34 @@ class StandardInterceptor(MethodInterceptor):
         self._tokens = tokens
         self.security_schemes = {} if tokens is None else auth.SECURITY_SCHEMES
         self._limit = limit
-        self._observation = _Observation(
-            limit, traced, metrics or Metrics(), with_caller=tokens is not None
-        )
-
-    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
-        """Follows `MethodInterceptor.wrap`."""
-        identify = _adopt_from_core if protocol == "grpc" else adopt_header
-        return self._observation.observed(rpc, protocol, run, identify, self._tokens_for(rpc))
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """Follows `grpc.aio.ServerInterceptor.intercept_service`.
-
-        Ordinary interceptors that come after this one know the request id and the caller, and see
-        nothing of strangers.
-        """
-        metadata: Any = handler_call_details.invocation_metadata
-        adopt(metadata)
-        tokens = self._tokens_for(handler_call_details.method)
-        if tokens is not None and not auth.admit(tokens, metadata):
-            continuation = _refused
-        return await self._observation.intercept_service(continuation, handler_call_details)
-
-    def _tokens_for(self, rpc: str) -> auth.Tokens | None:
-        return None if rpc.startswith(f"/{HEALTH}/") else self._tokens
-
-
-class _Observation(MethodInterceptor):
-    """What is left to do where the request id is known already, and the caller."""
-
-    def __init__(
-        self,
-        limit: ConcurrencyLimit | None,
-        traced: Traced | None,
-        metrics: Metrics,
-        *,
-        with_caller: bool,
-    ) -> None:
-        self._further = _further_fields(with_caller=with_caller, traced=traced is not None)
-        self._limit = limit
         self._traced = traced
-        self._metrics = metrics
+        self._metrics = metrics or Metrics()
+        self._further = _further_fields(with_caller=tokens is not None, traced=traced is not None)
 
     def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         """Follows `MethodInterceptor.wrap`."""
-        return self.observed(rpc, protocol, run, _adopted, None)
+        method = method_info(rpc, protocol)
+        if not method.is_health:
+            if self._limit is not None:
+                run = self._limit.limited(run)
+            if self._tokens is not None:
+                run = auth.guarded(self._tokens, run)
+        run = self._observed(method, run)
+        if self._traced is not None and not method.is_health:
+            run = self._traced(method, run)
+        return run
 
-    def observed(
-        self,
-        path: str,
-        protocol: Protocol,
-        run: RpcFunction,
-        identify: Callable[[Context], str],
-        tokens: auth.Tokens | None,
-    ) -> RpcFunction:
-        """Makes the one function of an RPC.
-
-        Args:
-            path: The gRPC path.
-            protocol: What its callers speak.
-            run: What is inside.
-            identify: Gives the request id of a call.
-            tokens: Who may call; None: everyone.
-        """
-        method = method_info(path, protocol)
-        if self._limit is not None and not method.is_health:
-            run = self._limit.limited(run)
-        if tokens is not None:
-            run = auth.guarded(tokens, run)
+    def _observed(self, method: MethodInfo, run: RpcFunction) -> RpcFunction:
         metrics, log = self._metrics.of(method), AccessLog(method, self._further)
-        with_id: Any = InTrailers if protocol == "grpc" else in_headers
+        identify: Callable[[Context], str]
+        return_id: Callable[[Context, str], None]
+        if method.protocol == "grpc":
+            identify, return_id = adopt_metadata, in_trailers
+        else:
+            identify, return_id = adopt_header, in_headers
 
-        async def observed(request: Any, context: Context) -> Any:
+        # The context is the protocol's own.
+        async def observed(request: Any, context: Any) -> Any:
             identity = identify(context)
             CALL.set(context)
             start = perf_counter()
@@ -137,23 +87,22 @@ class _Observation(MethodInterceptor):
             metrics.start()
             code = grpc.StatusCode.UNKNOWN
             try:
-                response = await run(request, with_id(context, identity))
-                code = final_code(None, context) if context.code() else grpc.StatusCode.OK
+                return_id(context, identity)
+                response = await run(request, context)
+                code = _OK if context.code_set is None else final_code(None, context)
             except BaseException as error:
                 code = final_code(error, context)
                 raise
             finally:
                 seconds = perf_counter() - start
                 # Its caller has given up, or is told so, whatever the handler made of that.
-                if deadline is not None and seconds >= deadline and code is grpc.StatusCode.OK:
+                if deadline is not None and seconds >= deadline and code is _OK:
                     code = grpc.StatusCode.DEADLINE_EXCEEDED
                 metrics.end(code, seconds)
                 log.write(code, seconds, deadline, context, identity)
                 CALL.set(None)
             return response
 
-        if self._traced is not None and not method.is_health:
-            return self._traced(method, observed)
         return observed
 
 
@@ -170,18 +119,3 @@ def _further_fields(*, with_caller: bool, traced: bool) -> Callable[[], Mapping[
         return found
 
     return fields
-
-
-def _adopt_from_core(context: Context) -> str:
-    return adopt(RECEIVED.get() or context.invocation_metadata() or ())
-
-
-def _adopted(_: Context) -> str:
-    return REQUEST_ID.get()
-
-
-async def _refused(_: grpc.HandlerCallDetails) -> Handler:
-    return _REFUSED
-
-
-_REFUSED = answering(auth.refuse)

@@ -1,8 +1,13 @@
-"""A `grpc.aio` server that goes on accepting calls whatever the names of their methods are.
+"""A `grpc.aio` server that accepts calls with less work, whatever the names of their methods are.
+
+Each RPC that is known has a loop of its own here, which awaits one call after the other. The loop
+of `grpc.aio` waits for all of them at once: a task and a set of futures for each call, which takes
+longer than all that the library puts around a small one.
 
 One call whose method name is not UTF-8 is enough to end the loop in which `grpc.aio` accepts calls;
 it would then close its port and cut everybody's connections. Here another loop takes the place of
-one that has ended: nobody notices, as gRPC's core keeps calls that come meanwhile.
+one that has ended: nobody notices, as gRPC's core keeps calls that come meanwhile. Only RPCs that
+are not known come to that loop.
 
 `grpc.aio` cannot run the loop of a server twice. So that the loop of another server, which has no
 port of its own, asks for the calls of the first one.
@@ -12,72 +17,116 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no types
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 logger = logging.getLogger("polyrpc.native")
 
 _PAUSE_SECONDS = 1.0
 _base: Any = cygrpc.AioServer
+_HANDLE = {
+    (False, False): cygrpc._handle_unary_unary_rpc,
+    (False, True): cygrpc._handle_unary_stream_rpc,
+    (True, False): cygrpc._handle_stream_unary_rpc,
+    (True, True): cygrpc._handle_stream_stream_rpc,
+}
+"""What runs the handler of a call, by whether requests and responses are streams."""
 
 
 def make_server(
-    handlers: Sequence[grpc.GenericRpcHandler],
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
-    options: Sequence[tuple[str, Any]] = (),
+    registered: Mapping[str, Handler],
+    other_handlers: grpc.GenericRpcHandler,
+    options: Sequence[tuple[str, Any]],
 ) -> grpc.aio.Server:
-    """Makes a server as `grpc.aio.server` does, with an accept loop that does not end.
+    """Makes a server as `grpc.aio.server` does, with accept loops that do not end.
 
     Args:
-        handlers: Asked for the handler of each call. Nothing may be registered by name later: an
-            RPC that is has a place of its own where its calls wait, which ends with a loop.
-        interceptors: The first one is the outermost.
+        registered: Handlers by the full names of their RPCs. Nothing may be registered later.
+        other_handlers: Asked for the handlers of all other RPCs.
         options: Channel arguments.
     """
-    return _make(_Server, handlers, interceptors, options)
+    server = _make(_Server, other_handlers, options)
+    core: Any = getattr(server, "_server", None)
+    if isinstance(core, _Server):
+        core.registered, core.other_handlers = registered, other_handlers
+        core.add_registered_method_handlers(dict(registered))
+    return server
 
 
 def _make(
     core_class: type[Any],
-    handlers: Sequence[grpc.GenericRpcHandler],
-    interceptors: Sequence[grpc.aio.ServerInterceptor],
+    handlers: grpc.GenericRpcHandler,
     options: Sequence[tuple[str, Any]] = (),
 ) -> grpc.aio.Server:
     # `grpc.aio.server` has no argument for it. Another thread that makes a server just now gets
     # the same class, which does no harm.
     cygrpc.AioServer = core_class
     try:
-        server = grpc.aio.server(handlers=handlers, interceptors=interceptors, options=options)
+        return grpc.aio.server(handlers=(handlers,), options=options)
     finally:
         cygrpc.AioServer = _base
-    core: Any = getattr(server, "_server", None)
-    if isinstance(core, _Server):
-        core.handlers, core.interceptors = tuple(handlers), tuple(interceptors)
-    return server
 
 
 class _Server(_base):  # type: ignore[misc]  # the base class is compiled and has no types
     """The core of a `grpc.aio` server.
 
     Attributes:
-        handlers: Those that it was made with.
-        interceptors: Those that it was made with.
+        registered: The handlers of the RPCs that have loops of their own.
+        other_handlers: Asked for those of all others.
     """
 
-    handlers: tuple[grpc.GenericRpcHandler, ...] = ()
-    interceptors: tuple[grpc.aio.ServerInterceptor, ...] = ()
+    registered: Mapping[str, Handler]
+    other_handlers: grpc.GenericRpcHandler
     _last_call: Any = None
-    _answers: set[asyncio.Task[None]]
+    _calls: set[asyncio.Task[None]]
+    _accepting: list[asyncio.Task[None]]
+    _elsewhere: asyncio.Future[Any]
 
     async def _request_call(self) -> Any:
         self._last_call = await super()._request_call()
         return self._last_call
 
     async def _server_main_loop(self, started: asyncio.Future[bool]) -> None:
-        self._answers = set()
+        self._calls = set()
+        self._accepting = []
+        self._elsewhere = asyncio.get_running_loop().create_future()
+        await self._accept_others(started)
+        await asyncio.gather(*self._accepting)
+
+    def _make_request_call_future(self, method: bytes | None) -> asyncio.Future[Any]:
+        # The loop of `grpc.aio` begins, and asks for what it is to wait for at each RPC.
+        if method is None:
+            future: asyncio.Future[Any] = super()._make_request_call_future(None)
+            return future
+        self._accepting.append(asyncio.create_task(self._accept(method)))
+        return self._elsewhere
+
+    async def _accept(self, method: bytes) -> None:
+        """Accepts the calls of a registered RPC until the server stops."""
+        name, loop, calls = method.decode(), asyncio.get_running_loop(), self._calls
+        handler = self.registered[name]
+        handle = _HANDLE[handler.request_streaming, handler.response_streaming]
+        while self.is_running():
+            try:
+                call = await self._request_registered_call(method)
+            except cygrpc._RequestCallError:  # The server stops.
+                continue
+            except Exception:
+                await _pause()
+                continue
+            handling = cygrpc._schedule_rpc_coro(handle(handler, call, loop), call, loop, name)
+            task = loop.create_task(handling)
+            # The loop has but a weak reference to it.
+            calls.add(task)
+            task.add_done_callback(calls.discard)
+
+    async def _accept_others(self, started: asyncio.Future[bool]) -> None:
+        """Accepts all other calls until the server stops."""
         loop = super()._server_main_loop(started)
         while True:
             try:
@@ -85,15 +134,14 @@ class _Server(_base):  # type: ignore[misc]  # the base class is compiled and ha
             except UnicodeDecodeError as error:
                 self._answer(error.object)
             except Exception:
-                logger.exception("The gRPC server has stopped to accept calls and begins again")
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await _pause()
             if not self.is_running():
                 break
             loop = self._accept_elsewhere()
         self._last_call = None
 
     async def _accept_elsewhere(self) -> None:
-        server = _make(_Substitute, self.handlers, self.interceptors)
+        server = _make(_Substitute, self.other_handlers)
         substitute: Any = getattr(server, "_server", None)
         substitute.source = self
         ended = substitute.ended = asyncio.get_running_loop().create_future()
@@ -106,21 +154,20 @@ class _Server(_base):  # type: ignore[misc]  # the base class is compiled and ha
     def _answer(self, method: bytes) -> None:
         """Answers the call that has ended the loop: there is no such RPC."""
         task = asyncio.create_task(self._handle(self._last_call, method))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
         self._last_call = None
 
     async def _handle(self, call: Any, method: bytes) -> None:
         # As the loop does with every other call.
         name = method.decode(errors="backslashreplace")
         loop = asyncio.get_running_loop()
-        handling = cygrpc._handle_rpc(name, self, self.interceptors, call, loop, False)
+        handling = cygrpc._handle_rpc(name, self, (), call, loop, False)
         await cygrpc._schedule_rpc_coro(handling, call, loop, name)
 
     def resolve_handler(self, details: grpc.HandlerCallDetails) -> Any:
         """Finds the handler of a call (what `_handle_rpc` asks)."""
-        found = (handler.service(details) for handler in self.handlers)
-        return next((handler for handler in found if handler is not None), None)
+        return self.other_handlers.service(details)
 
 
 class _Substitute(_base):  # type: ignore[misc]  # the base class is compiled and has no types
@@ -146,6 +193,12 @@ class _Substitute(_base):  # type: ignore[misc]  # the base class is compiled an
             self.ended.set_result(None)
         except BaseException as error:
             self.ended.set_exception(error)
+
+
+async def _pause() -> None:
+    """Tells of the exception that has ended a loop, and waits before the next one begins."""
+    logger.exception("The gRPC server has stopped to accept calls and begins again")
+    await asyncio.sleep(_PAUSE_SECONDS)
 
 
 class _SourceStoppedError(Exception):

@@ -6,21 +6,22 @@ Here they are refused at once, as they are over HTTP.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, NoReturn, TypeAlias
+from time import monotonic
+from typing import Any, NoReturn
 
 import grpc
 
-from ..rpc.handlers import Context, RpcFunction
-from ..rpc.metadata import Metadatum, checked
+from ..rpc.handlers import Context
+from ..rpc.metadata import Metadatum, checked, metadatum
 from ..rpc.status import WITHOUT_MESSAGE, check_details, status_code
 
 logger = logging.getLogger("polyrpc.native")
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 RawMetadata = Iterable[tuple[str, str | bytes]]
+Reader = Callable[[], Coroutine[Any, Any, Any]]
+Writer = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 class AbortedWithOkError(grpc.aio.AbortError):
@@ -31,24 +32,59 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
     """Behaves to a servicer or interceptor as the context of a call over HTTP does.
 
     Args:
-        context: The context as it comes from `grpc.aio`, or what layers have made of it.
-        response_streaming: Whether the RPC may end with OK and no message.
+        context: The context as it comes from `grpc.aio`. Its messages are bytes.
+        response_streaming: Whether the call may end with OK and no message.
 
     Attributes:
+        response_streaming: As given.
+        code_set: The status code as it was set, or None.
+        deadline: The one that the server has set, in seconds of `time.monotonic`, or None.
         interrupted: The handler was cancelled.
     """
 
+    # What every call begins with; it has attributes of its own for what changes.
+    code_set: Any = None
+    deadline: float | None = None
     interrupted = False
+    _received: Any = None
+    _reader: Reader | None = None
+    _writer: Writer | None = None
+    _trailing: tuple[Metadatum, ...] = ()
+    _added: tuple[Metadatum, ...] = ()
 
-    def __init__(self, context: Context, *, response_streaming: bool) -> None:
+    def __init__(self, context: Context, response_streaming: bool) -> None:
         self._context = context
-        self._response_streaming = response_streaming
+        self.response_streaming = response_streaming
 
-    def read(self) -> Coroutine[Any, Any, Any]:
+    # What the library uses.
+
+    def receive(self) -> Coroutine[Any, Any, Any]:
+        """Waits for the bytes of the next message of a stream, or its end."""
         return self._context.read()
 
-    def write(self, message: Any) -> Coroutine[Any, Any, None]:
+    def send(self, message: bytes) -> Coroutine[Any, Any, None]:
+        """Sends the bytes of one message of a stream."""
         return self._context.write(message)
+
+    def attach(self, reader: Reader | None, writer: Writer | None) -> None:
+        """Connects `read` and `write` to the request and the response, where those stream."""
+        self._reader = reader
+        self._writer = writer
+
+    def add_trailer(self, key: str, value: str) -> None:
+        """Has one more entry sent with the trailing metadata, whatever becomes of the call."""
+        self._added = (*self._added, metadatum((key, value)))
+        self._context.set_trailing_metadata((*self._trailing, *self._added))
+
+    # grpc.aio.ServicerContext.
+
+    async def read(self) -> Any:
+        return grpc.aio.EOF if self._reader is None else await self._reader()
+
+    def write(self, message: Any) -> Coroutine[Any, Any, None]:
+        if self._writer is None:
+            raise grpc.aio.UsageError("write() is for methods that answer a stream")
+        return self._writer(message)
 
     async def send_initial_metadata(self, initial_metadata: RawMetadata) -> None:
         await self._context.send_initial_metadata(_entries(initial_metadata))
@@ -63,28 +99,37 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         trailing = _entries(trailing_metadata)
         if status_code(code) is grpc.StatusCode.OK and not self.done():
             # `grpc.aio` would take it for an abort, but not tell the caller.
-            if self._response_streaming:
+            if self.response_streaming:
                 if trailing:
-                    self._context.set_trailing_metadata(trailing)
+                    self.set_trailing_metadata(trailing)
                 raise AbortedWithOkError
             code, details = grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE
-        await self._context.abort(code, details or "", trailing)
+        if not self.done():
+            self.code_set = code
+        # Those that are given replace what was set before.
+        await self._context.abort(code, details or "", trailing and (*trailing, *self._added))
 
     async def abort_with_status(self, status: grpc.Status) -> NoReturn:
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
     def set_trailing_metadata(self, trailing_metadata: RawMetadata) -> None:
-        self._context.set_trailing_metadata(_entries(trailing_metadata))
+        self._trailing = _entries(trailing_metadata)
+        self._context.set_trailing_metadata((*self._trailing, *self._added))
 
     def trailing_metadata(self) -> Any:
         return self._context.trailing_metadata()
 
     def invocation_metadata(self) -> Any:
-        return self._context.invocation_metadata()
+        if self._received is None:
+            # gRPC's core converts them anew whenever it is asked.
+            self._received = self._context.invocation_metadata()
+        return self._received
 
     def set_code(self, code: grpc.StatusCode) -> None:
         # What `grpc.aio` makes of None when the call ends, it does not tell before.
-        self._context.set_code(grpc.StatusCode.UNKNOWN if code is None else code)
+        code = grpc.StatusCode.UNKNOWN if code is None else code
+        self._context.set_code(code)
+        self.code_set = code
 
     def code(self) -> Any:
         return self._context.code()
@@ -116,7 +161,9 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         return self._context.auth_context()
 
     def time_remaining(self) -> Any:
-        return self._context.time_remaining()
+        if self.deadline is None:
+            return self._context.time_remaining()
+        return max(self.deadline - monotonic(), 0.0)
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         def run(_context: object) -> None:
@@ -133,21 +180,6 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
 
     def done(self) -> bool:
         return self._context.done()
-
-
-def in_native_context(handler: Handler, run: RpcFunction) -> RpcFunction:
-    """Gives `run`, which is what `handler` does, a `NativeContext` instead of `grpc.aio`'s own."""
-    response_streaming = bool(handler.response_streaming)
-
-    async def run_in_context(request: Any, context: Context) -> Any:
-        own = NativeContext(context, response_streaming=response_streaming)
-        try:
-            return await run(request, own)
-        except asyncio.CancelledError:
-            own.interrupted = True
-            raise
-
-    return run_in_context
 
 
 def _entries(metadata: RawMetadata | None) -> tuple[Metadatum, ...]:

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from ..calls.call import Handler
 from ..calls.response import Encoder
 from ..protojson import JsonCodec, JsonError
 from ..rpc.status import CallError
@@ -41,14 +42,14 @@ def proto_codec(method: MethodDescriptor, malformed: grpc.StatusCode) -> Codec:
     """
     parse = GetMessageClass(method.input_type).FromString
     serialize: Any = GetMessageClass(method.output_type).SerializeToString
+    return Codec("proto", _decoder(parse, malformed), serialize)
 
-    def decode(data: bytes) -> Message:
-        try:
-            return parse(data)
-        except (DecodeError, ValueError):
-            raise CallError(malformed, "The request is no message of its type") from None
 
-    return Codec("proto", decode, serialize)
+def handler_codec(handler: Handler) -> Codec:
+    """Makes the codec of a handler that reads and writes its messages itself, as gRPC has it."""
+    decode, encode = handler.request_deserializer, handler.response_serializer
+    read = _as_it_is if decode is None else _decoder(decode, grpc.StatusCode.INTERNAL)
+    return Codec("proto", read, encode or _as_it_is)
 
 
 def json_codec(method: MethodDescriptor, codec: JsonCodec) -> Codec:
@@ -62,3 +63,17 @@ def json_codec(method: MethodDescriptor, codec: JsonCodec) -> Codec:
             raise CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
 
     return Codec("json", decode, codec.message_encoder(GetMessageClass(method.output_type)))
+
+
+def _decoder(parse: Decoder, malformed: grpc.StatusCode) -> Decoder:
+    def decode(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except (DecodeError, ValueError):
+            raise CallError(malformed, "The request is no message of its type") from None
+
+    return decode
+
+
+def _as_it_is(data: bytes) -> bytes:
+    return data

@@ -12,13 +12,14 @@ from ..calls.call import Handler
 from ..calls.incoming import Receive
 from ..calls.metadata import invocation_metadata
 from ..calls.response import Send
-from ..calls.runner import CallRunner, HandlerCallDetails, Scope
+from ..calls.runner import CallRunner, Scope
 from ..rpc.errors import failure_of
+from ..rpc.handlers import make_handler
+from ..rpc.interception import HandlerCallDetails
 from ..rpc.method_info import Protocol as ProtocolName
-from ..rpc.method_interceptors import answering, decoding
 from ..rpc.status import CallError
 from .chooser import Answer
-from .codecs import Codec
+from .codecs import handler_codec
 from .connect_unary import CONTENT_TYPES as UNARY
 from .connect_unary import ConnectUnary
 from .enveloped import EnvelopedEndpoint, EnvelopedFormat
@@ -89,7 +90,7 @@ class UnknownRpcPaths:
         wire = self._formats[content_type]
         if wire is None:
             runner = self._runner_for(path, _UNKNOWN, "connect", is_known=False)
-            return ConnectUnary(runner, _codec_of(_UNKNOWN), *self._limits).answer
+            return ConnectUnary(runner, handler_codec(_UNKNOWN), *self._limits).answer
 
         def answer(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             handler = None
@@ -98,7 +99,7 @@ class UnknownRpcPaths:
             runner = self._runner_for(
                 path, handler or _UNKNOWN, wire.protocol, is_known=handler is not None
             )
-            codec = _codec_of(handler or _UNKNOWN)
+            codec = handler_codec(handler or _UNKNOWN)
             encoded = content_type.encode()
             endpoint = EnvelopedEndpoint(runner, codec, wire, encoded, *self._limits)
             return endpoint.answer(scope, receive, send)
@@ -126,20 +127,11 @@ async def _not_found(_request: object, _context: object) -> NoReturn:
     raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!", http_status=404)
 
 
-_UNKNOWN = answering(_not_found)
+_UNKNOWN = make_handler((True, True), _not_found)
 
 
 def _failing(failure: CallError) -> Handler:
     async def fail(_request: object, _context: object) -> NoReturn:
         raise failure
 
-    return answering(fail)
-
-
-def _codec_of(handler: Handler) -> Codec:
-    """The messages of a handler, as it reads and writes them itself."""
-    return Codec("proto", decoding(handler) or _as_it_is, handler.response_serializer or _as_it_is)
-
-
-def _as_it_is(data: bytes) -> bytes:
-    return data
+    return make_handler((True, True), fail)

@@ -21,6 +21,14 @@ from .sync_context import SyncServicerContext
 Context = grpc.aio.ServicerContext[Any, Any]
 RpcFunction = Callable[[Any, Context], Awaitable[Any]]
 
+_CONSTRUCTORS = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+"""What makes handlers, by whether requests and responses are streams."""
+
 _END = object()
 
 
@@ -43,6 +51,26 @@ def adapt(handler: grpc.RpcMethodHandler[Any, Any]) -> RpcFunction:
             return _write_all(function)
         return _in_thread(_write_all_blocking(function))
     return _in_thread(function)
+
+
+def make_handler(
+    kind: tuple[bool, bool],
+    run: RpcFunction,
+    deserialize: Callable[[bytes], Any] | None = None,
+    serialize: Callable[[Any], bytes] | None = None,
+) -> grpc.RpcMethodHandler[Any, Any]:
+    """Makes a handler.
+
+    Args:
+        kind: Whether requests and responses are streams.
+        run: What it does.
+        deserialize: Reads its requests; None: they are bytes.
+        serialize: Writes its responses; None: they are bytes.
+    """
+    # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
+    make: Any = _CONSTRUCTORS[kind]
+    made: grpc.RpcMethodHandler[Any, Any] = make(run, deserialize, serialize)
+    return made
 
 
 def _write_all(function: Callable[[Any, Context], Any]) -> RpcFunction:

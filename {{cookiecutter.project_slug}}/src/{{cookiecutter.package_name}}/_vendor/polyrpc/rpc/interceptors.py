@@ -10,9 +10,8 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 
-from .handlers import Context, RpcFunction, adapt
+from .handlers import Context, RpcFunction, adapt, make_handler
 from .method_info import MethodInfo, Protocol, method_info
-from .method_interceptors import CONSTRUCTORS
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 CallNext = Callable[[Any, Context], Awaitable[Any]]
@@ -75,45 +74,13 @@ class Interceptor(grpc.aio.ServerInterceptor, ABC):
         return known[key][1]
 
 
-def split(
-    interceptors: Sequence[grpc.aio.ServerInterceptor],
-) -> tuple[Sequence[grpc.aio.ServerInterceptor], Sequence[Interceptor]]:
-    """Parts the interceptors at the end of the list that can be bound to handlers from the others.
+def check_interceptor(interceptor: object) -> None:
+    """Refuses what is no interceptor.
 
     Raises:
-        TypeError: One is no interceptor, or its `intercept` is no coroutine function that takes
-            what it is given.
+        TypeError: It is none, or its `intercept` is no coroutine function that takes what it is
+            given.
     """
-    for interceptor in interceptors:
-        _check(interceptor)
-    start = len(interceptors)
-    while start and isinstance(interceptors[start - 1], Interceptor):
-        start -= 1
-    return interceptors[:start], cast(Sequence[Interceptor], interceptors[start:])
-
-
-def intercepted(
-    handler: Handler, interceptors: Sequence[Interceptor], method: MethodInfo
-) -> Handler:
-    """Makes a handler like `handler` that runs `interceptors`, outermost first, around it."""
-    if not interceptors:
-        return handler
-    run: CallNext = _responses(handler) if handler.response_streaming else adapt(handler)
-    if handler.request_streaming:
-        run = _with_requests(run)
-    for interceptor in reversed(interceptors):
-        run = _around(interceptor, run, method)
-    if handler.request_streaming:
-        run = _with_original(run)
-    if handler.response_streaming:
-        run = _write_all(run, method)
-    # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
-    make: Any = CONSTRUCTORS[handler.request_streaming, handler.response_streaming]
-    made: Handler = make(run, handler.request_deserializer, handler.response_serializer)
-    return made
-
-
-def _check(interceptor: object) -> None:
     name = getattr(interceptor, "__name__", type(interceptor).__name__)
     if not isinstance(interceptor, grpc.aio.ServerInterceptor):
         made = ", made by calling it" if isinstance(interceptor, type) else ""
@@ -131,6 +98,25 @@ def _check(interceptor: object) -> None:
         raise TypeError(
             f"{name}.intercept must take (self, call_next, request, context, method)"
         ) from None
+
+
+def intercepted(
+    handler: Handler, interceptors: Sequence[Interceptor], method: MethodInfo
+) -> Handler:
+    """Makes a handler like `handler` that runs `interceptors`, outermost first, around it."""
+    if not interceptors:
+        return handler
+    run: CallNext = _responses(handler) if handler.response_streaming else adapt(handler)
+    if handler.request_streaming:
+        run = _with_requests(run)
+    for interceptor in reversed(interceptors):
+        run = _around(interceptor, run, method)
+    if handler.request_streaming:
+        run = _with_original(run)
+    if handler.response_streaming:
+        run = _write_all(run, method)
+    kind = handler.request_streaming, handler.response_streaming
+    return make_handler(kind, run, handler.request_deserializer, handler.response_serializer)
 
 
 def _around(interceptor: Interceptor, call_next: CallNext, method: MethodInfo) -> CallNext:
