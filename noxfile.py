@@ -111,6 +111,21 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Run Connect's conformance runner: every protocol of the HTTP listener, then `grpc.aio`'s.
+
+    It needs `connectconformance`; what follows `--` goes to that.
+    """
+    install_group(session, "test")
+    for listener in ("http", "grpc"):
+        session.run(
+            *("python", "tests/conformance/run.py", f"--listener={listener}"),
+            *session.posargs,
+            env=ENVIRONMENT,
+        )
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure the service against its peers (`-- --quick` for a first look); needs h2load."""
     session.run("python", "benchmarks/run.py", *session.posargs)
