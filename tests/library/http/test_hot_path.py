@@ -17,8 +17,8 @@ from typing import Any
 
 import grpc
 import pytest
+from polyrpc.calls.runner import HandlerCallDetails
 from polyrpc.framework.imports import Application, register_grpc_http_routes
-from polyrpc.http.endpoint import HandlerCallDetails
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
 
@@ -108,7 +108,7 @@ async def native_call(monkeypatch: pytest.MonkeyPatch) -> Call:
     gateway = gateway_of(EchoService)
     await gateway.startup()
     handlers = gateway.grpc_server.handlers
-    details: Any = HandlerCallDetails("/testing.v1.Echo/Unary", ())
+    details: Any = HandlerCallDetails("/testing.v1.Echo/Unary", (), "grpc")
     wire = pb.EchoRequest(text="World").SerializeToString()
     context = NativeContext()
 

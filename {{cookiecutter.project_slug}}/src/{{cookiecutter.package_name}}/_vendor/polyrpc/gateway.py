@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -15,6 +15,8 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from .calls.response import to_head
+from .calls.runner import CallRunner
 from .framework.fast_path import install_fast_path
 from .framework.imports import (
     HTTP_ALLOWED_METHODS,
@@ -28,13 +30,13 @@ from .framework.rest_route import RestRoute, RestRoutes
 from .framework.route import Answer, RpcRoute
 from .http.endpoint import Endpoint
 from .http.raw_body import RawDecoder
-from .http.response import to_head
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
 from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
+from .protocols.chooser import PROTOCOLS, RpcPath
 from .protojson import JsonCodec
 from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
@@ -71,6 +73,9 @@ class ServiceGateway(GrpcGateway):
         options: Further channel arguments of the gRPC server.
         max_message_bytes: The limit for each message that is received, in bytes.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
+        protocols: What the HTTP routes speak: `json` at the gateway's path and those of
+            `google.api.http`; `grpc` (over HTTP/2, and of `native_services` too), `grpc-web` and
+            `connect` at `/{package.Service}/{Method}`.
         descriptor_set: A `FileDescriptorSet` with source info as protoc writes it, or its path:
             where the comments in the OpenAPI document come from.
         preserving_proto_field_name: As in `google.protobuf.json_format`.
@@ -84,7 +89,7 @@ class ServiceGateway(GrpcGateway):
 
     Raises:
         ImproperlyConfigured: `is_secure` without `server_credentials`.
-        ValueError: The path or a service is not as described above.
+        ValueError: The path, a service or a protocol is not as described above.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class ServiceGateway(GrpcGateway):
         options: Sequence[tuple[str, Any]] = (),
         max_message_bytes: int = 4 * 1024 * 1024,
         default_timeout: float | None = None,
+        protocols: Sequence[str] = ("json", *PROTOCOLS),
         descriptor_set: bytes | str | PathLike[str] | None = None,
         preserving_proto_field_name: bool = False,
         always_print_fields_with_no_presence: bool = True,
@@ -136,9 +142,11 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        methods = method_table(services)
+        self._protocols = _protocols(protocols)
+        self._bound_interceptors = bound
+        methods, native = method_table(services), method_table(native_services)
         self._methods = _bound(methods, bound, "http")
-        self._native_methods = _bound([*methods, *method_table(native_services)], bound, "grpc")
+        self._native_methods = _bound([*methods, *native], bound, "grpc")
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
         self._codec = JsonCodec(
@@ -150,9 +158,13 @@ class ServiceGateway(GrpcGateway):
         self.http_paths = {
             method.full_name: clean_path(self.path + method.http_path) for method in self._methods
         }
-        handlers = {method.full_name: method.handler for method in self._methods}
+        self._handlers = {method.full_name: method.handler for method in (*self._methods, *native)}
+        self._rpc_paths = [
+            *(self._rpc_path(method, self._protocols - {"json"}) for method in methods),
+            *(self._rpc_path(method, self._protocols & {"grpc"}) for method in native),
+        ]
         self._endpoints = [
-            Endpoint(method, handlers, self._asked, max_message_bytes, default_timeout)
+            Endpoint(method, self._handlers, self._asked, max_message_bytes, default_timeout)
             for method in self._methods
         ]
         self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
@@ -224,18 +236,39 @@ class ServiceGateway(GrpcGateway):
             return
         install()
         rest_routes = []
+        handlers = [
+            RpcRoute(
+                path.path, path.methods, path.path.strip("/").replace("/", "_"), path.answer_to, ()
+            )
+            for path in self._rpc_paths
+            if path.has_any
+        ]
+        if "json" in self._protocols:
+            handlers += map(self._handler, self._endpoints)
+            rest_routes = [route for routes in self._rest_routes.values() for route in routes]
         route: Any = None
-        for endpoint in self._endpoints:
-            handler = self._handler(endpoint)
+        for handler in handlers:
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
             route = handler.parent
             install_fast_path(route.parent.parent)
-            rest_routes += self._rest_routes[endpoint.rpc.full_name]
         if rest_routes:
             # All RPCs are registered: what of them hides a rule is known.
             base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
             RestRoutes.among(routes, base_path).add(rest_routes, routes)
+
+    def _rpc_path(self, rpc: RpcMethod, protocols: Collection[Any]) -> RpcPath:
+        # Health watches and reflection sessions last as long as their clients like.
+        timeout = self._default_timeouts.get(rpc.full_name)
+        return RpcPath(
+            rpc, protocols, self._runner_for, self._codec, self.max_message_bytes, timeout
+        )
+
+    def _runner_for(self, rpc: RpcMethod, protocol: Protocol) -> CallRunner:
+        (bound,) = _bound([rpc], self._bound_interceptors, protocol)
+        return CallRunner(
+            bound, self._handlers | {rpc.full_name: bound.handler}, self._asked, protocol
+        )
 
     def _rest_routes_of(self, endpoint: Endpoint) -> list[RestRoute]:
         method = endpoint.rpc.descriptor
@@ -340,6 +373,14 @@ def _info(method: RpcMethod, protocol: Protocol) -> MethodInfo:
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:
     return [method.upper() for method in methods or HTTP_ALLOWED_METHODS]
+
+
+def _protocols(names: Sequence[str]) -> frozenset[str]:
+    known = ("json", *PROTOCOLS)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"protocols: {name!r} is none of {', '.join(known)}")
+    return frozenset(names)
 
 
 def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import grpc
 
-from ..http.peer import peer_address
+from ..calls.peer import peer_address
 from ..interceptors import auth, request_id
 from ..interceptors.registry import Metrics
 from ..log_pipe import EventRecord

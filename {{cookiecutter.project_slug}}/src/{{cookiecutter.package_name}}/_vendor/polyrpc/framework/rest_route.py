@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 import grpc
 
+from ..calls.refusals import send_failure
+from ..calls.response import without_body
 from ..http.raw_body import RawDecoder
 from ..http.request import Decoder
-from ..http.response import send_failure, without_body
 from ..http.route_codec import RouteCodec
 from ..rpc.status import CallError
 from ..transcoding.http_binding import HttpBinding

@@ -7,8 +7,9 @@ from typing import Any
 
 import grpc
 
-from ..http.incoming import Receive
-from ..http.response import Send, send_failure
+from ..calls.incoming import Receive
+from ..calls.refusals import send_failure
+from ..calls.response import Send
 from ..openapi.operation import Operation
 from ..rpc.status import CallError
 from ..transcoding.http_methods import with_head
