@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google import api
 from google.rpc import status_pb2
 from google.rpc.error_details_pb2 import ErrorInfo
 from greeter.app import Context, GreeterService, serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from grpc_status import rpc_status
+from grpc_tools import protoc
 from polyrpc.process.server import Server
 
+PROTOS = Path(__file__).parents[1] / "protos"
 TOKEN = "the token"
 DETAIL = ErrorInfo(reason="JUDGED", domain="example.com")
 
@@ -71,18 +75,17 @@ def served(servicer: JudgedService, **settings: Any) -> AbstractAsyncContextMana
     return serve(Settings(**values), servicers=[servicer])
 
 
-def descriptor_set() -> bytes:
-    """The service's protos, with all that they import, and `google.rpc.Status`."""
-    files: dict[str, Any] = {}
-
-    def add(file: Any) -> None:
-        for dependency in file.dependencies:
-            add(dependency)
-        files[file.name] = file
-
-    add(pb.DESCRIPTOR)
-    add(status_pb2.DESCRIPTOR)
-    described = FileDescriptorSet()
-    for file in files.values():
-        file.CopyToProto(described.file.add())
-    return described.SerializeToString()
+def descriptor_set(output: Path) -> None:
+    """Writes the service's protos, with all that they import, and `google.rpc.Status`."""
+    includes = [PROTOS, files("grpc_tools") / "_proto", Path(next(iter(api.__path__))).parents[1]]
+    status = protoc.main(
+        [
+            "protoc",
+            *(f"-I{include}" for include in includes),
+            f"--descriptor_set_out={output}",
+            "--include_imports",
+            "greeter_service/v1/greeter.proto",
+            "google/rpc/status.proto",
+        ]
+    )
+    assert status == 0

@@ -112,7 +112,7 @@ export async function judge(call, abilities) {
     try {
       seen[name] = await Promise.race([run(), late]);
     } catch (error) {
-      seen[name] = { fault: `${error}` };
+      seen[name] = { fault: error instanceof Error ? `${error}` : JSON.stringify(error) };
     } finally {
       clearTimeout(timer);
     }
