@@ -53,12 +53,14 @@ class Served:
         port: The port of the HTTP side.
         stub: A native stub of `Echo` for the first gateway.
         channel: The channel of `stub`.
+        app: The application.
     """
 
     http: httpx.AsyncClient
     port: int
     stub: Any
     channel: grpc.aio.Channel
+    app: Any
 
     @property
     def url(self) -> str:
@@ -85,19 +87,22 @@ async def serving(
                 grpc.aio.insecure_channel(address) as channel,
                 httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http,
             ):
-                yield Served(http, port, pb_grpc.EchoStub(channel), channel)
+                yield Served(http, port, pb_grpc.EchoStub(channel), channel, app)
     finally:
         for gateway in gateways:
             await gateway.shutdown(grace=0)
 
 
 @asynccontextmanager
-async def http_server(app: Any, http: Any = "auto", ws: Any = "none") -> AsyncIterator[int]:
-    """Serves an ASGI application with uvicorn, whose `http` and `ws` these are; yields the port."""
+async def http_server(
+    app: Any, http: Any = "auto", ws: Any = "none", *, http2: bool = False
+) -> AsyncIterator[int]:
+    """Serves an ASGI application with uvicorn, whose options these are; yields the port."""
     config = uvicorn.Config(
         app,
         port=0,
         http=http,
+        http2=http2,
         lifespan="off",
         log_config=None,
         ws=ws,
