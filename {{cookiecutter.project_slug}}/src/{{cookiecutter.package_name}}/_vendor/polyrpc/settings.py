@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
@@ -91,6 +92,10 @@ class ServiceSettings(BaseSettings):
         http_port: Its port; 0 takes a free one.
         grpc_host: The address that the gRPC listener binds.
         grpc_port: Its port; 0 takes a free one.
+        grpc_server: `aio`: gRPC is served at its own port, by grpc.aio. `none`: there is no such
+            listener, gRPC is on the HTTP one alone, which then must have HTTP/2.
+        http2: Whether the HTTP listener speaks HTTP/2 beside HTTP/1.1, and gRPC on it: by ALPN
+            under TLS, by prior knowledge in clear. It needs the extra `http2`.
         admin_port: Where `/healthz`, `/readyz` and `/metrics` are served over plain HTTP too, at
             the HTTP listener's address, for probes that cannot do TLS; 0 takes a free one.
         workers: How many processes serve; more than one share the ports.
@@ -114,7 +119,8 @@ class ServiceSettings(BaseSettings):
         max_message_bytes: The limit for each message that is received, in bytes, those of
             WebSockets included; and for the body of a request to a route of the team's own, but
             for multipart forms.
-        max_header_bytes: The limit for a request's headers or metadata, in bytes.
+        max_header_bytes: The limit for a request's headers or metadata, in bytes; over HTTP/2
+            at most 64 KiB, as it counts.
         max_concurrent_rpcs: How many calls each process serves at a time; None: any number.
         auth_tokens: The bearer tokens of which callers must show one, separated by commas; None:
             everyone may call.
@@ -129,6 +135,8 @@ class ServiceSettings(BaseSettings):
     http_port: Port = 8000
     grpc_host: Host = "127.0.0.1"
     grpc_port: Port = 50051
+    grpc_server: Annotated[Literal["aio", "none"], BeforeValidator(_lower)] = "aio"
+    http2: bool = False
     admin_port: Port | None = None
     workers: Annotated[int, Field(ge=1, le=1024), AfterValidator(_ports_can_be_shared)] = 1
     tls_cert_file: ReadableFile | None = None
@@ -251,6 +259,19 @@ class ServiceSettings(BaseSettings):
         elif isinstance(value, str) and value:  # such as int() quotes it
             message = message.replace(value, "**********")
         return f"{where}: {message}"
+
+    @model_validator(mode="after")
+    def _http2_can_be_spoken(self) -> Self:
+        prefix = self.prefix()
+        if self.grpc_server == "none" and not self.http2:
+            raise ValueError(
+                f"{prefix}GRPC_SERVER=none leaves gRPC to the HTTP listener: set {prefix}HTTP2=true"
+            )
+        if self.http2 and find_spec("zttp") is None:
+            raise ValueError(
+                f"{prefix}HTTP2 needs the package zttp: install the extra http2 of the service"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tls_files_go_together(self) -> Self:

@@ -19,7 +19,7 @@ DEPENDENCIES = {
     *("pydantic_core", "pydantic_settings", "pygments", "pytest", "pytest_asyncio"),
     *("requests", "rich", "rich_toolkit", "sayer", "structlog", "trustme", "typing_extensions"),
     *("typing_inspection", "urllib3", "uvicorn", "uvloop", "watchfiles", "wcmatch", "websockets"),
-    *("werkzeug", "yaml"),
+    *("werkzeug", "yaml", "zttp"),
 }
 # Of Python's own, those of releases newer than the one that this may run on too.
 PYTHON = sys.stdlib_module_names | {"annotationlib", "compression"}
