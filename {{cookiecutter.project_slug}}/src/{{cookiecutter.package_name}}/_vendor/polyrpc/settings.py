@@ -29,6 +29,10 @@ from pydantic_settings import SettingsError as UnreadableSetting
 
 _FIELD = re.compile(r'field "(\w+)"')
 # What clusters set for whoever is to find a service of this name.
+# As browsers write it (RFC 6454): lower case, no path, no port that the scheme implies.
+_ORIGIN = re.compile(
+    r"[a-z][a-z0-9+.-]*://[a-z0-9._~-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
+)
 _OF_A_CLUSTER = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)")
 
 
@@ -55,6 +59,26 @@ def _with_a_token(tokens: SecretStr) -> SecretStr:
     if not any(token.strip() for token in tokens.get_secret_value().split(",")):
         raise ValueError("there is no token in it; unset it to let everyone call")
     return tokens
+
+
+def origins_of(text: str) -> list[str]:
+    """Reads a list of origins, such as `https://example.com, http://localhost:5173`, or `*`.
+
+    Raises:
+        ValueError: One is no origin as browsers send it, or `*` is not alone.
+    """
+    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) and not (origin == "*" and len(origins) == 1):
+            raise ValueError(f"{origin!r} is no origin such as https://example.com, nor * alone")
+    if not origins:
+        raise ValueError("there is no origin in it; unset it to let no other site's pages call")
+    return origins
+
+
+def _of_origins(text: str) -> str:
+    origins_of(text)
+    return text
 
 
 def _without_brackets(host: str) -> str:
@@ -124,6 +148,9 @@ class ServiceSettings(BaseSettings):
         max_concurrent_rpcs: How many calls each process serves at a time; None: any number.
         auth_tokens: The bearer tokens of which callers must show one, separated by commas; None:
             everyone may call.
+        cors_allow_origins: The origins, separated by commas, whose pages browsers let call, by
+            every protocol of the HTTP listener; `*` for any, without credentials; None: no others
+            than its own.
         reflection: Whether the gRPC server describes its services to clients.
         log_level: The least severe messages that are logged.
         log_format: `json`, `console`, or None: `console` on a terminal and `json` elsewhere.
@@ -154,6 +181,7 @@ class ServiceSettings(BaseSettings):
     max_header_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 16 * 1024
     max_concurrent_rpcs: Annotated[int, Field(ge=1)] | None = None
     auth_tokens: Annotated[SecretStr, AfterValidator(_with_a_token)] | None = None
+    cors_allow_origins: Annotated[str, AfterValidator(_of_origins)] | None = None
     reflection: bool = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)

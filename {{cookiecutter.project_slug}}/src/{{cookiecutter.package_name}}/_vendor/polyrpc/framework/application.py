@@ -9,8 +9,16 @@ from ..health import Health
 from ..interceptors import tokens_of
 from ..interceptors.registry import Metrics
 from ..settings import ServiceSettings
+from .cors import Cors
 from .errors import error_handlers
-from .imports import Application, Contact, GrpcGateway, UnchangedLogging, register_grpc_http_routes
+from .imports import (
+    Application,
+    Contact,
+    DefineMiddleware,
+    GrpcGateway,
+    UnchangedLogging,
+    register_grpc_http_routes,
+)
 from .own_routes import around_routes
 from .probes import admin_routes
 from .swagger_ui import docs_config, docs_routes
@@ -43,6 +51,7 @@ def make_application(
         middleware: Likewise.
         lifespan: Of the application.
     """
+    origins = settings.cors_allow_origins
     app = Application(
         title=title,
         version=version,
@@ -50,9 +59,10 @@ def make_application(
         description="Every operation is an RPC that answers over gRPC as well.",
         contact=Contact(),
         routes=[*admin_routes(health, metrics), *docs_routes(title), *routes],
-        middleware=around_routes(
-            tokens_of(settings), middleware, metrics, settings.max_message_bytes
-        ),
+        middleware=[
+            *([DefineMiddleware(Cors, origins=origins)] if origins else []),
+            *around_routes(tokens_of(settings), middleware, metrics, settings.max_message_bytes),
+        ],
         exception_handlers=error_handlers(),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
