@@ -100,6 +100,25 @@ def test_one_room_knows_the_framework() -> None:
                     assert room_of(name) == "framework", f"{name} imports {imported}"
 
 
+FORMATS = {"grpc", "grpc_web", "connect_unary", "connect_stream"}
+
+
+def test_no_wire_format_knows_another_or_what_chooses_among_them() -> None:
+    for name in MODULES:
+        room, _, module = name.partition(".")
+        imported = {other.partition(".")[2] for other in imports(name) if room_of(other) == room}
+        if room == "protocols" and module not in ("", "chooser"):
+            assert not imported & (FORMATS | {"chooser"}), f"{name} imports {imported}"
+
+
+def test_calls_and_protocols_know_nothing_of_json_routes() -> None:
+    for name in MODULES:
+        if room_of(name) in ("calls", "protocols"):
+            rooms = {room_of(other) for other in imports(name, at_import=False)}
+            assert rooms <= {"calls", "protocols", "rpc", "protojson"}, f"{name} imports {rooms}"
+            assert room_of(name) == "protocols" or rooms <= {"calls", "rpc"}, name
+
+
 def test_nothing_of_a_project_reaches_into_it() -> None:
     for path in sorted(PROJECT.rglob("*.py")):
         if LIBRARY in path.parents:

@@ -223,14 +223,41 @@ async def test_another_method_is_told_which_there_is(served: Served, method: str
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize(
-    "path", ["/testing.v1.echo/unary", "/testing.v1.Echo/Nothing", "/testing.v1.Nothing/Unary"]
-)
-async def test_another_path_is_not_found(served: Served, path: str) -> None:
+UNKNOWN_PATHS = ["/testing.v1.echo/unary", "/testing.v1.Echo/Nothing", "/testing.v1.Nothing/Unary"]
+
+
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
+async def test_an_unknown_rpc_is_unimplemented_in_each_protocol(served: Served, path: str) -> None:
+    for content_type in ("application/grpc-web", "application/connect+proto"):
+        response = await served.http.post(
+            path, content=envelope(ONE), headers={"content-type": content_type}
+        )
+        outcome_of = connect_stream_outcome if "connect" in content_type else grpc_web_outcome
+        outcome = outcome_of(response)
+        assert (outcome.code, outcome.details) == (UNIMPLEMENTED, "Method not found!")
     response = await served.http.post(
-        path, content=envelope(ONE), headers={"content-type": "application/grpc-web"}
+        path, content=ONE, headers={"content-type": "application/proto"}
     )
-    assert response.status_code == 404
+    assert (response.status_code, response.json()) == (
+        404,
+        {"code": "unimplemented", "message": "Method not found!"},
+    )
+
+
+@pytest.mark.parametrize("path", [*UNKNOWN_PATHS, "/a/b/c", "/Echo"])
+async def test_an_unknown_path_is_not_found_by_other_content_types(
+    served: Served, path: str
+) -> None:
+    for content_type in ("application/json", "text/plain"):
+        response = await served.http.post(
+            path, content=b"{}", headers={"content-type": content_type}
+        )
+        assert (response.status_code, "code" in response.json()) in ((404, True), (404, False))
+    if path not in UNKNOWN_PATHS:
+        response = await served.http.post(
+            path, content=envelope(ONE), headers={"content-type": "application/grpc-web"}
+        )
+        assert response.status_code == 404
 
 
 async def test_grpc_is_refused_over_http_1(served: Served) -> None:

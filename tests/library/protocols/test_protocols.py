@@ -92,7 +92,7 @@ async def test_interceptors_are_told_the_protocol(ordinary: bool) -> None:
     assert seen == [(protocol, PATH, "a") for protocol in protocols]
 
 
-async def test_native_services_are_served_by_grpc_over_http() -> None:
+async def test_native_services_are_served_too() -> None:
     health = Health(["testing.v1.Echo"])
     health.start()
     natives = [health, ReflectionService(["testing.v1.Echo"])]
@@ -120,7 +120,10 @@ async def test_native_services_are_served_by_grpc_over_http() -> None:
             content=envelope(b""),
             headers={"content-type": "application/grpc-web"},
         )
-        assert response.status_code == 415
+        assert grpc_web_outcome(response).code is grpc.StatusCode.OK
+        response = await served.http.post("/grpc.health.v1.Health/Check", json={})
+        assert response.json() == {"status": "NOT_SERVING"}
+        assert (await served.http.post("/grpc/health/check", json={})).status_code == 404
 
 
 async def test_an_rpc_that_there_is_not_is_unimplemented_over_grpc() -> None:

@@ -125,6 +125,17 @@ class TestWithTokens:
         )
         assert code_of(response) == "UNAUTHENTICATED"
 
+    @EVERY
+    async def test_a_stranger_does_not_learn_which_rpcs_there_are(
+        self, http: httpx.AsyncClient, protocol: str
+    ) -> None:
+        content_type, body = UNARY[protocol]
+        headers = {"content-type": content_type}
+        path = f"{SERVICE}/Nothing"
+        assert code_of(await http.post(path, content=body, headers=headers)) == "UNAUTHENTICATED"
+        headers["authorization"] = f"Bearer {TOKEN}"
+        assert code_of(await http.post(path, content=body, headers=headers)) == "UNIMPLEMENTED"
+
 
 @pytest.mark.parametrize("settings", [Settings(http_port=0, grpc_port=0, max_concurrent_rpcs=1)])
 @EVERY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -16,10 +16,10 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from .calls.response import to_head
-from .calls.runner import CallRunner
 from .framework.fast_path import install_fast_path
 from .framework.imports import (
     HTTP_ALLOWED_METHODS,
+    ApplicationBase,
     GrpcGateway,
     HTTPHandler,
     ImproperlyConfigured,
@@ -28,6 +28,7 @@ from .framework.imports import (
 from .framework.openapi import install
 from .framework.rest_route import RestRoute, RestRoutes
 from .framework.route import Answer, RpcRoute
+from .framework.rpc_paths import RpcPaths
 from .http.endpoint import Endpoint
 from .http.raw_body import RawDecoder
 from .http.route_codec import RouteCodec
@@ -36,14 +37,14 @@ from .native.graceful_stop import GracefulStop
 from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
-from .protocols.chooser import PROTOCOLS, RpcPath
+from .protocols.chooser import PROTOCOLS
 from .protojson import JsonCodec
 from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
-from .rpc.interceptors import Interceptor, intercepted, split
-from .rpc.method_info import HEALTH, MethodInfo, Protocol
+from .rpc.interception import with_interceptors
+from .rpc.interceptors import split
 from .rpc.method_interceptors import all_bound
-from .rpc.methods import RpcMethod, generic_handlers, method_table
+from .rpc.methods import generic_handlers, method_table
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
 from .transcoding.http_methods import message_is_in_query
@@ -66,7 +67,7 @@ class ServiceGateway(GrpcGateway):
         server_credentials: For TLS.
         host: The address that the gRPC server binds.
         port: Its port; 0 takes a free one.
-        native_services: Like `services`, but served over native gRPC alone, such as health checks.
+        native_services: Like `services`, but not as JSON routes, such as health checks.
         interceptors: `polyrpc.Interceptor`s or `grpc.aio` server interceptors, outermost first, run
             for the calls of both protocols. What one has as `security_schemes` (OpenAPI's, by name)
             the OpenAPI document asks of callers.
@@ -74,8 +75,8 @@ class ServiceGateway(GrpcGateway):
         max_message_bytes: The limit for each message that is received, in bytes.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
         protocols: What the HTTP routes speak: `json` at the gateway's path and those of
-            `google.api.http`; `grpc` (over HTTP/2, and of `native_services` too), `grpc-web` and
-            `connect` at `/{package.Service}/{Method}`.
+            `google.api.http`; `grpc` (over HTTP/2), `grpc-web` and `connect` at
+            `/{package.Service}/{Method}`, where `native_services` are served too.
         descriptor_set: A `FileDescriptorSet` with source info as protoc writes it, or its path:
             where the comments in the OpenAPI document come from.
         preserving_proto_field_name: As in `google.protobuf.json_format`.
@@ -142,11 +143,9 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        self._protocols = _protocols(protocols)
-        self._bound_interceptors = bound
         methods, native = method_table(services), method_table(native_services)
-        self._methods = _bound(methods, bound, "http")
-        self._native_methods = _bound([*methods, *native], bound, "grpc")
+        self._methods = with_interceptors(methods, bound, "http")
+        self._native_methods = with_interceptors([*methods, *native], bound, "grpc")
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
         self._codec = JsonCodec(
@@ -159,10 +158,17 @@ class ServiceGateway(GrpcGateway):
             method.full_name: clean_path(self.path + method.http_path) for method in self._methods
         }
         self._handlers = {method.full_name: method.handler for method in (*self._methods, *native)}
-        self._rpc_paths = [
-            *(self._rpc_path(method, self._protocols - {"json"}) for method in methods),
-            *(self._rpc_path(method, self._protocols & {"grpc"}) for method in native),
-        ]
+        self._has_json = "json" in protocols
+        self._rpc_paths = RpcPaths(
+            [*methods, *native],
+            protocols,
+            self._handlers,
+            self._asked,
+            bound,
+            self._codec,
+            max_message_bytes,
+            self._default_timeouts,
+        )
         self._endpoints = [
             Endpoint(method, self._handlers, self._asked, max_message_bytes, default_timeout)
             for method in self._methods
@@ -236,14 +242,8 @@ class ServiceGateway(GrpcGateway):
             return
         install()
         rest_routes = []
-        handlers = [
-            RpcRoute(
-                path.path, path.methods, path.path.strip("/").replace("/", "_"), path.answer_to, ()
-            )
-            for path in self._rpc_paths
-            if path.has_any
-        ]
-        if "json" in self._protocols:
+        handlers = self._rpc_paths.routes()
+        if self._has_json:
             handlers += map(self._handler, self._endpoints)
             rest_routes = [route for routes in self._rest_routes.values() for route in routes]
         route: Any = None
@@ -252,23 +252,15 @@ class ServiceGateway(GrpcGateway):
             # By now the handler is registered: its parents are a route and the router of that.
             route = handler.parent
             install_fast_path(route.parent.parent)
+        if not handlers:
+            return
+        # All RPCs are registered: what of them hides a rule is known.
+        base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
+        if isinstance(route.parent.parent, ApplicationBase):
+            # The routes of a mere router are copied, as far as the framework knows what they are.
+            self._rpc_paths.register_unknown(routes, base_path)
         if rest_routes:
-            # All RPCs are registered: what of them hides a rule is known.
-            base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
             RestRoutes.among(routes, base_path).add(rest_routes, routes)
-
-    def _rpc_path(self, rpc: RpcMethod, protocols: Collection[Any]) -> RpcPath:
-        # Health watches and reflection sessions last as long as their clients like.
-        timeout = self._default_timeouts.get(rpc.full_name)
-        return RpcPath(
-            rpc, protocols, self._runner_for, self._codec, self.max_message_bytes, timeout
-        )
-
-    def _runner_for(self, rpc: RpcMethod, protocol: Protocol) -> CallRunner:
-        (bound,) = _bound([rpc], self._bound_interceptors, protocol)
-        return CallRunner(
-            bound, self._handlers | {rpc.full_name: bound.handler}, self._asked, protocol
-        )
 
     def _rest_routes_of(self, endpoint: Endpoint) -> list[RestRoute]:
         method = endpoint.rpc.descriptor
@@ -347,40 +339,8 @@ def _http_body(data: bytes, content_type: str) -> Message:
     return message
 
 
-def _bound(
-    methods: Iterable[RpcMethod], interceptors: Sequence[Interceptor], protocol: Protocol
-) -> list[RpcMethod]:
-    """The RPCs with `interceptors` around their handlers."""
-    return [
-        replace(method, handler=intercepted(method.handler, interceptors, _info(method, protocol)))
-        if method.descriptor.containing_service.full_name != HEALTH
-        else method
-        for method in methods
-    ]
-
-
-def _info(method: RpcMethod, protocol: Protocol) -> MethodInfo:
-    descriptor = method.descriptor
-    return MethodInfo(
-        service=descriptor.containing_service.full_name,
-        name=descriptor.name,
-        request_streaming=method.handler.request_streaming,
-        response_streaming=method.handler.response_streaming,
-        descriptor=descriptor,
-        protocol=protocol,
-    )
-
-
 def _http_methods(methods: Sequence[str] | None) -> list[str]:
     return [method.upper() for method in methods or HTTP_ALLOWED_METHODS]
-
-
-def _protocols(names: Sequence[str]) -> frozenset[str]:
-    known = ("json", *PROTOCOLS)
-    for name in names:
-        if name not in known:
-            raise ValueError(f"protocols: {name!r} is none of {', '.join(known)}")
-    return frozenset(names)
 
 
 def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str, str]:

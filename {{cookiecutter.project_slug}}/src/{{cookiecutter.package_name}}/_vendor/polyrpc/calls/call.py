@@ -73,7 +73,7 @@ class Call(HttpServicerContext, Incoming):
             await self.stream.begin(self)
 
 
-def serving(handler: Handler, method: MethodDescriptor) -> RpcFunction:
+def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
     """Makes what reads the messages of a call, runs `handler` and takes what it answers.
 
     In the place of a request it gets the `Call`; the context beside that, which is the handler's,
@@ -81,10 +81,13 @@ def serving(handler: Handler, method: MethodDescriptor) -> RpcFunction:
 
     Args:
         handler: The one of `method`, or what an interceptor has put in its place.
-        method: Its messages are what is read from the wire and written to it.
+        method: Its messages are what is read from the wire and written to it; None: there is no
+            such RPC, and no message of it is read.
     """
     run = adapt(handler)
-    take, give = _taking(handler, method), _giving(handler, method)
+    take = give = None
+    if method is not None:
+        take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
 
     async def serve(call: Any, context: Context) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 
 from ..rpc.errors import STOPPING, failure_of
 from ..rpc.handlers import Context, RpcFunction
 from ..rpc.metadata import Metadata
 from ..rpc.method_info import Protocol
 from ..rpc.method_interceptors import all_bound, chain, handler_like
-from ..rpc.methods import RpcMethod
 from ..rpc.status import CallError
 from .call import Call, Handler, serving
 from .cancellation import CallCancellation, resumed
@@ -48,32 +48,39 @@ class CallRunner:
     Layers are put around the handler here, once; any other interceptor is asked at every call.
 
     Args:
-        rpc: The RPC.
+        full_name: The gRPC path of the RPC.
+        handler: What answers it.
+        method: Its descriptor; None: there is no such RPC, and the handler says so.
         handlers: All handlers of the gateway by full name: an interceptor may choose another.
         interceptors: Run for each call, in this order.
         protocol: What its callers speak.
 
     Attributes:
-        rpc: As given.
+        handler: As given.
+        method: As given.
     """
 
     def __init__(
         self,
-        rpc: RpcMethod,
+        full_name: str,
+        handler: Handler,
+        method: MethodDescriptor | None,
         handlers: Mapping[str, Handler],
         interceptors: Sequence[grpc.aio.ServerInterceptor],
         protocol: Protocol,
     ) -> None:
-        self.rpc = rpc
+        self._full_name = full_name
+        self.handler = handler
+        self.method = method
         self._protocol = protocol
         self._handlers = handlers
         self._interceptors = tuple(interceptors)
-        self._served = rpc.handler, self._serving(rpc.handler)
+        self._served = handler, self._serving(handler)
         layers = all_bound(interceptors)
         self._run: CoroutineFunction = (
             self._intercepted
             if layers is None
-            else _coroutine_function(chain(layers, rpc.full_name, protocol, self._served[1]))
+            else _coroutine_function(chain(layers, full_name, protocol, self._served[1]))
         )
 
     async def run(self, call: Call) -> CallError | None:
@@ -98,12 +105,12 @@ class CallRunner:
         return _status(call)
 
     def _serving(self, handler: Handler) -> RpcFunction:
-        return serving(handler, self.rpc.descriptor)
+        return serving(handler, self.method)
 
     async def _supervised(self, call: Call, run: Awaitable[None]) -> CallError | None:
         """Runs a call that waits for something to its end; None: it has succeeded."""
         lifetime = CallCancellation(call)
-        if not self.rpc.handler.request_streaming:
+        if not self.handler.request_streaming:
             # All of it is read before the handler runs, which may have to wait for interceptors.
             call.read_ahead_bytes = call.max_body_bytes
         call.supervise(lifetime)
@@ -124,7 +131,7 @@ class CallRunner:
         """What a call ends with that has raised `error`."""
         if not isinstance(error, asyncio.CancelledError):
             if error is not call.aborted:
-                failure = failure_of(error, self.rpc.full_name, call.status())
+                failure = failure_of(error, self._full_name, call.status())
                 if not call.expired:
                     return failure
         elif not (call.expired or call.disconnected):
@@ -139,7 +146,7 @@ class CallRunner:
 
     async def _intercepted(self, call: Call, context: Context) -> None:
         """Asks the interceptors for a handler and runs that."""
-        details = HandlerCallDetails(self.rpc.full_name, call.invocation_metadata(), self._protocol)
+        details = HandlerCallDetails(self._full_name, call.invocation_metadata(), self._protocol)
         handler = await self._continue(call.refusal, 0, details)
         if handler is None:
             raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")

@@ -23,6 +23,11 @@ from .own_routes import around_routes
 from .probes import admin_routes
 from .swagger_ui import docs_config, docs_routes
 
+_DESCRIPTION = (
+    "Every operation is an RPC that answers over gRPC as well, and by gRPC-Web and Connect at "
+    "`POST /{package.Service}/{Method}`."
+)
+
 
 def make_application(
     gateway: GrpcGateway,
@@ -56,7 +61,7 @@ def make_application(
         title=title,
         version=version,
         summary=summary,
-        description="Every operation is an RPC that answers over gRPC as well.",
+        description=_DESCRIPTION,
         contact=Contact(),
         routes=[*admin_routes(health, metrics), *docs_routes(title), *routes],
         middleware=[

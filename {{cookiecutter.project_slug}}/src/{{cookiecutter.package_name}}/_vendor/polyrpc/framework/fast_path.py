@@ -35,8 +35,15 @@ from .imports import (
 )
 from .rest_route import RestRoutes
 from .route import Answer, RpcRoute
+from .unknown_rpcs import UnknownRpcs
 
-_BY_PATH_AND_METHOD = (Path.search, WebSocketPath.search, Include.search, RestRoutes.search)
+_BY_PATH_AND_METHOD = (
+    Path.search,
+    WebSocketPath.search,
+    Include.search,
+    RestRoutes.search,
+    UnknownRpcs.search,  # of what has no content type it takes nothing
+)
 _OF_ROUTES = (
     "middleware",
     "permissions",

@@ -19,6 +19,7 @@ from .imports import (
 )
 from .rest_route import RestRoutes
 from .route import RpcRoute
+from .unknown_rpcs import UnknownRpcs
 
 
 class OpenGateway(Gateway):
@@ -124,7 +125,7 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
         getattr(route, "path_format", UNKNOWN),
         set(getattr(handler if is_frameworks else route, "methods", None) or ()),
         is_open=isinstance(route, OpenGateway),
-        is_of_an_rpc=isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
+        is_of_an_rpc=isinstance(route, RestRoutes | UnknownRpcs) or isinstance(handler, RpcRoute),
         reads_body=is_frameworks,
         has_middleware=has_middleware,
     )

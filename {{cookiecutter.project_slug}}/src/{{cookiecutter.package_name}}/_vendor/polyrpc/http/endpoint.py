@@ -33,6 +33,9 @@ class Endpoint(CallRunner):
         interceptors: As `CallRunner` has it.
         max_message_bytes: The limit for each request message, as JSON text.
         default_timeout: Seconds for calls that come without `grpc-timeout`; None: no limit.
+
+    Attributes:
+        rpc: As given.
     """
 
     def __init__(
@@ -43,7 +46,8 @@ class Endpoint(CallRunner):
         max_message_bytes: int,
         default_timeout: float | None,
     ) -> None:
-        super().__init__(rpc, handlers, interceptors, "http")
+        self.rpc = rpc
+        super().__init__(rpc.full_name, rpc.handler, rpc.descriptor, handlers, interceptors, "http")
         self._max_message_bytes = max_message_bytes
         self._allowed_digits = len(str(max_message_bytes)) - 1
         self._default_timeout = default_timeout

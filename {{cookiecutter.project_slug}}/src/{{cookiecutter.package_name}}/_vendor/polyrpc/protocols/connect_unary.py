@@ -45,6 +45,7 @@ CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
 
 _ENCODING, _ACCEPT_ENCODING = b"content-encoding", b"accept-encoding"
 _VERSION = b"v1"
+_NOT_FOUND = 404
 _VARIES = (b"vary", _ACCEPT_ENCODING)
 
 
@@ -100,6 +101,8 @@ class _Response:
         if outcome is not None:
             # Of its own table, whatever the failure would be in HTTP/JSON.
             status, content_type = HTTP_STATUS[outcome.code], b"application/json"
+            if outcome.http_status == _NOT_FOUND:  # of a path that there is not
+                status = _NOT_FOUND
             error = error_of(outcome, call.trailing)
             body = json.dumps(error, separators=(",", ":")).encode()
         call.headers_sent = True

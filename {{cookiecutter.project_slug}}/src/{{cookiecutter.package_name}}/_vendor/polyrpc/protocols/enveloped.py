@@ -263,7 +263,7 @@ class EnvelopedEndpoint(WireEndpoint):
         super().__init__(runner, codec, max_message_bytes, default_timeout)
         self._wire = wire
         self._content_type = content_type
-        handler = runner.rpc.handler
+        handler = runner.handler
         self._request_streaming = handler.request_streaming
         self._response_streaming = handler.response_streaming
         most = PREFIX_BYTES + most_compressed(max_message_bytes)
