@@ -30,6 +30,8 @@ CLIENTS = [
     "grpc-web text",
     "grpc-web binary",
 ]
+# It shows the messages of a stream when that has ended: no moment to cancel it.
+AT_THE_END = "grpc-web binary"
 JUDGE = """
 const [options, done] = arguments;
 judges(options).then(done, (error) => done({fault: `${error}`}));
@@ -58,8 +60,11 @@ async def test_each_client_sees_the_same(pages: Path, tmp_path: Path) -> None:
             url = f"http://127.0.0.1:{server.http_port}"
             seen = await asyncio.to_thread(_judged, origin, url, CLIENTS, tmp_path)
             for client in CLIENTS:
-                assert {client: alike(seen[client])} == {client: EXPECTED}
-            assert servicer.cancelled == len(CLIENTS)
+                expected = {**EXPECTED}
+                if client == AT_THE_END:
+                    del expected["cancel"]
+                assert {client: alike(seen[client])} == {client: expected}
+            assert servicer.cancelled == len(CLIENTS) - 1
 
 
 async def test_a_page_of_an_origin_that_is_not_listed_reads_nothing(

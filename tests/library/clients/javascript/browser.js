@@ -23,6 +23,10 @@ function client(name, options) {
 
 globalThis.judges = async (options) => {
   const seen = {};
-  for (const name of options.clients) seen[name] = await judge(client(name, options), []);
+  for (const name of options.clients) {
+    // This one shows a stream when it has ended: nothing of an endless one, to be cancelled then.
+    const abilities = name === "grpc-web binary" ? [] : ["cancel"];
+    seen[name] = await judge(client(name, options), abilities);
+  }
   return seen;
 };

@@ -16,7 +16,7 @@ import { connectCall } from "./connect.js";
 import { described } from "./greeter.js";
 import { grpcCall } from "./grpc_js.js";
 
-const STREAMS = ["clientStream", "halfDuplex"];
+const STREAMS = ["cancel", "clientStream", "halfDuplex"];
 const options = JSON.parse(process.argv[2]);
 const { service, status } = described(readFileSync(options.descriptors));
 const transports = {
