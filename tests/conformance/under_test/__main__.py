@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import ssl
 import struct
 import sys
 import tempfile
@@ -41,8 +42,6 @@ def settings_of(request: Any, listener: str, folder: Path) -> Settings:
     if request.use_tls:
         files["tls_cert_file"] = request.server_creds.cert
         files["tls_key_file"] = request.server_creds.key
-    if request.client_tls_cert:
-        files["tls_client_ca_file"] = request.client_tls_cert
     for name, content in files.items():
         values[name] = folder / f"{name}.pem"
         values[name].write_bytes(content)
@@ -62,11 +61,26 @@ def write_response(response: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-async def serve(settings: Settings, listener: str, certificate: bytes) -> None:
+def trust(context: ssl.SSLContext, client_certificate: bytes) -> None:
+    """Asks clients for this certificate.
+
+    It is signed by itself and by no CA, so `TLS_CLIENT_CA_FILE` would refuse it.
+    """
+    context.load_verify_locations(cadata=client_certificate.decode())
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_mode = ssl.CERT_REQUIRED
+
+
+async def serve(settings: Settings, listener: str, request: Any) -> None:
     """Serves until the runner ends it."""
     stop = on_signals(signal.SIGTERM, signal.SIGINT)
-    app = Service(settings, package=__package__, servicers=[ConformanceService]).app
-    async with Server(app) as server:
+    service = Service(settings, package=__package__, servicers=[ConformanceService])
+    certificate = b""
+    if service.tls is not None:
+        certificate = request.server_creds.cert
+        if request.client_tls_cert:
+            trust(service.tls.current, request.client_tls_cert)
+    async with Server(service.app) as server:
         port = server.http_port if listener == "http" else server.grpc_port
         write_response(pb.ServerCompatResponse(host=HOST, port=port, pem_cert=certificate))
         await stop.get()
@@ -80,8 +94,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = settings_of(request, listener, Path(folder))
         configure_logging("error", "json")
-        certificate = request.server_creds.cert if request.use_tls else b""
-        run_loop(lambda: serve(settings, listener, certificate))
+        run_loop(lambda: serve(settings, listener, request))
 
 
 if __name__ == "__main__":
