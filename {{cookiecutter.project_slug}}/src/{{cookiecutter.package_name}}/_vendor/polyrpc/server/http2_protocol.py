@@ -192,7 +192,7 @@ class Http2Protocol(asyncio.Protocol):
         scope |= self._common
         scope["state"] = {}
         scope["extensions"] = {**self._extensions, REQUEST_STREAM: stream.let_pause}
-        stream.awaits_continue = request.expect_continue and not end
+        stream.awaits_continue = not end and (b"expect", b"100-continue") in scope["headers"]
         exchange = Http2Exchange(stream, scope)
         connections = self._connections
         self._connection.running += 1
@@ -336,9 +336,7 @@ class Http2Protocol(asyncio.Protocol):
                 self._part()
             elif self._state == _PARTING and patience.is_over(now):
                 self._say_last()
-            if not connection.streams and (
-                self._state == _PARTED or (connection.is_leaving and connection.running == 0)
-            ):
+            if not connection.streams and (self._state == _PARTED or connection.is_leaving):
                 self._linger()
                 return
         longest = LOOK_SECONDS if self._read_paused else self._limits.read_timeout

@@ -36,6 +36,19 @@ class StreamHandler(Protocol):
         """The client takes too long: it is told so, and the stream is over."""
 
 
+class Nobody:
+    """Who answers a stream before its request is known to be one."""
+
+    def stream_changed(self) -> None:
+        """Follows `StreamHandler`."""
+
+    def stream_lost(self) -> None:
+        """Follows `StreamHandler`."""
+
+    def give_up(self, refusal: Refusal) -> None:
+        """Follows `StreamHandler`."""
+
+
 class StreamOwner(Protocol):
     """What a stream asks of the connection that it is on."""
 
@@ -119,8 +132,6 @@ class Stream:
         "waits",
     )
 
-    handler: StreamHandler
-
     def __init__(
         self,
         owner: StreamOwner,
@@ -133,6 +144,7 @@ class Stream:
     ) -> None:
         self._owner = owner
         self._expected = length
+        self.handler: StreamHandler = Nobody()
         self.id = stream_id
         self.body: bytes | bytearray = b""
         self.more_body = more_body
