@@ -202,6 +202,8 @@ async def test_an_unknown_content_type_is_told_which_there_are(
 ) -> None:
     response = await post_unary(served, ONE, {}, content_type)
     assert (response.status_code, response.json()["code"]) == (415, 3)
+    # Clients of Connect would take bare JSON for an error of their own form.
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
     assert "application/grpc-web" in response.json()["detail"]
     assert "application/json" in response.headers["accept-post"]
 
@@ -221,6 +223,7 @@ async def test_another_method_is_told_which_there_is(served: Served, method: str
         method, "/testing.v1.Echo/Unary", headers={"content-type": "application/grpc-web"}
     )
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
 
 
 UNKNOWN_PATHS = ["/testing.v1.echo/unary", "/testing.v1.Echo/Nothing", "/testing.v1.Nothing/Unary"]

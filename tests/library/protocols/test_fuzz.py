@@ -123,7 +123,7 @@ def check(sent: list[Any]) -> None:
     ]
     body = b"".join(event["body"] for event in bodies)
     assert start["status"] in STATUSES
-    if content_type == "application/json" and start["status"] != 200:
+    if content_type.startswith("application/json") and start["status"] != 200:
         if headers.get(b"content-encoding") == b"gzip":
             body = gzip.decompress(body)
         code = json.loads(body)["code"]

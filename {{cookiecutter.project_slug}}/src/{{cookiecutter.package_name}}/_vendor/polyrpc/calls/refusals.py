@@ -10,6 +10,9 @@ from .context import HttpServicerContext
 from .response import Event, Send
 
 _JSON = (b"content-type", b"application/json")
+_NO_CONNECT_ERROR = (b"content-type", b"application/json; charset=utf-8")
+"""Without the parameter, clients of Connect take a failure with JSON for an error in their form."""
+
 _CHALLENGE = (b"www-authenticate", b"Bearer")
 
 
@@ -17,6 +20,14 @@ async def send_failure(send: Send, failure: CallError) -> None:
     """Sends the error response of a request that becomes no call."""
     for event in failure_events(failure):
         await send(event)
+
+
+async def refuse_request(send: Send, failure: CallError) -> None:
+    """Does the same at the path of an RPC, of what is a request of none of its protocols."""
+    start, body = failure_events(failure)
+    start["headers"][0] = _NO_CONNECT_ERROR
+    await send(start)
+    await send(body)
 
 
 def failure_events(

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from ..calls.call import Handler
+from ..calls.refusals import refuse_request
 from ..calls.runner import CallRunner
 from ..protocols.chooser import PROTOCOLS, RpcPath, UnknownRpcPaths
 from ..protojson import JsonCodec
@@ -74,7 +75,9 @@ class RpcPaths:
     def routes(self) -> list[RpcRoute]:
         """Makes a route handler for each RPC."""
         return [
-            RpcRoute(path.path, path.methods, _name_of(path.path), path.answer_to, ())
+            RpcRoute(
+                path.path, path.methods, _name_of(path.path), path.answer_to, (), refuse_request
+            )
             for path in self._paths
         ]
 

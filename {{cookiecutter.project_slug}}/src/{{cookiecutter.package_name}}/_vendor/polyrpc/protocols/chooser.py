@@ -13,7 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from ..calls.call import Handler
 from ..calls.incoming import Receive
-from ..calls.refusals import send_failure
+from ..calls.refusals import refuse_request
 from ..calls.response import Send, to_head
 from ..calls.runner import CallRunner, Scope
 from ..protojson import JsonCodec
@@ -100,7 +100,7 @@ class RpcPath:
         if answer is None:
             make = self._makers.get(content_type)
             if make is None:
-                return send_failure(send, self._unsupported(self._makers, "content-type"))
+                return refuse_request(send, self._unsupported(self._makers, "content-type"))
             answer = self._answers[content_type] = make()
         return answer(scope, receive, send)
 
@@ -109,7 +109,7 @@ class RpcPath:
         content_type = f"application/{query.encoding}"
         if content_type not in connect_unary.CONTENT_TYPES:
             codecs = connect_unary.CONTENT_TYPES.values()
-            return send_failure(send, self._unsupported(codecs, "encoding"))
+            return refuse_request(send, self._unsupported(codecs, "encoding"))
         endpoint = self._queried.get(content_type)
         if endpoint is None:
             codec = connect_unary.CONTENT_TYPES[content_type]

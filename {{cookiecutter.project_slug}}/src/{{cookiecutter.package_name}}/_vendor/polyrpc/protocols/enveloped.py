@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from ..calls.call import Call
 from ..calls.context import HttpServicerContext
 from ..calls.incoming import Incoming, Receive
-from ..calls.refusals import send_failure
+from ..calls.refusals import refuse_request
 from ..calls.response import Encoder, Event, ResponseStream, Send, chunk_event
 from ..calls.runner import CallRunner, Scope, let_pause
 from ..rpc.metadata import response_headers
@@ -274,7 +274,7 @@ class EnvelopedEndpoint(WireEndpoint):
         wire, codec = self._wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
-            await send_failure(send, refusal)
+            await refuse_request(send, refusal)
             return
         call = Call(scope, receive, codec.encode, self._max_body_bytes)
         call.reserved = wire.of_requests
