@@ -93,7 +93,7 @@ def main() -> None:
     request = read_request()
     with tempfile.TemporaryDirectory() as folder:
         settings = settings_of(request, listener, Path(folder))
-        configure_logging("error", "json")
+        configure_logging("critical", "json")
         run_loop(lambda: serve(settings, listener, request))
 
 
