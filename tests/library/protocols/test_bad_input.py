@@ -238,13 +238,16 @@ async def test_an_unknown_rpc_is_unimplemented_in_each_protocol(served: Served, 
         outcome_of = connect_stream_outcome if "connect" in content_type else grpc_web_outcome
         outcome = outcome_of(response)
         assert (outcome.code, outcome.details) == (UNIMPLEMENTED, "Method not found!")
-    response = await served.http.post(
-        path, content=ONE, headers={"content-type": "application/proto"}
-    )
-    assert (response.status_code, response.json()) == (
-        404,
-        {"code": "unimplemented", "message": "Method not found!"},
-    )
+    for content_type in ("application/proto", "application/json"):
+        response = await served.http.post(
+            path,
+            content=ONE,
+            headers={"content-type": content_type, "connect-protocol-version": "1"},
+        )
+        assert (response.status_code, response.json()) == (
+            404,
+            {"code": "unimplemented", "message": "Method not found!"},
+        )
 
 
 @pytest.mark.parametrize("path", [*UNKNOWN_PATHS, "/a/b/c", "/Echo"])

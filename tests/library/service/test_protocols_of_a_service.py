@@ -130,7 +130,7 @@ class TestWithTokens:
         self, http: httpx.AsyncClient, protocol: str
     ) -> None:
         content_type, body = UNARY[protocol]
-        headers = {"content-type": content_type}
+        headers = {"content-type": content_type, "connect-protocol-version": "1"}
         path = f"{SERVICE}/Nothing"
         assert code_of(await http.post(path, content=body, headers=headers)) == "UNAUTHENTICATED"
         headers["authorization"] = f"Bearer {TOKEN}"

@@ -16,8 +16,9 @@ from .route import Answer, answer_alone
 
 _ANSWER = "gateway.unknown_rpc"
 _PATH = re.compile(r"/([A-Za-z_][\w.]*)/[A-Za-z_]\w*", re.ASCII)
-_OF_OTHERS_TOO = "application/proto"
-"""A content type that a team's own routes may have; RPCs have it at paths with a package."""
+_OF_CONNECT = b"connect-protocol-version"
+"""The header by which clients of Connect are known, where other content types do not tell: JSON is
+everybody's, and protobuf is anybody's at a path without a package."""
 
 AnswerTo = Callable[[str, str], Answer | None]
 """Gives what answers a path and a content type; None: it is of no protocol."""
@@ -70,8 +71,13 @@ class UnknownRpcs(BasePath):
         found = _PATH.fullmatch(path)
         if found is None or path in self._known:
             return Match.NONE, {}
-        content_type = _content_type(scope)
-        if content_type == _OF_OTHERS_TOO and "." not in found[1]:
+        headers = dict(scope["headers"])
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        content_type = content_type.partition(";")[0].strip().lower()
+        if _OF_CONNECT not in headers and (
+            content_type == "application/json"
+            or (content_type == "application/proto" and "." not in found[1])
+        ):
             return Match.NONE, {}
         answer = self._answer_to(path, content_type)
         return (Match.NONE, {}) if answer is None else (Match.FULL, {_ANSWER: answer})
@@ -85,12 +91,6 @@ class UnknownRpcs(BasePath):
         raise NoMatchFound(name, path_params)
 
     path_for = url_path_for
-
-
-def _content_type(scope: Any) -> str:
-    values = (value for name, value in scope["headers"] if name == b"content-type")
-    text: str = next(values, b"").decode("latin-1")
-    return text.partition(";")[0].strip().lower()
 
 
 def _nobody(_path: str, _content_type: str) -> None:

@@ -38,7 +38,6 @@ _FORMATS: tuple[tuple[EnvelopedFormat, Mapping[str, str]], ...] = (
     (grpc_web.GrpcWeb(is_text=True), grpc_web.TEXT_CONTENT_TYPES),
     (connect_stream.ConnectStream(), connect_stream.CONTENT_TYPES),
 )
-_CONNECT_UNARY = "application/proto"
 _GET = ("GET", "HEAD")
 _CONNECT_MALFORMED = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -190,7 +189,7 @@ class UnknownRpcPaths:
             for content_type in codecs
         }
         if "connect" in protocols:
-            self._formats[_CONNECT_UNARY] = None
+            self._formats |= dict.fromkeys(connect_unary.CONTENT_TYPES)
 
     def answer_to(self, path: str, content_type: str) -> Answer | None:
         """Gives what answers a request; None: its content type is of no protocol.
