@@ -21,6 +21,7 @@ from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
 from polyrpc.process.signals import on_signals, run_loop
 
+from .interop_service import TestService
 from .service import ConformanceService
 
 HOST = "127.0.0.1"
@@ -74,7 +75,7 @@ def trust(context: ssl.SSLContext, client_certificate: bytes) -> None:
 async def serve(settings: Settings, listener: str, request: Any) -> None:
     """Serves until the runner ends it."""
     stop = on_signals(signal.SIGTERM, signal.SIGINT)
-    service = Service(settings, package=__package__, servicers=[ConformanceService])
+    service = Service(settings, package=__package__, servicers=[ConformanceService, TestService])
     certificate = b""
     if service.tls is not None:
         certificate = request.server_creds.cert
