@@ -167,20 +167,19 @@ class Http2Client(Client):
         return self.answers[stream]
 
     async def ping(self, data: bytes = b"12345678") -> None:
-        """Waits until the server has seen all that was sent."""
-        self.send(frame(PING, 0, 0, data))
-        while (await self.until(PING, flags=ACK)).payload != data:
-            pass
+        """Waits until the server has seen all that was sent, and what that woke has had a turn."""
+        for _ in range(2):
+            self.send(frame(PING, 0, 0, data))
+            while (await self.until(PING, flags=ACK)).payload != data:
+                pass
 
     async def fault(self) -> int:
-        """Reads to the end of the connection, and returns the code of the GOAWAY before it."""
-        code = -1
+        """Reads to the end of the connection, and returns the code of the last GOAWAY; -1: none."""
         with suppress(EOFError):
             while True:
-                one = await asyncio.wait_for(self.frame(), 30)
-                if one.kind == GOAWAY:
-                    code = one.code
-        return code
+                await asyncio.wait_for(self.frame(), 30)
+        farewells = self.frames(GOAWAY)
+        return farewells[-1].code if farewells else -1
 
     def frames(self, kind: int, stream: int | None = None) -> list[Frame]:
         """Those of this kind that were received."""
