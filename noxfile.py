@@ -101,13 +101,14 @@ def updates(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Run the property-based tests with many more examples than CI has time for."""
+    """Run the property-based tests with many more examples than CI has time for, and longer."""
     install_group(session, "test")
     session.run(
         *("pytest", "tests/library", "-k", "fuzz or differential or template or query or framing"),
         *session.posargs,
         env={**ENVIRONMENT, "HYPOTHESIS_PROFILE": "thorough"},
     )
+    session.run("python", "benchmarks/fuzz.py")
 
 
 @nox.session

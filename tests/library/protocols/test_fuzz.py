@@ -56,6 +56,11 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="module")
 def app() -> Any:
+    return make_app()
+
+
+def make_app() -> Any:
+    """An application with a small limit for messages."""
     app = Application(logging_config=UnchangedLogging())
     gateway = ServiceGateway("/grpc", [EchoService, SafeService], max_message_bytes=LIMIT)
     register_grpc_http_routes(app, [gateway])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
 
 import grpc
 
@@ -81,7 +80,6 @@ def decompression(name: bytes | None, header: str) -> Decompress | None:
     )
 
 
-@lru_cache(maxsize=256)
 def accepts_gzip(accepted: bytes | None, sent: bytes | None) -> bool:
     """Whether a response may be compressed.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -53,9 +54,25 @@ def request_head(
         CallError: INVALID_ARGUMENT, the version of the protocol is none or the time-out malformed;
             UNIMPLEMENTED, the compression is not known.
     """
-    check_version(headers.get(b"connect-protocol-version"), _VERSION, "connect-protocol-version")
-    timeout, sent = headers.get(b"connect-timeout-ms"), headers.get(encoding)
-    accepts = accepts_gzip(headers.get(accept_encoding), sent)
+    return _request_head(
+        headers.get(b"connect-protocol-version"),
+        headers.get(b"connect-timeout-ms"),
+        headers.get(encoding),
+        headers.get(accept_encoding),
+        encoding,
+    )
+
+
+@lru_cache(maxsize=256)
+def _request_head(
+    version: bytes | None,
+    timeout: bytes | None,
+    sent: bytes | None,
+    accepted: bytes | None,
+    encoding: bytes,
+) -> RequestHead:
+    check_version(version, _VERSION, "connect-protocol-version")
+    accepts = accepts_gzip(accepted, sent)
     return RequestHead(
         timeout=None if timeout is None else connect_timeout(timeout),
         decompress=decompression(sent, encoding.decode()),

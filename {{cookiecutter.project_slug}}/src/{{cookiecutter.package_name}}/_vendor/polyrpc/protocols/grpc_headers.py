@@ -6,6 +6,7 @@ Follows PROTOCOL-HTTP2.md of gRPC.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 from ..calls.context import HttpServicerContext
@@ -36,11 +37,19 @@ def request_head(headers: Mapping[bytes, bytes]) -> RequestHead:
         CallError: INVALID_ARGUMENT, the time-out is malformed; UNIMPLEMENTED, the compression is
             not known.
     """
-    timeout, encoding = headers.get(b"grpc-timeout"), headers.get(ENCODING)
+    return _request_head(
+        headers.get(b"grpc-timeout"), headers.get(ENCODING), headers.get(ACCEPT_ENCODING)
+    )
+
+
+@lru_cache(maxsize=256)
+def _request_head(
+    timeout: bytes | None, encoding: bytes | None, accepted: bytes | None
+) -> RequestHead:
     return RequestHead(
         timeout=None if timeout is None else grpc_timeout(timeout),
         decompress=decompression(encoding, "grpc-encoding"),
-        accepts_gzip=accepts_gzip(headers.get(ACCEPT_ENCODING), encoding),
+        accepts_gzip=accepts_gzip(accepted, encoding),
         prefers_gzip=encoding == GZIP,
     )
 

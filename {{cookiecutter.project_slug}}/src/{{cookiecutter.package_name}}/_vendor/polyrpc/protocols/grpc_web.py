@@ -55,7 +55,8 @@ class GrpcWeb(EnvelopedFormat):
         self.is_text = is_text
 
     def head(self, headers: Mapping[bytes, bytes]) -> RequestHead:
-        if decompression(headers.get(b"content-encoding"), "content-encoding") is not None:
+        whole = headers.get(b"content-encoding")
+        if whole is not None and decompression(whole, "content-encoding") is not None:
             raise CallError(
                 StatusCode.UNIMPLEMENTED,
                 "send the body without content-encoding; grpc-encoding may compress its messages",
