@@ -129,6 +129,23 @@ async def test_an_answer_before_the_end_of_the_request_stops_the_client() -> Non
         assert (await client.until(RST_STREAM, stream)).code == NO_ERROR
 
 
+async def test_a_client_that_has_little_left_to_send_is_not_stopped() -> None:
+    async with serving(Calls(), http2=True) as port, http2(port) as client:
+        for trailers in (False, True):
+            stream = client.ask("/early", end=False)
+            assert (await client.response(stream)).is_complete
+            client.data(stream, b"rest", end=not trailers)
+            if trailers:
+                block = client.encoder.encode([("x", "y")])
+                client.send(frame(HEADERS, 0x5, stream, block))
+        stream = client.ask("/early", end=False)
+        await client.response(stream)
+        for _ in range(5):
+            client.data(stream, bytes(16_384))
+        assert (await client.until(RST_STREAM)).stream == stream
+        assert len(client.frames(RST_STREAM)) == 1
+
+
 async def test_all_that_is_ready_is_written_at_once() -> None:
     async with serving(Calls(), http2=True) as port, http2(port) as client:
         await client.ping()
@@ -161,7 +178,9 @@ async def test_a_response_waits_for_the_window_of_its_stream() -> None:
         assert (len(got.body), got.is_complete) == (4_000_000, True)
 
 
-async def test_a_response_waits_for_the_window_of_the_connection_and_leaves_some_to_others() -> None:
+async def test_a_response_waits_for_the_window_of_the_connection_and_leaves_some_to_others() -> (
+    None
+):
     settings = setting(4, 2**30)
     async with serving(Calls(), http2=True) as port, http2(port, settings=settings) as client:
         streams = [client.ask("/large") for _ in range(3)]

@@ -156,7 +156,7 @@ class Service:
 
     @property
     def grpc_port(self) -> int:
-        """The port that gRPC listens on; 0 while it does not."""
+        """The port that gRPC has to itself; 0: it does not listen, or has none."""
         return self.gateway.bound_port or 0
 
     async def start(self) -> None:
@@ -178,7 +178,8 @@ class Service:
             for servicer in self._servicers:
                 servicer.make(resources)
             await self.health.begin_watching()
-            await self._listen()
+            if self.settings.grpc_server == "aio":
+                await self._listen()
         except BaseException:
             await self.close()
             raise

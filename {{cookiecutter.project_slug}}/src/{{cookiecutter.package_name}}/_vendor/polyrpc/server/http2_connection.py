@@ -16,6 +16,7 @@ from .header_encoder import EMPTY_TABLE
 from .http2_allowance import Allowance
 from .http2_frames import ConnectionFault, ErrorCode, StreamFault
 from .http2_stream import CONNECTION_WINDOW, STREAM_WINDOW, Stream
+from .http2_unfinished import UnfinishedRequests
 
 if TYPE_CHECKING:
     import zttp
@@ -91,6 +92,7 @@ class Http2Connection:
         self._unacknowledged = 0
         self._initial_window = wire.DEFAULT_WINDOW
         self._waiters: dict[int, tuple[Stream, asyncio.Future[None]]] = {}
+        self._unfinished = UnfinishedRequests(loop, self._stop_request)
         # The streams that have ended lately; True: there may be more of them on its way.
         self._past: dict[int, bool] = {}
         # The block of headers that is being received.
@@ -143,6 +145,7 @@ class Http2Connection:
 
     def lose(self) -> None:
         """Nothing can be sent any more, on any stream."""
+        self._unfinished.clear()
         for stream in list(self.streams.values()):
             self._forget(stream, may_come=True)
             stream.lose()
@@ -202,7 +205,7 @@ class Http2Connection:
         """The response is complete, whether or not the request is."""
         self.allowance.gain(cost.ANSWERED_GAIN + stream.sent // cost.BYTES_OF_A_GAIN)
         if stream.more_body:
-            self.write(wire.rst_stream(stream.id, ErrorCode.NO_ERROR))
+            self._unfinished.add(stream.id)
         self._forget(stream, may_come=stream.more_body)
 
     def reset(self, stream: Stream, code: ErrorCode) -> None:
@@ -249,6 +252,7 @@ class Http2Connection:
         stream = self.streams.get(stream_id)
         if stream is None or not stream.more_body:
             self._give_back(size)
+            self._unfinished.hear(stream_id, size, end=bool(flags & wire.END_STREAM))
             if stream is None and self._is_over(stream_id):
                 return
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED)
@@ -301,6 +305,7 @@ class Http2Connection:
         trailers = self._decoder.trailers(block)
         stream = self.streams.get(stream_id)
         if stream is None:
+            self._unfinished.hear(stream_id, 0, end=end)
             if self._is_over(stream_id):
                 return
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "headers of a stream that has ended")
@@ -360,6 +365,7 @@ class Http2Connection:
         stream = self.streams.get(stream_id)
         if stream is None:
             self._check_begun(stream_id)
+            self._unfinished.hear(stream_id, 0, end=True)
             self.allowance.spend(cost.UNKNOWN_COST, "RST_STREAM frames")
             return
         self.allowance.spend(cost.RESET_COST, "requests that are given up at once")
@@ -448,6 +454,9 @@ class Http2Connection:
             waiting[1].set_result(None)
         if not self.streams:
             self._endpoint.idle()
+
+    def _stop_request(self, stream_id: int) -> None:
+        self.write(wire.rst_stream(stream_id, ErrorCode.NO_ERROR))
 
     def _remember(self, stream_id: int, *, may_come: bool) -> None:
         self._past[stream_id] = may_come
