@@ -33,7 +33,7 @@ STREAM_WINDOW, CONNECTION_WINDOW = 256 * 1024, 1024 * 1024
 def saying(*messages: dict[str, Any]) -> Any:
     """An application that says just this, whatever it is asked."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
         for message in messages:
             await send({**message, "type": f"http.response.{message['type']}"})
 
@@ -298,7 +298,7 @@ async def test_a_body_that_is_given_up_is_no_longer_in_the_way_of_others() -> No
 
 
 async def test_both_ways_go_on_at_once() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while True:
             event = await receive()
@@ -318,7 +318,7 @@ async def test_both_ways_go_on_at_once() -> None:
 
 
 async def test_a_large_body_arrives_whole() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
         await answer(send, b"%d" % len(await body_of(receive)))
 
     async with serving(app, http2=True) as port, http2(port) as client:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import ssl
 from pathlib import Path
+from typing import Any
 
 import polyrpc.settings
 import pytest
@@ -110,7 +111,7 @@ async def test_the_handshake_chooses(
         context.set_alpn_protocols(offered)
     scopes = []
 
-    async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def] # ASGI's own
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         scopes.append(scope)
         await echo(scope, receive, send)
 
@@ -147,7 +148,7 @@ async def test_without_the_setting_the_handshake_offers_none(
 async def test_the_scope_says_what_asgi_asks_for() -> None:
     scopes = []
 
-    async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def] # ASGI's own
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         scopes.append(scope)
         await echo(scope, receive, send)
 
@@ -166,7 +167,7 @@ async def test_the_scope_says_what_asgi_asks_for() -> None:
 
 
 def test_the_extra_is_asked_for_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polyrpc.settings, "find_spec", lambda name: None)
+    monkeypatch.setattr(polyrpc.settings, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match=r"^HTTP2 needs .* extra http2") as caught:
         ServiceSettings(http2=True)
     assert "\n" not in str(caught.value)
@@ -174,7 +175,7 @@ def test_the_extra_is_asked_for_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_grpc_without_a_listener_of_its_own_needs_http2() -> None:
-    with pytest.raises(SettingsError, match="^GRPC_SERVER=none .* HTTP2=true$"):
+    with pytest.raises(SettingsError, match=r"^GRPC_SERVER=none .* HTTP2=true$"):
         ServiceSettings(grpc_server="none")
     assert ServiceSettings(grpc_server="NONE", http2=True).grpc_server == "none"
 

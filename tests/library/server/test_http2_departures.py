@@ -50,7 +50,7 @@ async def test_a_call_ends_when_nobody_waits_for_it(phase: str, way: str) -> Non
 async def test_also_in_the_middle_of_its_answer(way: str) -> None:
     ended = []
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await receive()
@@ -67,7 +67,7 @@ async def test_also_in_the_middle_of_its_answer(way: str) -> None:
 async def test_also_while_it_waits_for_the_window(way: str) -> None:
     ended = []
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
         ended.append((await receive())["type"])

@@ -372,7 +372,7 @@ async def test_pings_are_answered_with_what_they_hold() -> None:
 
 
 async def test_data_for_what_was_answered_early_is_overlooked() -> None:
-    async def early(scope: Any, receive: Any, send: Any) -> None:
+    async def early(_scope: Any, _receive: Any, send: Any) -> None:
         await answer(send, b"early", 413)
 
     async with serving(early, http2=True) as port, http2(port) as client:
