@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import random
+import zlib
 
 from attack import Attack, Bounds, Target
 from talk import request, stranger
@@ -31,8 +31,7 @@ def envelope(data: bytes, flags: int = 0, length: int | None = None) -> bytes:
 
 async def bombs(target: Target) -> str:
     """Sends what would be a thousand times as much, in each form that may be compressed."""
-    bomb = gzip.compress(bytes(1024 * 1024), 9)
-    bomb = gzip.compress(bytes(BOMB_MIB * 1024 * 1024), 1) if not target.quick else bomb * 4
+    bomb = compressed_zeros(BOMB_MIB // 10 if target.quick else BOMB_MIB)
     enveloped = envelope(bomb, 1)
     calls = [
         call("SayHello", WEB, enveloped, "grpc-encoding: gzip"),
@@ -45,7 +44,14 @@ async def bombs(target: Target) -> str:
     wrong = [status for status in statuses if status not in (200, 400, 429)]
     if wrong:
         target.faults.append(f"statuses {wrong}")
-    return f"{len(statuses)} bodies of {len(bomb) / 1e6:.1f} MB, {BOMB_MIB} MiB when decompressed"
+    return f"{len(statuses)} bodies of {len(bomb) / 1e6:.1f} MB, a thousand times as much inside"
+
+
+def compressed_zeros(mib: int) -> bytes:
+    """As many zeros, compressed with gzip."""
+    deflate = zlib.compressobj(9, wbits=31)
+    zeros = bytes(1024 * 1024)
+    return b"".join([*(deflate.compress(zeros) for _ in range(mib)), deflate.flush()])
 
 
 async def lies(target: Target) -> str:
@@ -81,7 +87,7 @@ async def noise(target: Target) -> str:
                 rpc = chance.choice(("SayHello", "WatchGreetings", "CollectNames", "Chat"))
                 body = envelope(chance.randbytes(chance.randrange(20)), chance.randrange(256))
                 await client.send(call(rpc, content_type, body, "te: trailers"))
-                status = await client.head()
+                status = await client.status()
                 if status not in (200, 400, 404, 415, 501):
                     target.faults.append(f"status {status or 'none'}")
                     return
