@@ -7,7 +7,7 @@ The runner is `connectconformance` on PATH, or where `go install` puts it:
     go install connectrpc.com/conformance/cmd/connectconformance@v1.0.7
 
 Its exit status is this program's: 0 when every case passes but those in `*-known-failing.txt`, all
-of which must fail. 3 says that the runner is missing.
+of which must fail. 3 says that the runner is missing. Cases in `*-skipped.txt` are not tried.
 """
 
 from __future__ import annotations
@@ -113,6 +113,8 @@ def main() -> int:
         name = options.listener
         command = [runner, "-v", "--mode=server", f"--conf={HERE / f'{name}.yaml'}"]
         command += [f"--known-failing=@{HERE / f'{name}-known-failing.txt'}"]
+        skipped = HERE / f"{name}-skipped.txt"
+        command += [f"--skip=@{skipped}"] if skipped.exists() else []
         # Several servers at once take longer to start than the runner waits on a busy machine.
         command += ["--max-servers=1", *of_the_runner]
         server = [sys.executable, "-m", "under_test", f"--listener={name}"]
