@@ -244,6 +244,28 @@ async def test_bodies_parameters_forms_and_resources(http: httpx.AsyncClient) ->
     assert form.headers["x-request-id"]
 
 
+async def test_a_form_may_arrive_with_a_cut_through_a_delimiter(service: Server) -> None:
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="name"\r\n\r\nb\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="file"; filename="c"\r\n\r\nd\r\n--B--\r\n'
+    )
+    head = (
+        b"POST /upload HTTP/1.1\r\nhost: a\r\nconnection: close\r\nexpect: 100-continue\r\n"
+        b"content-type: multipart/form-data; boundary=B\r\ncontent-length: %d\r\n\r\n" % len(body)
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
+    cut = body.index(b"\r\n--B\r\n") + 4
+    writer.write(head)
+    # The form is being read when it answers so.
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body[:cut])
+    await asyncio.sleep(0.05)  # Less may join the pieces, and show nothing.
+    writer.write(body[cut:])
+    answer = await reader.read()
+    writer.close()
+    assert answer.endswith(b'{"name":"b","file":"c","bytes":1}'), answer
+
+
 async def test_faults_have_the_error_body(http: httpx.AsyncClient) -> None:
     missing = await http.get("/nowhere")
     assert (missing.status_code, missing.json()) == (404, error(5, "NOT_FOUND", "Not Found"))

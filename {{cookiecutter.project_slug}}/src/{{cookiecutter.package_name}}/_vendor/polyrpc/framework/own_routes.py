@@ -35,6 +35,7 @@ from .imports import (
     WebSocketDisconnect,
     WebSocketException,
 )
+from .multipart import boundary_of, with_whole_delimiters
 from .routing import Destination, destination
 
 logger = logging.getLogger("polyrpc.framework")
@@ -194,7 +195,9 @@ class Entrance:
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
             receive = _without_request_body(receive)
-        elif found.reads_body and self._max_body_bytes and not _is_multipart(scope):
+        elif boundary := boundary_of(scope):
+            receive = with_whole_delimiters(receive, boundary)
+        elif found.reads_body and self._max_body_bytes:
             receive = _bounded(receive, self._max_body_bytes)
 
         async def send_allow(event: Any) -> None:
@@ -368,13 +371,6 @@ def _without_body(send: Any) -> Any:
         await send({**event, "body": b""} if event["type"] == "http.response.body" else event)
 
     return send_head
-
-
-def _is_multipart(scope: Any) -> bool:
-    return any(
-        name == b"content-type" and value.strip().lower().startswith(b"multipart/")
-        for name, value in scope["headers"]
-    )
 
 
 def _bounded(receive: Any, max_bytes: int) -> Any:
