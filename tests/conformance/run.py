@@ -41,11 +41,11 @@ _NAMES = {"CONNECT": "Connect", "GRPC": "gRPC", "GRPC_WEB": "gRPC-Web"}
 _VERSIONS = {"1": "HTTP/1.1", "2": "HTTP/2"}
 
 
-def find_runner() -> str | None:
-    """The runner on PATH, or else in the folders of `go install`."""
+def find_program(name: str) -> str | None:
+    """A program on PATH, or else in the folders of `go install`."""
     home = Path(os.environ.get("GOPATH") or Path.home() / "go")
     folders = [os.environ.get("PATH", ""), os.environ.get("GOBIN", ""), str(home / "bin")]
-    return shutil.which("connectconformance", path=os.pathsep.join(filter(None, folders)))
+    return shutil.which(name, path=os.pathsep.join(filter(None, folders)))
 
 
 def compile_protos(output: str) -> None:
@@ -99,7 +99,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--listener", choices=("http", "grpc"), default="http")
     options, of_the_runner = parser.parse_known_args()
-    runner = find_runner()
+    runner = find_program("connectconformance")
     if runner is None:
         print(
             "The judge is missing: there is no `connectconformance`. With Go it comes by\n"

@@ -13,15 +13,10 @@ The exit status is 0 when every case passes.
 from __future__ import annotations
 
 import argparse
-import os
-import struct
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from run import HERE, LIBRARY, compile_protos
+from served import serving
 
 CASES = (
     "empty_unary",
@@ -40,34 +35,6 @@ CASES = (
     "unimplemented_service",
 )
 SECONDS = 60
-
-
-@contextmanager
-def serving(listener: str) -> Iterator[int]:
-    """The server under test, in plain text; gives its port."""
-    with tempfile.TemporaryDirectory(prefix="interop-stubs-") as stubs:
-        compile_protos(stubs)
-        path = os.pathsep.join([stubs, str(HERE), str(LIBRARY)])
-        sys.path.insert(0, stubs)
-        from connectrpc.conformance.v1 import server_compat_pb2 as pb
-
-        process = subprocess.Popen(
-            [sys.executable, "-m", "under_test", f"--listener={listener}"],
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            request = pb.ServerCompatRequest().SerializeToString()
-            process.stdin.write(struct.pack(">I", len(request)) + request)
-            process.stdin.flush()
-            (size,) = struct.unpack(">I", process.stdout.read(4))
-            yield pb.ServerCompatResponse.FromString(process.stdout.read(size)).port
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def main() -> int:
