@@ -23,6 +23,7 @@ import grpc
 import httpx
 import pytest
 from baking import SCRIPTS, bake, files
+from checks import needs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 OVERLAY = Path(__file__).parent / "first_week"
@@ -38,7 +39,7 @@ CREATE TABLE greetings (id uuid PRIMARY KEY, name text NOT NULL);
 pytestmark = [
     pytest.mark.full,
     pytest.mark.xdist_group("first_week"),
-    pytest.mark.skipif(not PACKAGES, reason="Debian's package postgresql is not installed"),
+    needs(PACKAGES, "Debian's package postgresql"),
 ]
 
 

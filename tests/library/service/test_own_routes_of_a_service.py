@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import logging
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from framework_under_test import MULTIPART, Form, WebSocketGateway, post, websoc
 from greeter.app import create_app, serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
+from log_lines import Lines, logging_to_memory
 from polyrpc import Health, testing
 from polyrpc.framework.imports import (
     DefineMiddleware,
@@ -30,7 +28,6 @@ from polyrpc.framework.imports import (
     WebSocketPath,
     get,
 )
-from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
 from polyrpc.testing import Certificates
 from pydantic import BaseModel
@@ -42,7 +39,6 @@ TOKEN = "the-token"
 KNOWN = {"authorization": f"Bearer {TOKEN}"}
 RPC = "/grpc/greeterservice/sayhello"
 SECRET = "password=hunter2"
-Lines = Callable[[], list[dict[str, Any]]]
 
 
 class Item(BaseModel):
@@ -176,24 +172,8 @@ def service_arguments(resources: Resources) -> dict[str, Any]:
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """Reads the lines that the service has logged of requests."""
-    stderr = io.BytesIO()
-    as_text = io.TextIOWrapper(stderr)
-    monkeypatch.setattr(sys, "stderr", as_text)
-    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    configure_logging("info", "json")
-    (pipe,) = root.handlers
-
-    def lines_of_requests() -> list[dict[str, Any]]:
-        pipe.flush()
-        return [json.loads(line) for line in stderr.getvalue().splitlines()]
-
-    yield lines_of_requests
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    as_text.detach()
+    with logging_to_memory(monkeypatch) as lines:
+        yield lines
 
 
 def connection(service: Server, path: str = "/socket/one", **options: Any) -> connect:

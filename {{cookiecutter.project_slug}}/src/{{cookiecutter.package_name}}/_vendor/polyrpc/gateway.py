@@ -148,11 +148,8 @@ class ServiceGateway(GrpcGateway):
         self._native_methods = with_interceptors([*methods, *native], bound, "grpc")
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
-        self._codec = JsonCodec(
-            preserving_proto_field_name=preserving_proto_field_name,
-            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
-            ignore_unknown_fields=ignore_unknown_fields,
-        )
+        self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
+        self._codec = JsonCodec(self._style, ignore_unknown_fields=ignore_unknown_fields)
         self._ignore_unknown_fields = ignore_unknown_fields
         self.http_paths = {
             method.full_name: clean_path(self.path + method.http_path) for method in self._methods
@@ -173,7 +170,6 @@ class ServiceGateway(GrpcGateway):
             Endpoint(method, self._handlers, self._asked, max_message_bytes, default_timeout)
             for method in self._methods
         ]
-        self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
         self._rest_routes = {
             endpoint.rpc.full_name: self._rest_routes_of(endpoint) if expose_http else []
             for endpoint in self._endpoints

@@ -26,6 +26,7 @@ from .rpc.error_codes import ErrorCodes
 from .rpc.methods import service_names
 from .server.sockets import PortError, address_of
 from .server.tls import Tls
+from .servicer import Servicer
 from .settings import ServiceSettings
 
 logger = logging.getLogger("polyrpc.service")
@@ -96,7 +97,7 @@ class Service:
         self._tls = Tls.from_settings(settings)
         self._lifespan = lifespan
         self._background = BackgroundTasks(_list_of("background", background))
-        self._servicers = [_Servicer(one, with_resources=lifespan is not None) for one in servicers]
+        self._servicers = [Servicer(one, with_resources=lifespan is not None) for one in servicers]
         self.gateway = ServiceGateway(
             path="/grpc",
             services=[servicer.instance for servicer in self._servicers],
@@ -125,6 +126,7 @@ class Service:
             self.health,
             self.metrics,
             settings,
+            package=package,
             title=name,
             version=version,
             summary=summary,
@@ -242,43 +244,6 @@ class Service:
         finally:
             await self.stop()
             await self.close()
-
-
-class _Servicer:
-    """A servicer whose RPCs are known before it is made: its constructor may need the resources.
-
-    Attributes:
-        instance: It is initialised by `make`, at each start.
-    """
-
-    def __init__(self, servicer: Any, *, with_resources: bool) -> None:
-        self.instance: Any = servicer
-        self._initialise: Any = None
-        self._takes_resources = False
-        if not isinstance(servicer, type):
-            return
-        kind: Any = servicer
-        self.instance = kind.__new__(kind)
-        self._initialise = kind.__init__
-        required = optional = named = 0
-        for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
-            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                required += parameter.default is parameter.empty
-                optional += parameter.default is not parameter.empty
-            elif parameter.kind is parameter.KEYWORD_ONLY:
-                named += parameter.default is parameter.empty
-        name = servicer.__name__
-        if required > 1 or named:
-            raise ValueError(f"{name}.__init__ may take the resources, and nothing else")
-        if required and not with_resources:
-            raise ValueError(f"{name}.__init__ takes the resources, but there is no lifespan")
-        self._takes_resources = bool(with_resources and (required or optional))
-
-    def make(self, resources: Any) -> None:
-        """Initialises the instance."""
-        if self._initialise is not None:
-            arguments = (resources,) if self._takes_resources else ()
-            self._initialise(self.instance, *arguments)
 
 
 def _check_lifespan(lifespan: Any) -> None:

@@ -35,6 +35,7 @@ def make_application(
     metrics: Metrics,
     settings: ServiceSettings,
     *,
+    package: str,
     title: str,
     version: str,
     summary: str | None,
@@ -49,6 +50,7 @@ def make_application(
         health: What `/readyz` asks.
         metrics: What `/metrics` tells.
         settings: Whom to let in.
+        package: The service's, which has the files of its documentation page.
         title: For the OpenAPI document.
         version: Likewise.
         summary: Likewise.
@@ -63,7 +65,7 @@ def make_application(
         summary=summary,
         description=_DESCRIPTION,
         contact=Contact(),
-        routes=[*admin_routes(health, metrics), *docs_routes(title), *routes],
+        routes=[*admin_routes(health, metrics), *docs_routes(title, package), *routes],
         middleware=[
             *([DefineMiddleware(Cors, origins=origins)] if origins else []),
             *around_routes(tokens_of(settings), middleware, metrics, settings.max_message_bytes),

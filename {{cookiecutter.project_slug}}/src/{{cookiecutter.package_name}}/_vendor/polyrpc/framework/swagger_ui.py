@@ -1,20 +1,19 @@
 """The documentation page, `/docs/swagger`, whose every part this process serves itself.
 
-The page is the framework's, the Swagger UI in it comes out of the distribution `flask-swagger-ui`,
-of which only the files are used: nothing here imports Flask. The framework's other pages (ReDoc,
-Stoplight Elements, RapiDoc) would load their scripts from a CDN, so `docs_config` leaves them out.
+The page is the framework's, the Swagger UI in it is that of `swagger_files`. The framework's other
+pages (ReDoc, Stoplight Elements, RapiDoc) would load their scripts from a CDN, so `docs_config`
+leaves them out.
 """
 
 from __future__ import annotations
 
 import gzip
 import html
+import logging
 import re
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import Any
 
 from .imports import (
@@ -27,10 +26,12 @@ from .imports import (
     get,
     get_swagger_ui_html,
 )
+from .swagger_files import SwaggerFiles, swagger_files
+
+logger = logging.getLogger("polyrpc.docs")
 
 PAGE = "/docs/swagger"
 
-_DISTRIBUTION = distribution("flask-swagger-ui")
 _SCRIPT, _STYLE, _ICON = "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"
 _MEDIA_TYPES = {
     _SCRIPT: "text/javascript; charset=utf-8",
@@ -71,13 +72,21 @@ def docs_config() -> OpenAPIConfig:
     return DocumentAlone()
 
 
-def docs_routes(title: str) -> list[Gateway]:
+def docs_routes(title: str, package: str | None = None) -> list[Gateway]:
     """Make the routes of the page and of its assets.
 
     Args:
         title: The title of the page.
+        package: The service's, which has the files of Swagger UI.
+
+    Returns:
+        No route where these are missing, which is warned about.
     """
-    page = _page(title)
+    found = swagger_files(package)
+    if found is None:
+        logger.warning("%s is left out: `nox -s protos` brings the files of Swagger UI", PAGE)
+        return []
+    page = _page(title, found.version)
     policy = _content_security_policy(page)
 
     @get(include_in_schema=False)
@@ -91,12 +100,12 @@ def docs_routes(title: str) -> list[Gateway]:
 
     @get(include_in_schema=False)
     async def asset(request: Request, version: str, name: str) -> Response[Any]:
-        if version != _DISTRIBUTION.version or name not in _MEDIA_TYPES:
+        if version != found.version or name not in _MEDIA_TYPES:
             raise NotFound()
         headers = {**_ASSET_HEADERS, "content-type": _MEDIA_TYPES[name]}
         if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(_gzipped(name), headers=headers | {"content-encoding": "gzip"})
-        return Response(_path(name).read_bytes(), headers=headers)
+            return Response(_gzipped(found, name), headers=headers | {"content-encoding": "gzip"})
+        return Response(found.read(name), headers=headers)
 
     return [
         Gateway(PAGE, handler=swagger),
@@ -104,9 +113,9 @@ def docs_routes(title: str) -> list[Gateway]:
     ]
 
 
-def _page(title: str) -> bytes:
+def _page(title: str, version: str) -> bytes:
     # Relative addresses hold wherever the application is mounted.
-    assets = f"assets/{_DISTRIBUTION.version}"
+    assets = f"assets/{version}"
     page = get_swagger_ui_html(
         openapi_url="../openapi.json",
         title=html.escape(title),
@@ -139,9 +148,5 @@ def _content_security_policy(page: bytes) -> str:
 
 
 @cache
-def _gzipped(name: str) -> bytes:
-    return gzip.compress(_path(name).read_bytes(), mtime=0)
-
-
-def _path(name: str) -> Path:
-    return Path(str(_DISTRIBUTION.locate_file(f"flask_swagger_ui/dist/{name}")))
+def _gzipped(files: SwaggerFiles, name: str) -> bytes:
+    return gzip.compress(files.read(name), mtime=0)
