@@ -122,7 +122,7 @@ def conformance(session: nox.Session) -> None:
     follows goes to the runner.
     """
     install_group(session, "test")
-    session.run("python", "tests/conformance/run.py", *session.posargs, env=ENVIRONMENT)
+    session.run("python", "tests/conformance/run_conformance.py", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from run import MISSING, find_program
+from run_conformance import MISSING, find_program
 from served import serving
 
 # In plain text, who does not begin with HTTP/2's preface is taken for a client of HTTP/1.1 and gets

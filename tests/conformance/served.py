@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trustme
-from run import HERE, LIBRARY, compile_protos
+from run_conformance import HERE, LIBRARY, compile_protos
 
 
 @contextmanager

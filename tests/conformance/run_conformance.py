@@ -1,6 +1,6 @@
 """Runs Connect's conformance runner against the library, and counts by protocol and HTTP version.
 
-    python tests/conformance/run.py [--listener=http|grpc] [ARGUMENTS OF THE RUNNER]
+    python tests/conformance/run_conformance.py [--listener=http|grpc] [ARGUMENTS OF THE RUNNER]
 
 The runner is `connectconformance` on PATH, or where `go install` puts it:
 
