@@ -170,6 +170,7 @@ def typecheck(session: nox.Session) -> None:
         *("mypy", "noxfile.py", "local_extensions.py"),
         *(f"scripts/{name}.py" for name in scripts),
         *sorted(map(str, Path("tests/template").glob("*.py"))),
+        *sorted(map(str, Path("tests/template/recipes").glob("*.py"))),
     )
 
 

@@ -247,7 +247,7 @@ def test_the_build_gives_a_service_whose_health_check_works_with_any_tls(
 
 @pytest.fixture(scope="module")
 def locked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Container:
-    """What is built from a lock file, with an extra."""
+    """What is built from a lock file, with two extras."""
     folder = tmp_path_factory.mktemp("locked")
     project = bake(template, folder / "project", hooks=False)
     done = subprocess.run(
@@ -259,7 +259,7 @@ def locked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Containe
     )
     assert done.returncode == 0, done.stderr
     shutil.copy(project / "requirements.lock", folder)
-    return Container(project, folder, EXTRAS="otel")
+    return Container(project, folder, EXTRAS="http2 otel")
 
 
 @pytest.mark.full
@@ -278,6 +278,7 @@ def test_the_build_takes_versions_and_hashes_from_the_lock_and_the_extras_asked_
     assert len(installed) > 30
     assert installed <= set(re.findall(r"^([a-z0-9.-]+==[^\s;\\]+)", lock, re.MULTILINE))
     assert any(name.startswith("opentelemetry-sdk") for name in installed)
+    assert any(name.startswith("zttp") for name in installed)
     assert not any(name.startswith(("protovalidate", "pytest")) for name in installed)
     with locked.started(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as variables:
         assert locked.run("greeter-service", "healthcheck", **variables).returncode == 0

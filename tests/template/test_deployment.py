@@ -29,7 +29,8 @@ CONTAINER_FILES = {
     *("Dockerfile", ".dockerignore", "compose.yaml", "compose.tls.yaml", "prometheus.yaml"),
 }
 FOLDERS = {
-    *("base", "components/tls", "components/service-monitor", "components/migrations"),
+    *("base", "components/tls", "components/service-monitor"),
+    *("components/migrations", "components/one-port"),
     *("overlays/development", "overlays/production"),
 }
 

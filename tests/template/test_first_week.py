@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,14 +22,12 @@ import grpc
 import httpx
 import pytest
 from baking import SCRIPTS, bake, files
-from checks import needs
+from databases import NEEDS_POSTGRESQL, SECRET, Database, database_server
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 OVERLAY = Path(__file__).parent / "first_week"
-PACKAGES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 SAY_HELLO = "/greeter_service.v1.Greeter/SayHello"
 PREFIX = "GREETER_SERVICE_"
-SECRET = "hunter2"
 SCHEMA = """
 CREATE TABLE absences (name text PRIMARY KEY);
 CREATE TABLE greetings (id uuid PRIMARY KEY, name text NOT NULL);
@@ -39,62 +36,15 @@ CREATE TABLE greetings (id uuid PRIMARY KEY, name text NOT NULL);
 pytestmark = [
     pytest.mark.full,
     pytest.mark.xdist_group("first_week"),
-    needs(PACKAGES, "Debian's package postgresql"),
+    NEEDS_POSTGRESQL,
 ]
-
-
-class Database:
-    """A PostgreSQL server of its own, on a Unix socket in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"postgresql://postgres:{SECRET}@/postgres?host={folder}"
-        # It refuses to run as root.
-        self._user = "postgres" if os.geteuid() == 0 else None
-        if self._user:
-            shutil.chown(folder, self._user)
-        folder.chmod(0o755)
-        self._run("initdb", "--username=postgres", "--auth=trust", "--no-sync")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(PACKAGES[-1].with_name(program)), f"--pgdata={self.folder / 'data'}"]
-        subprocess.run(
-            [*command, *arguments],
-            user=self._user,
-            cwd=self.folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            timeout=60,
-        )
-
-    def start(self) -> None:
-        options = f"-k {self.folder} -c listen_addresses= -c fsync=off"
-        self._run("pg_ctl", "start", "--wait", f"--log={self.folder / 'log'}", "-o", options)
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
-
-    def execute(self, statement: str) -> list[str]:
-        psql = ["psql", f"--host={self.folder}", "--username=postgres", "--tuples-only"]
-        done = subprocess.run(
-            [*psql, "--no-align", "--quiet", "--command", statement],
-            check=True,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-        )
-        return done.stdout.split()
 
 
 @pytest.fixture(scope="module")
 def running_database() -> Iterator[Database]:
-    # Not in pytest's folder, which is not for other users, and has too long a name for a socket.
-    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
-        database = Database(Path(folder))
-        database.start()
+    with database_server() as database:
         database.execute(SCHEMA)
         yield database
-        database.stop()
 
 
 @pytest.fixture

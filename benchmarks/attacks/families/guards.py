@@ -6,10 +6,11 @@ from attack import Attack, Target
 from talk import SAY_HELLO, chunked, message, request, stranger
 
 TOKEN = "5bd1e995a3"
-GUARDED = ("/openapi.json", "/docs/swagger", SAY_HELLO, "/v1/greetings/World")
+GUARDED = ("/openapi.json", SAY_HELLO, "/v1/greetings/World")
 SPELLINGS = (
     *("{}", "{}%0a", "{}%0A", "{}%0d%0a", "{}%00", "{}/", "/{}", "{}?", "{}%3f", "{}#a", "{};a"),
     *("http://service{}", "http://service/{}", "/healthz/..{}", "/healthz%2f..{}", "/metrics/..{}"),
+    *("/docs/swagger/..{}", "/docs/swagger/../..{}", "/docs/swagger%0a{}", "/docs/swagger?{}"),
     *("/./{}", "/%2e{}", "{}/.", "{}%20", "{}%09", "/healthz?{}", "/healthz%0a{}", "{}/../healthz"),
 )
 LINES = (
@@ -25,8 +26,8 @@ LINES = (
     ["x-http-method-override: GET"],
     ["upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13"],
 )
-OPEN = "/healthz?"
-"""What a spelling may lead to without a token: it says nothing but that it is well."""
+OPEN = ("/healthz?", "/docs/swagger?")
+"""What a spelling may lead to without a token: they say that it is well, and what it is called."""
 
 
 async def attack(target: Target) -> str:

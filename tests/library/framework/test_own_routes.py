@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -37,7 +39,7 @@ from polyrpc.framework.imports import (
     register_grpc_http_routes,
 )
 from polyrpc.framework.own_routes import around_routes
-from polyrpc.framework.routing import OpenGateway
+from polyrpc.framework.routing import ProbeGateway
 from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
 from polyrpc.interceptors.auth import Tokens, caller
 from polyrpc.interceptors.registry import Metrics
@@ -137,8 +139,8 @@ def application(
     """An application as a service makes it, with routes of a team's own."""
     app = Application(
         routes=[
-            OpenGateway(handler=healthz),
-            *docs_routes("Title"),
+            ProbeGateway(handler=healthz),
+            *docs_routes("Title", asks_for_tokens=tokens is not None),
             *(Gateway(handler=handler) for handler in HANDLERS),
             Include(
                 "/inside",
@@ -194,13 +196,19 @@ GUARDED = [
     "/openapi.json%00",
     "/OpenAPI.json",
     "//openapi.json",
-    PAGE,
     f"{PAGE}/",
     f"/{PAGE}",
     f"{PAGE}%0a",
-    "/docs/x/../swagger",
-    "/docs%2fswagger",
-    "/docs/assets/1/swagger-ui.css",
+    f"{PAGE}/../../openapi.json",
+    f"{PAGE}%00",
+    "/docs",
+    "/docs/",
+    "/docs/assets",
+    "/docs/assets/1",
+    "/docs/assets/1/x/y",
+    "/docs/assets/1/x%0a",
+    "/docs/assets/1/..%2f..%2f..%2fopenapi.json",
+    "/docs/assets/../../openapi.json",
     "/healthz/../openapi.json",
     "/healthz%0a",
     "/orders/1",
@@ -222,19 +230,41 @@ async def test_a_stranger_gets_nowhere(guarded: httpx.AsyncClient, method: str, 
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", PAGE, "/orders/1", "/no"])
+def placed() -> Iterator[tuple[Any, dict[str, str], str]]:
+    """The guarded application in every place, the options of its client, and where it is."""
+    yield application(Tokens(TOKEN), root_path="/proxy"), {}, ""
+    yield application(Tokens(TOKEN), root_path="/proxy"), {}, "/proxy"
+    yield application(Tokens(TOKEN)), {"root_path": "/proxy"}, "/proxy"
+    yield Application(routes=[Include("/at", app=application(Tokens(TOKEN)))]), {}, "/at"
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/orders/1", "/no"])
 async def test_nor_where_the_application_is_mounted(path: str) -> None:
-    for app, options, prefix in (
-        (application(Tokens(TOKEN), root_path="/proxy"), {}, ""),
-        (application(Tokens(TOKEN), root_path="/proxy"), {}, "/proxy"),
-        (application(Tokens(TOKEN)), {"root_path": "/proxy"}, "/proxy"),
-        (Application(routes=[Include("/at", app=application(Tokens(TOKEN)))]), {}, "/at"),
-    ):
+    for app, options, prefix in placed():
         async with client_of(app, **options) as http:
             assert (await http.get(prefix + path)).status_code == 401
             assert (await http.get(f"{prefix}/healthz")).status_code == 200
             response = await http.get(prefix + path, headers=KNOWN)
             assert response.status_code == (404 if path == "/no" else 200)
+
+
+async def test_the_documentation_page_is_open_and_says_nothing() -> None:
+    """What it shows it fetches, with a token."""
+    for app, options, prefix in placed():
+        async with client_of(app, **options) as http:
+            page = await http.get(prefix + PAGE)
+            assert page.status_code == 200
+            assert 'data-authorization="bearer"' in page.text
+            assert not re.search("orders|items|echo|child", page.text, re.IGNORECASE)
+            assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+            assert len(assets) == 3
+            for asset in assets:
+                served = await http.get(urljoin(f"{prefix}{PAGE}", asset))
+                assert served.status_code == 200
+            for spelling in ("/docs%2fswagger", "/docs/x/../swagger"):  # They decode to its path.
+                assert (await http.get(prefix + spelling)).content == page.content
+            for method in ("OPTIONS", "POST", "BREW"):
+                assert (await http.request(method, prefix + PAGE)).status_code == 405
 
 
 async def test_routes_that_come_later_are_guarded_too() -> None:
@@ -567,6 +597,7 @@ async def test_a_request_has_one_line_with_the_pattern_of_its_route(
         ("/bug", "/bug", "ERROR"),
         ("/no/secret", "unknown", "INFO"),
         ("/healthz", "/healthz", "DEBUG"),
+        (PAGE, PAGE, "INFO"),
     ],
 )
 async def test_lines_of_routes_of_every_kind(

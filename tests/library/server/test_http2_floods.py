@@ -112,6 +112,20 @@ async def test_resets_of_a_client_that_takes_its_answers_are_no_flood() -> None:
         assert not client.frames(GOAWAY)
 
 
+async def test_a_client_that_takes_much_may_open_its_windows_bit_by_bit() -> None:
+    settings = setting(4, 4096)
+    async with serving(Calls(), http2=True) as port, http2(port, settings=settings) as client:
+        for _ in range(4):
+            stream = client.ask("/large")
+            while not client.answers.get(stream) or not client.answers[stream].is_complete:
+                one = await client.frame()
+                if one.kind == DATA and one.payload:
+                    client.give(0, len(one.payload))
+                    client.give(stream, len(one.payload))
+                    client.send(frame(PING, 0, 0, bytes(8)))
+        assert not client.frames(GOAWAY)
+
+
 async def test_handlers_that_go_on_after_a_reset_are_counted() -> None:
     calls = Calls()
     async with serving(calls, http2=True) as port, http2(port) as client:

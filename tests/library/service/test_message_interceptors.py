@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -10,8 +11,9 @@ import pytest
 from greeter.app import GreeterService, create_app
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
-from polyrpc import CallError, Interceptor, MethodInfo
-from polyrpc.testing import Outcome
+from polyrpc import CallError, Health, Interceptor, MethodInfo
+from polyrpc.process.server import Server
+from polyrpc.testing import PROTOCOLS, Outcome, client
 
 KINDS = {
     "SayHello": [pb.SayHelloRequest(name="Ada")],
@@ -195,7 +197,7 @@ class TestRefusals:
 @pytest.mark.parametrize(
     ("interceptor", "message"),
     [
-        (Ordinary, "made by calling it"),
+        (object, "object is no interceptor"),
         (print, "print is no interceptor"),
         (None, "NoneType is no interceptor"),
     ],
@@ -203,6 +205,47 @@ class TestRefusals:
 def test_what_is_neither_kind_is_refused(interceptor: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         create_app(Settings(http_port=0, grpc_port=0), interceptors=[interceptor])
+
+
+class Counting(Interceptor):
+    """Made at each start, with the resources: a list that its calls go to."""
+
+    def __init__(self, resources: list[str]) -> None:
+        self._names = resources
+        resources.append("made")
+
+    async def intercept(self, call_next: Any, request: Any, context: Any, method: Any) -> Any:
+        self._names.append(method.name)
+        return await call_next(request, context)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_class_is_made_with_the_resources_at_each_start(protocol: str) -> None:
+    opened: list[list[str]] = []
+
+    @asynccontextmanager
+    async def lifespan(_settings: Settings, _health: Health) -> AsyncIterator[list[str]]:
+        opened.append([])
+        yield opened[-1]
+
+    settings = Settings(http_port=0, grpc_port=0)
+    app = create_app(settings, lifespan=lifespan, interceptors=[Counting])
+    for _ in range(2):
+        async with Server(app) as server, client(server, protocol) as call:
+            await call("SayHello", pb.SayHelloRequest(name="Ada"))
+    assert opened == [["made", "SayHello"]] * 2
+
+
+def test_a_class_whose_constructor_wants_what_there_is_not_is_refused() -> None:
+    class Greedy(Counting):
+        def __init__(self, resources: Any, more: Any) -> None:
+            """It gets no more."""
+
+    settings = Settings(http_port=0, grpc_port=0)
+    with pytest.raises(ValueError, match=r"Counting\.__init__ takes the resources, but"):
+        create_app(settings, interceptors=[Counting])
+    with pytest.raises(ValueError, match=r"Greedy\.__init__ may take the resources"):
+        create_app(settings, interceptors=[Greedy])
 
 
 def test_an_intercept_that_yields_is_refused() -> None:

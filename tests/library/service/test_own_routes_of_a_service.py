@@ -23,6 +23,8 @@ from polyrpc.framework.imports import (
     Gateway,
     HTTPException,
     Include,
+    JSONResponse,
+    Path,
     Request,
     WebSocketException,
     WebSocketPath,
@@ -543,3 +545,46 @@ async def test_the_same_under_uvicorn(
         assert refusal.value.response.status_code == 404
     await service.stop()
     await service.close()
+
+
+async def test_open_routes_need_no_token_and_nothing_beside_them_is_open(
+    resources: Resources, service_arguments: dict[str, Any]
+) -> None:
+    class Hook:
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            request = Request(scope, receive, send)
+            body, known = await request.body(), request.app.state.resources is resources
+            await JSONResponse({"bytes": len(body), "known": known})(scope, receive, send)
+
+    @post("/items")
+    async def items(data: Item) -> dict[str, int]:
+        return {"count": data.count}
+
+    settings = Settings(http_port=0, grpc_port=0, auth_tokens=TOKEN, max_message_bytes=1000)
+    open_routes = [Path("/hooks/{source}", Hook(), methods=["POST"]), Gateway(handler=items)]
+    arguments = {**service_arguments, "routes": [Gateway(handler=order)]}
+    async with (
+        serve(settings, open_routes=open_routes, **arguments) as service,
+        testing.http_client(service) as http,
+    ):
+        for body in (b"12345", b"{", b"[[]]", b'{"request": 1, "source": 1}', b""):
+            answer = await http.post("/hooks/payments", content=body)
+            assert answer.json() == {"bytes": len(body), "known": True}
+            assert answer.headers["x-request-id"]
+        answer = await http.post("/items", json={"name": "a", "count": 2})
+        assert answer.json() == {"count": 2}
+        for kind in ("application/json", f"{MULTIPART}; boundary=x"):
+            headers = {"content-type": kind}
+            refused = await http.post("/hooks/payments", content=b"x" * 1001, headers=headers)
+            assert refused.status_code == 413
+        assert (await http.get("/hooks/payments")).status_code == 405
+        for path in ("/hooks", "/hooks/", "/hooks/a/b", "/hooks/a%0a", "/orders/1", "/no"):
+            assert (await http.post(path)).status_code == 401
+            assert (await http.get(path)).status_code == 401
+
+
+def test_only_a_single_route_can_be_open() -> None:
+    settings = Settings(http_port=0, grpc_port=0)
+    inside = Include("/all", routes=[Gateway(handler=order)])
+    with pytest.raises(TypeError, match="open_routes: Include is none"):
+        create_app(settings, open_routes=[inside])

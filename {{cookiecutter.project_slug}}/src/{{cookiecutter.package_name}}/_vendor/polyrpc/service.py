@@ -9,29 +9,32 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, metadata
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
 
 from .background import Background, BackgroundTasks
 from .framework.application import make_application
+from .framework.routing import opened
 from .gateway import ServiceGateway
 from .health import Health
 from .interceptors import standard_interceptors
 from .interceptors.registry import Metrics
 from .native.channel_args import channel_arguments
 from .reflection import ReflectionService
+from .resourceful import Resourceful
 from .rpc.error_codes import ErrorCodes
 from .rpc.methods import service_names
 from .server.sockets import PortError, address_of
 from .server.tls import Tls
-from .servicer import Servicer
 from .settings import ServiceSettings
 
 logger = logging.getLogger("polyrpc.service")
 
 Lifespan = Callable[[Any, Health], AbstractAsyncContextManager[Any]]
+
+_InterceptorOrClass: TypeAlias = grpc.aio.ServerInterceptor | type[grpc.aio.ServerInterceptor]
 
 _SECONDS_TO_BREAK_OFF = 1.0
 
@@ -54,9 +57,12 @@ class Service:
             What it yields are the resources.
         background: Coroutine functions that take the resources; see `BackgroundTasks`.
         interceptors: `polyrpc.Interceptor` or any `grpc.aio.ServerInterceptor`, outermost first;
-            they run inside the built-in ones.
+            they run inside the built-in ones. Classes are made at each start, as servicers are.
         errors: The status codes of the team's own exceptions, subclasses included.
         routes: The team's own routes, as the framework takes them.
+        open_routes: More of them, each a `Gateway` of the framework's or a `Path` of lilya's, that
+            need none of the `AUTH_TOKENS`: their handlers must know by something else, such as a
+            signature, who sends. `MAX_MESSAGE_BYTES` holds for every body.
         middleware: The team's own middleware, as the framework takes it.
 
     Attributes:
@@ -68,9 +74,10 @@ class Service:
 
     Raises:
         SettingsError: The TLS files or the settings of traces are no good.
-        TypeError: The lifespan, an interceptor, a background task or a class of `errors` is none.
-        ValueError: A servicer is none or wants more than resources, or two of them answer the same
-            RPC.
+        TypeError: The lifespan, an interceptor, a background task, an open route or a class of
+            `errors` is none.
+        ValueError: A servicer is none, it or an interceptor wants more than resources, or two
+            servicers answer the same RPC.
     """
 
     def __init__(
@@ -81,9 +88,10 @@ class Service:
         servicers: Sequence[Any],
         lifespan: Lifespan | None = None,
         background: Iterable[Background] = (),
-        interceptors: Iterable[grpc.aio.ServerInterceptor] = (),
+        interceptors: Iterable[_InterceptorOrClass] = (),
         errors: Mapping[type[Exception], grpc.StatusCode] | None = None,
         routes: Sequence[Any] = (),
+        open_routes: Sequence[Any] = (),
         middleware: Sequence[Any] = (),
     ) -> None:
         self.settings = settings
@@ -97,10 +105,14 @@ class Service:
         self._tls = Tls.from_settings(settings)
         self._lifespan = lifespan
         self._background = BackgroundTasks(_list_of("background", background))
-        self._servicers = [Servicer(one, with_resources=lifespan is not None) for one in servicers]
+        made, around = (
+            [Resourceful(one, with_resources=lifespan is not None) for one in things]
+            for things in (servicers, _list_of("interceptors", interceptors))
+        )
+        self._resourceful = [*made, *around]
         self.gateway = ServiceGateway(
             path="/grpc",
-            services=[servicer.instance for servicer in self._servicers],
+            services=[one.instance for one in made],
             http_methods=["POST"],
             is_secure=self._tls is not None,
             server_credentials=None if self._tls is None else self._tls.credentials,
@@ -113,7 +125,7 @@ class Service:
             interceptors=[
                 *standard_interceptors(settings, self.metrics),
                 *([ErrorCodes(errors)] if errors else []),
-                *_list_of("interceptors", interceptors),
+                *(one.instance for one in around),
             ],
             options=channel_arguments(settings),
             max_message_bytes=settings.max_message_bytes,
@@ -130,7 +142,7 @@ class Service:
             title=name,
             version=version,
             summary=summary,
-            routes=routes,
+            routes=[*opened(_list_of("open_routes", open_routes)), *_list_of("routes", routes)],
             middleware=middleware,
             lifespan=lambda _app: self._as_lifespan(),
         )
@@ -177,8 +189,8 @@ class Service:
                     raise _no_lifespan(self._lifespan)
                 resources = await self._resources.enter_async_context(entered)
             self.app.state.resources = resources
-            for servicer in self._servicers:
-                servicer.make(resources)
+            for one in self._resourceful:
+                one.make(resources)
             await self.health.begin_watching()
             if self.settings.grpc_server == "aio":
                 await self._listen()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from google.protobuf.message import Message
+from typing import Any, NoReturn, Protocol
 
 from ..rpc.status import CallError
 from .incoming import Incoming
@@ -13,7 +11,7 @@ from .incoming import Incoming
 class RequestMessages(Protocol):
     """The request messages of a call."""
 
-    async def next(self, incoming: Incoming) -> Message | None:
+    async def next(self, incoming: Incoming) -> Any:
         """Waits for the next message.
 
         Args:
@@ -34,5 +32,5 @@ class RefusedRequest:
     def __init__(self, refusal: CallError) -> None:
         self._refusal = refusal
 
-    async def next(self, _incoming: Incoming) -> Message | None:
+    async def next(self, _incoming: Incoming) -> NoReturn:
         raise self._refusal

@@ -59,22 +59,28 @@ def make_application(
         lifespan: Of the application.
     """
     origins = settings.cors_allow_origins
+    tokens = tokens_of(settings)
+    asks_for_tokens = tokens is not None
     app = Application(
         title=title,
         version=version,
         summary=summary,
         description=_DESCRIPTION,
         contact=Contact(),
-        routes=[*admin_routes(health, metrics), *docs_routes(title, package), *routes],
+        routes=[
+            *admin_routes(health, metrics),
+            *docs_routes(title, package, asks_for_tokens=asks_for_tokens),
+            *routes,
+        ],
         middleware=[
             *([DefineMiddleware(Cors, origins=origins)] if origins else []),
-            *around_routes(tokens_of(settings), middleware, metrics, settings.max_message_bytes),
+            *around_routes(tokens, middleware, metrics, settings.max_message_bytes),
         ],
         exception_handlers=error_handlers(),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
         enable_openapi=True,
-        openapi_config=docs_config(),
+        openapi_config=docs_config(asks_for_tokens=asks_for_tokens),
     )
     # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.
     app.enable_openapi = False

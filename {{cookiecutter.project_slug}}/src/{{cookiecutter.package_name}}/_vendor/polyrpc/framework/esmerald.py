@@ -31,7 +31,6 @@ from esmerald.exceptions import (
 )
 from esmerald.middleware.asyncexitstack import AsyncExitStackMiddleware
 from esmerald.middleware.exceptions import EsmeraldAPIExceptionMiddleware, ExceptionMiddleware
-from esmerald.openapi.docs import get_swagger_ui_html
 from esmerald.openapi.models import Contact
 from esmerald.openapi.openapi import get_openapi_security_schemes, should_include_in_schema
 from esmerald.routing.router import HTTPHandler, Router
@@ -87,7 +86,6 @@ __all__ = [
     "clean_path",
     "get",
     "get_openapi_security_schemes",
-    "get_swagger_ui_html",
     "register_grpc_http_routes",
     "should_include_in_schema",
 ]

@@ -66,7 +66,8 @@ def around_routes(
             with any, RPCs too take the longer way through the framework.
         metrics: Where requests are counted; None: where nobody else looks.
         max_body_bytes: How large a body may be that the framework reads into memory: any but
-            those of multipart forms, whose files it puts on disk. None: any size.
+            those of multipart forms, whose files it puts on disk; and any body that comes to an
+            open route. None: any size.
     """
     return [
         DefineMiddleware(Observation, metrics=metrics or Metrics()),
@@ -147,7 +148,7 @@ class Entrance:
         # The `$` of the router's patterns would overlook a last newline.
         overlooked = scope["path"].endswith("\n")
         found = Destination() if overlooked else destination(scope["app"].routes, scope)
-        visit.route, visit.is_open = found.path, found.is_open
+        visit.route, visit.is_probe = found.path, found.is_probe
         scope[ROUTE] = found.path
         if found.is_of_an_rpc:
             # Of a wrong method, its interceptors hear nothing.
@@ -169,13 +170,17 @@ class Entrance:
             raise MethodNotAllowed(
                 detail=f"the method must be one of: {allow}", headers={"allow": allow}
             )
+        boundary = boundary_of(scope)
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
             receive = without_request_body(receive)
-        elif boundary := boundary_of(scope):
-            receive = with_whole_delimiters(receive, boundary)
-        elif found.reads_body and self._max_body_bytes:
+        elif self._max_body_bytes and (
+            # Of what strangers send to an open route, nothing is left to its handler.
+            found.is_open or (found.reads_body and not boundary)
+        ):
             receive = with_bounded_body(receive, self._max_body_bytes)
+        if boundary:
+            receive = with_whole_delimiters(receive, boundary)
 
         async def send_allow(event: Any) -> None:
             if event["type"] == "http.response.start" and allow and _lacks_allow(event):
@@ -208,7 +213,7 @@ def _record(metrics: Metrics, scope: Any, visit: Visit, seconds: float, identity
     status = visit.status or 500
     metrics.of_route(method, visit.route, status).observe(seconds)
     code = grpc.StatusCode.INTERNAL if visit.is_cut else code_of(status)
-    level = logging.DEBUG if visit.is_open else logging.INFO
+    level = logging.DEBUG if visit.is_probe else logging.INFO
     if code is grpc.StatusCode.INTERNAL:
         level = logging.ERROR
     if logger.isEnabledFor(level):

@@ -9,10 +9,10 @@ from ..interceptors.registry import Metrics
 from .errors import error_handlers
 from .imports import Application, JSONResponse, Response, ServiceUnavailable, UnchangedLogging, get
 from .own_routes import around_routes
-from .routing import OpenGateway
+from .routing import ProbeGateway
 
 
-def admin_routes(health: Health, service_metrics: Metrics) -> list[OpenGateway]:
+def admin_routes(health: Health, service_metrics: Metrics) -> list[ProbeGateway]:
     """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
 
     @get(include_in_schema=False)
@@ -32,9 +32,9 @@ def admin_routes(health: Health, service_metrics: Metrics) -> list[OpenGateway]:
         return Response(exposition, headers={"content-type": content_type})
 
     return [
-        OpenGateway("/healthz", handler=healthz),
-        OpenGateway("/readyz", handler=readyz),
-        OpenGateway("/metrics", handler=metrics),
+        ProbeGateway("/healthz", handler=healthz),
+        ProbeGateway("/readyz", handler=readyz),
+        ProbeGateway("/metrics", handler=metrics),
     ]
 
 

@@ -41,7 +41,6 @@ from ravyn.exceptions import (
 )
 from ravyn.middleware.asyncexitstack import AsyncExitStackMiddleware
 from ravyn.middleware.exceptions import ExceptionMiddleware, RavynAPIException
-from ravyn.openapi.docs import get_swagger_ui_html
 from ravyn.openapi.models import Contact
 from ravyn.openapi.openapi import get_openapi_security_schemes, should_include_in_schema
 from ravyn.routing.router import HTTPHandler, Router
@@ -88,7 +87,6 @@ __all__ = [
     "clean_path",
     "get",
     "get_openapi_security_schemes",
-    "get_swagger_ui_html",
     "register_grpc_http_routes",
     "should_include_in_schema",
 ]

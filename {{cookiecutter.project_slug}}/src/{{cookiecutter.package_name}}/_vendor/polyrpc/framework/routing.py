@@ -15,6 +15,7 @@ from .imports import (
     HTTPHandler,
     Include,
     Match,
+    Path,
     clean_path,
 )
 from .rest_route import RestRoutes
@@ -23,7 +24,35 @@ from .unknown_rpcs import UnknownRpcs
 
 
 class OpenGateway(Gateway):
-    """A route that needs no token, and whose requests are logged as debugging only: for probes."""
+    """A route that needs no token."""
+
+
+class ProbeGateway(OpenGateway):
+    """One whose requests are logged as debugging only: there are so many of them."""
+
+
+_OPENED = "polyrpc.opened"
+
+
+def opened(routes: Iterable[Any]) -> list[Any]:
+    """Marks routes of a team's own that need no token.
+
+    Args:
+        routes: Each a `Gateway`, or a `Path` of lilya's with an ASGI application: before a handler
+            of the framework's is called, the body is taken for JSON.
+
+    Raises:
+        TypeError: One is another: of those it is not known what they lead to.
+    """
+    marked = []
+    for route in routes:
+        if not isinstance(route, Gateway | Path):
+            raise TypeError(
+                f"open_routes: {type(route).__name__} is none; each must be a Gateway or a Path"
+            )
+        setattr(route, _OPENED, True)
+        marked.append(route)
+    return marked
 
 
 @dataclass(slots=True)
@@ -34,7 +63,8 @@ class Destination:
         match: As the framework has it; PARTIAL where the path matches, but not the method.
         path: The pattern of the first route that matches.
         methods: Those of the routes whose path matches.
-        is_open: Whether it is an `OpenGateway`.
+        is_open: Whether it is an `OpenGateway`, or one of a team's `open_routes`.
+        is_probe: Whether it is a `ProbeGateway`.
         is_of_an_rpc: Whether an RPC answers.
         reads_body: Whether the framework reads the whole body, into memory but for uploads of
             forms.
@@ -46,6 +76,7 @@ class Destination:
     path: str = UNKNOWN
     methods: set[str] = field(default_factory=set)
     is_open: bool = False
+    is_probe: bool = False
     is_of_an_rpc: bool = False
     reads_body: bool = False
     has_middleware: bool = False
@@ -124,7 +155,8 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
         match,
         getattr(route, "path_format", UNKNOWN),
         set(getattr(handler if is_frameworks else route, "methods", None) or ()),
-        is_open=isinstance(route, OpenGateway),
+        is_open=isinstance(route, OpenGateway) or getattr(route, _OPENED, False),
+        is_probe=isinstance(route, ProbeGateway),
         is_of_an_rpc=isinstance(route, RestRoutes | UnknownRpcs) or isinstance(handler, RpcRoute),
         reads_body=is_frameworks,
         has_middleware=has_middleware,

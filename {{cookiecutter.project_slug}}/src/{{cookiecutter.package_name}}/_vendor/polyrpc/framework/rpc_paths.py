@@ -10,12 +10,13 @@ import grpc
 from ..calls.call import Handler
 from ..calls.refusals import refuse_request
 from ..calls.runner import CallRunner
-from ..protocols.chooser import PROTOCOLS, RpcPath, UnknownRpcPaths
+from ..protocols.chooser import PROTOCOLS, RpcPath
+from ..protocols.unknown import UnknownRpcPaths
 from ..protojson import JsonCodec
 from ..rpc.interception import with_interceptors
 from ..rpc.interceptors import Interceptor
 from ..rpc.method_info import Protocol
-from ..rpc.methods import RpcMethod
+from ..rpc.methods import RpcMethod, generic_handlers
 from .route import RpcRoute
 from .unknown_rpcs import UnknownRpcs
 
@@ -60,6 +61,7 @@ class RpcPaths:
         self._asked = asked
         self._bound = bound
         self._max_message_bytes = max_message_bytes
+        self._servicers = [rpc.servicer for rpc in methods]
         self._paths = [
             RpcPath(
                 rpc,
@@ -89,7 +91,9 @@ class RpcPaths:
             base_path: Where the handlers are registered.
         """
         if self._protocols:
-            unknown = UnknownRpcPaths(self._protocols, self._runner, self._max_message_bytes)
+            unknown = UnknownRpcPaths(
+                self._protocols, self._runner, self._generic_handlers, self._max_message_bytes
+            )
             known = [path.path for path in self._paths]
             UnknownRpcs.among(routes, base_path).add(known, unknown.answer_to)
 
@@ -100,8 +104,14 @@ class RpcPaths:
             bound.full_name, bound.handler, bound.descriptor, handlers, self._asked, protocol
         )
 
-    def _runner(self, full_name: str, handler: Handler, protocol: Protocol) -> CallRunner:
-        return CallRunner(full_name, handler, None, self._handlers, self._asked, protocol)
+    def _runner(
+        self, path: str, handler: Handler, protocol: Protocol, *, is_known: bool
+    ) -> CallRunner:
+        handlers = {**self._handlers, path: handler} if is_known else self._handlers
+        return CallRunner(path, handler, None, handlers, self._asked, protocol)
+
+    def _generic_handlers(self) -> Sequence[grpc.GenericRpcHandler]:
+        return generic_handlers({id(servicer): servicer for servicer in self._servicers}.values())
 
 
 def _name_of(path: str) -> str:

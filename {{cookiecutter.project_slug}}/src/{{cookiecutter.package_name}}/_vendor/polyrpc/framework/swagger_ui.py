@@ -1,31 +1,23 @@
 """The documentation page, `/docs/swagger`, whose every part this process serves itself.
 
-The page is the framework's, the Swagger UI in it is that of `swagger_files`. The framework's other
-pages (ReDoc, Stoplight Elements, RapiDoc) would load their scripts from a CDN, so `docs_config`
-leaves them out.
+The Swagger UI in it is that of `swagger_files`. The framework's own pages would load their scripts
+from a CDN, so `docs_config` leaves them out.
+
+Page and assets are open to everyone: they say nothing of the service but its name. The document
+asks for a token where the service does.
 """
 
 from __future__ import annotations
 
 import gzip
-import html
 import logging
-import re
-from base64 import b64encode
 from functools import cache
-from hashlib import sha256
 from typing import Any
 
-from .imports import (
-    Gateway,
-    JSONResponse,
-    NotFound,
-    OpenAPIConfig,
-    Request,
-    Response,
-    get,
-    get_swagger_ui_html,
-)
+from ..interceptors.auth import SECURITY_SCHEMES
+from .docs_page import docs_page
+from .imports import JSONResponse, NotFound, OpenAPIConfig, Request, Response, get
+from .routing import OpenGateway
 from .swagger_files import SwaggerFiles, swagger_files
 
 logger = logging.getLogger("polyrpc.docs")
@@ -44,7 +36,6 @@ _ASSET_HEADERS = {
     "vary": "accept-encoding",
 }
 _ANY_SERVER = {"url": "/"}
-_INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 class DocumentAlone(OpenAPIConfig):
@@ -54,6 +45,8 @@ class DocumentAlone(OpenAPIConfig):
     was ever asked by. Here it is the one it is asked by, unless the application names its servers.
     """
 
+    asks_for_tokens: bool = False
+
     def enable(self, app: Any) -> None:
         """Follows `OpenAPIConfig.enable`."""
         named = [server for server in self.servers or () if server != _ANY_SERVER]
@@ -62,32 +55,49 @@ class DocumentAlone(OpenAPIConfig):
         async def openapi(request: Request) -> JSONResponse:
             root_path = request.scope.get("root_path", "").rstrip("/")
             servers = named or [{"url": root_path or "/"}]
-            return JSONResponse(self.openapi(app) | {"servers": servers})
+            document = self.openapi(app) | {"servers": servers}
+            if self.asks_for_tokens:
+                _require_tokens(document)
+            return JSONResponse(document)
 
         app.add_route(path="/", handler=openapi, include_in_schema=False, activate_openapi=False)
 
 
-def docs_config() -> OpenAPIConfig:
-    """Return the configuration with which the framework makes `/openapi.json` and no pages."""
-    return DocumentAlone()
+def docs_config(*, asks_for_tokens: bool = False) -> OpenAPIConfig:
+    """Return the configuration with which the framework makes `/openapi.json` and no pages.
+
+    Args:
+        asks_for_tokens: Whether the document says so of every operation, the team's own included.
+    """
+    return DocumentAlone(asks_for_tokens=asks_for_tokens)
 
 
-def docs_routes(title: str, package: str | None = None) -> list[Gateway]:
+def docs_routes(
+    title: str, package: str | None = None, *, asks_for_tokens: bool = False
+) -> list[OpenGateway]:
     """Make the routes of the page and of its assets.
 
     Args:
         title: The title of the page.
         package: The service's, which has the files of Swagger UI.
+        asks_for_tokens: Whether `/openapi.json` is refused without one.
 
     Returns:
-        No route where these are missing, which is warned about.
+        No route where these files are missing, which is warned about.
     """
     found = swagger_files(package)
     if found is None:
         logger.warning("%s is left out: `nox -s protos` brings the files of Swagger UI", PAGE)
         return []
-    page = _page(title, found.version)
-    policy = _content_security_policy(page)
+    # Relative addresses hold wherever the application is mounted.
+    assets = f"assets/{found.version}"
+    page, policy = docs_page(
+        title,
+        bundle=f"{assets}/{_SCRIPT}",
+        style=f"{assets}/{_STYLE}",
+        icon=f"{assets}/{_ICON}",
+        asks_for_tokens=asks_for_tokens,
+    )
 
     @get(include_in_schema=False)
     async def swagger() -> Response[Any]:
@@ -108,43 +118,16 @@ def docs_routes(title: str, package: str | None = None) -> list[Gateway]:
         return Response(found.read(name), headers=headers)
 
     return [
-        Gateway(PAGE, handler=swagger),
-        Gateway("/docs/assets/{version}/{name}", handler=asset),
+        OpenGateway(PAGE, handler=swagger),
+        OpenGateway("/docs/assets/{version}/{name}", handler=asset),
     ]
 
 
-def _page(title: str, version: str) -> bytes:
-    # Relative addresses hold wherever the application is mounted.
-    assets = f"assets/{version}"
-    page = get_swagger_ui_html(
-        openapi_url="../openapi.json",
-        title=html.escape(title),
-        swagger_js_url=f"{assets}/{_SCRIPT}",
-        swagger_css_url=f"{assets}/{_STYLE}",
-        swagger_favicon_url=f"{assets}/{_ICON}",
-        # Without this, Swagger UI has a public service check the document.
-        swagger_ui_parameters={"validatorUrl": None},
-    )
-    return bytes(page.body).strip()
-
-
-def _content_security_policy(page: bytes) -> str:
-    hashes = [
-        f"'sha256-{b64encode(sha256(script).digest()).decode('ascii')}'"
-        for script in _INLINE_SCRIPT.findall(page)
-    ]
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src 'self' {' '.join(hashes)}",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data:",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
+def _require_tokens(document: dict[str, Any]) -> None:
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {**components.get("securitySchemes", {}), **SECURITY_SCHEMES}
+    # Of every operation that names no scheme of its own.
+    document.setdefault("security", [{name: []} for name in SECURITY_SCHEMES])
 
 
 @cache

@@ -19,14 +19,14 @@ class Visit:
 
     Attributes:
         route: The pattern of the route that it reaches.
-        is_open: Whether that is an `OpenGateway`.
+        is_probe: Whether that is a `ProbeGateway`.
         is_of_an_rpc: Whether an RPC answers it, which does by itself what there is to do.
         status: The HTTP status of the response, once that has begun.
         is_cut: Whether the rest of the response is missing.
     """
 
     route: str = UNKNOWN
-    is_open: bool = False
+    is_probe: bool = False
     is_of_an_rpc: bool = False
     status: int = 0
     is_cut: bool = False

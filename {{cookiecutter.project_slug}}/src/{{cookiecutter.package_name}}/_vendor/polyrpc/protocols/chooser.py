@@ -4,40 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
-from google.protobuf.empty_pb2 import Empty
 
-from ..calls.call import Handler
 from ..calls.incoming import Receive
 from ..calls.refusals import refuse_request
 from ..calls.response import Send, to_head
 from ..calls.runner import CallRunner, Scope
 from ..protojson import JsonCodec
 from ..rpc.method_info import Protocol
-from ..rpc.method_interceptors import answering
 from ..rpc.methods import RpcMethod
 from ..rpc.status import CallError
-from . import connect_stream, connect_unary, grpc_web
-from . import grpc as grpc_http2
+from . import connect_unary
 from .codecs import Codec, json_codec, proto_codec
 from .connect_unary import ConnectUnary, Query
 from .enveloped import EnvelopedEndpoint, EnvelopedFormat
+from .formats import FORMATS
 
 Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PROTOCOLS: tuple[Protocol, ...] = ("grpc", "grpc-web", "connect")
 """Those that are answered at an RPC's own path."""
 
-_FORMATS: tuple[tuple[EnvelopedFormat, Mapping[str, str]], ...] = (
-    (grpc_http2.Grpc(), grpc_http2.CONTENT_TYPES),
-    (grpc_web.GrpcWeb(), grpc_web.CONTENT_TYPES),
-    (grpc_web.GrpcWeb(is_text=True), grpc_web.TEXT_CONTENT_TYPES),
-    (connect_stream.ConnectStream(), connect_stream.CONTENT_TYPES),
-)
 _GET = ("GET", "HEAD")
 _CONNECT_MALFORMED = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -120,7 +111,7 @@ class RpcPath:
     ) -> Mapping[str, Callable[[], Answer]]:
         return {
             content_type: self._enveloped_maker(wire, content_type, codec)
-            for wire, codecs in _FORMATS
+            for wire, codecs in FORMATS
             if wire.protocol in protocols and not (is_unary and wire.protocol == "connect")
             for content_type, codec in codecs.items()
         }
@@ -163,57 +154,6 @@ class RpcPath:
             http_status=415,
             headers=((b"accept-post", ", ".join(self._makers).encode()),),
         )
-
-
-class UnknownRpcPaths:
-    """Answers the requests to paths of RPCs that there are not.
-
-    Args:
-        protocols: Those that are spoken.
-        runner_for: Makes what runs a handler by a protocol, as the RPC of a path.
-        max_message_bytes: The limit for each request message.
-    """
-
-    def __init__(
-        self,
-        protocols: Collection[Protocol],
-        runner_for: Callable[[str, Handler, Protocol], CallRunner],
-        max_message_bytes: int,
-    ) -> None:
-        self._runner_for = runner_for
-        self._limits = max_message_bytes, None
-        self._formats: dict[str, EnvelopedFormat | None] = {
-            content_type: wire
-            for wire, codecs in _FORMATS
-            if wire.protocol in protocols
-            for content_type in codecs
-        }
-        if "connect" in protocols:
-            self._formats |= dict.fromkeys(connect_unary.CONTENT_TYPES)
-
-    def answer_to(self, path: str, content_type: str) -> Answer | None:
-        """Gives what answers a request; None: its content type is of no protocol.
-
-        Nothing is kept: callers can make up any number of paths.
-        """
-        if content_type not in self._formats:
-            return None
-        wire = self._formats[content_type]
-        if wire is None:
-            runner = self._runner_for(path, _UNKNOWN, "connect")
-            return ConnectUnary(runner, _NO_CODEC, *self._limits).answer
-        runner = self._runner_for(path, _UNKNOWN, wire.protocol)
-        encoded = content_type.encode()
-        return EnvelopedEndpoint(runner, _NO_CODEC, wire, encoded, *self._limits).answer
-
-
-async def _not_found(_request: object, _context: object) -> NoReturn:
-    raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!", http_status=404)
-
-
-_UNKNOWN = answering(_not_found)
-_NO_CODEC = Codec("proto", Empty.FromString, bytes)
-"""Of what neither has messages nor reads any."""
 
 
 def _is_safe(method: MethodDescriptor) -> bool:

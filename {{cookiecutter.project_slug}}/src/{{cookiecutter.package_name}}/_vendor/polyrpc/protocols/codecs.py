@@ -14,7 +14,7 @@ from ..calls.response import Encoder
 from ..protojson import JsonCodec, JsonError
 from ..rpc.status import CallError
 
-Decoder = Callable[[bytes], Message]
+Decoder = Callable[[bytes], Any]
 """Bytes to a message; raises `CallError`."""
 
 

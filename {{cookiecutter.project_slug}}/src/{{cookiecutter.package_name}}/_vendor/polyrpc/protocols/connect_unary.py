@@ -6,10 +6,10 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qsl
 
 import grpc
-from google.protobuf.message import Message
 
 from ..calls.body import too_large, whole_body
 from ..calls.call import Call
@@ -60,7 +60,7 @@ class _Body:
         self._decompress = decompress
         self._is_given = False
 
-    async def next(self, incoming: Incoming) -> Message | None:
+    async def next(self, incoming: Incoming) -> Any:
         if self._is_given:
             return None
         self._is_given = True
@@ -82,7 +82,7 @@ class _QueryMessage:
         self._decode = decode
         self._data: bytes | None = data
 
-    async def next(self, _incoming: Incoming) -> Message | None:
+    async def next(self, _incoming: Incoming) -> Any:
         data, self._data = self._data, None
         return None if data is None else self._decode(data)
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import grpc
-from google.protobuf.message import Message
 
 from ..calls.call import Call
 from ..calls.context import HttpServicerContext
@@ -88,7 +87,7 @@ class EnvelopedMessages:
         self._text = text
         self._ended = False
 
-    async def next(self, incoming: Incoming) -> Message | None:
+    async def next(self, incoming: Incoming) -> Any:
         """Follows `RequestMessages.next`."""
         data = await self.next_data(incoming)
         return None if data is None else self._decode(data)
@@ -126,7 +125,7 @@ class OneMessage:
         self._messages = messages
         self._is_given = False
 
-    async def next(self, incoming: Incoming) -> Message | None:
+    async def next(self, incoming: Incoming) -> Any:
         """Follows `RequestMessages.next`."""
         if self._is_given:
             return None

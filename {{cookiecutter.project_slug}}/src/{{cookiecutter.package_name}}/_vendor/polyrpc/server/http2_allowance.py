@@ -21,7 +21,7 @@ RESET_COST = FAULT_COST = 20
 # What is given back for work that was asked for.
 DATA_GAIN = WRITTEN_GAIN = 1
 ANSWERED_GAIN = 20
-BYTES_OF_A_GAIN = 4096
+BYTES_OF_A_GAIN = 1024
 
 _MOST = 4_000
 _PER_SECOND = 1_000
@@ -31,7 +31,8 @@ class Allowance:
     """What is left of what one client may do.
 
     It begins with enough for 200 resets, and gets as much for 50 more each second; each answer
-    that is given to its end makes up for a reset, and data for the frames that go with it.
+    that is given to its end makes up for a reset, and data that is sent or taken for the frames that
+    go with it: a client opens its windows again, and pings to find out how large they should be.
 
     Attributes:
         left: How much that is.

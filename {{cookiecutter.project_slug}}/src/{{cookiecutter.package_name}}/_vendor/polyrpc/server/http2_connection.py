@@ -89,7 +89,7 @@ class Http2Connection:
         self.is_started = self.is_leaving = False
         self.accepts_until = wire.LARGEST_STREAM_ID
         self.allowance = Allowance()
-        self._unacknowledged = 0
+        self._unacknowledged = self._unrewarded = 0
         self._initial_window = wire.DEFAULT_WINDOW
         self._waiters: dict[int, tuple[Stream, asyncio.Future[None]]] = {}
         self._unfinished = UnfinishedRequests(loop, self._stop_request)
@@ -201,9 +201,16 @@ class Http2Connection:
             stream.unacknowledged = 0
             stream.since, stream.progress = self.now(), stream.received
 
+    def wrote(self, size: int, *, at_once: bool) -> None:
+        """Gives back for what was sent: bytes, and a whole part of a response."""
+        unrewarded = self._unrewarded + size
+        self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
+        whole = cost.WRITTEN_GAIN if at_once else 0
+        self.allowance.gain(whole + unrewarded // cost.BYTES_OF_A_GAIN)
+
     def ended(self, stream: Stream) -> None:
         """The response is complete, whether or not the request is."""
-        self.allowance.gain(cost.ANSWERED_GAIN + stream.sent // cost.BYTES_OF_A_GAIN)
+        self.allowance.gain(cost.ANSWERED_GAIN)
         if stream.more_body:
             self._unfinished.add(stream.id)
         self._forget(stream, may_come=stream.more_body)

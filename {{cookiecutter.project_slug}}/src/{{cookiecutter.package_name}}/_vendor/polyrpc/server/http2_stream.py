@@ -80,6 +80,9 @@ class StreamOwner(Protocol):
     def consumed(self, stream: Stream, size: int) -> None:
         """So much of the stream's body was taken by who answers."""
 
+    def wrote(self, size: int, *, at_once: bool) -> None:
+        """So many bytes were sent; the client took all that there was, or made it wait."""
+
     def ended(self, stream: Stream) -> None:
         """Nothing more is sent on the stream."""
 
@@ -231,16 +234,19 @@ class Stream:
 
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Sends a part of the response's body, as fast as the client takes it."""
+        owner = self._owner
         position = self._send_some(data, 0, end=end)
+        owner.wrote(position, at_once=position == len(data))
         if position == len(data) or self.lost:
             return
-        owner = self._owner
         self.waits = True
         self.since, self.progress = owner.now(), self.sent
         try:
             while position < len(data) and not self.lost:
                 await owner.wait_for_room(self)
+                before = position
                 position = self._send_some(data, position, end=end)
+                owner.wrote(position - before, at_once=False)
         finally:
             self.waits = False
             owner.used_window()

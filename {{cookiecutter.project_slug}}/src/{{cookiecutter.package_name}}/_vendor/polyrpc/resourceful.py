@@ -1,4 +1,8 @@
-"""Servicers whose RPCs are known before they are made."""
+"""Objects that calls pass before their resources are there: initialised at each start.
+
+What is known of a servicer or an interceptor, which RPCs it has and whether it is one, must be
+known when the application is made. What its constructor takes is opened at a start.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,27 @@ import inspect
 from typing import Any
 
 
-class Servicer:
-    """A servicer as `Service` is given it: its constructor may need the resources.
+class Resourceful:
+    """An instance whose constructor may take the service's resources.
 
     Args:
-        servicer: The class, or an instance, which is taken as it is.
+        thing: A class, or an instance, which is taken as it is.
         with_resources: Whether there will be resources.
 
-    Raises:
-        ValueError: Its constructor wants what it will not get.
-
     Attributes:
-        instance: What answers the RPCs; `make` initialises it, at each start.
+        instance: It is initialised by `make`, at each start.
+
+    Raises:
+        ValueError: The constructor takes something else, or resources that there will not be.
     """
 
-    def __init__(self, servicer: Any, *, with_resources: bool) -> None:
-        self.instance: Any = servicer
+    def __init__(self, thing: Any, *, with_resources: bool) -> None:
+        self.instance: Any = thing
         self._initialise: Any = None
         self._takes_resources = False
-        if not isinstance(servicer, type):
+        if not isinstance(thing, type):
             return
-        kind: Any = servicer
+        kind: Any = thing
         self.instance = kind.__new__(kind)
         self._initialise = kind.__init__
         required = optional = named = 0
@@ -36,7 +40,7 @@ class Servicer:
                 optional += parameter.default is not parameter.empty
             elif parameter.kind is parameter.KEYWORD_ONLY:
                 named += parameter.default is parameter.empty
-        name = servicer.__name__
+        name = thing.__name__
         if required > 1 or named:
             raise ValueError(f"{name}.__init__ may take the resources, and nothing else")
         if required and not with_resources:

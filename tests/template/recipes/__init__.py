@@ -1,0 +1,1 @@
+"""What the tests of the recipes take their documents, projects and servers from."""
