@@ -115,6 +115,17 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Run Connect's conformance runner against the HTTP listener, by every protocol.
+
+    It needs `connectconformance`. `-- --listener=grpc` judges the listener of `grpc.aio`; what
+    follows goes to the runner.
+    """
+    install_group(session, "test")
+    session.run("python", "tests/conformance/run_conformance.py", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure the service against its peers (`-- --quick` for a first look); needs h2load."""
     session.run("python", "benchmarks/run.py", *session.posargs)

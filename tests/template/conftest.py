@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from baking import ROOT, SCRIPTS, bake, bake_in_a_process, copy_template, nox
+from baking import ROOT, bake, bake_in_a_process, copy_template, nox
 from filelock import FileLock
+from running import running
 
 
 @pytest.fixture(scope="session")
@@ -67,17 +67,5 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def http_port(tested: Path) -> Iterator[int]:
     """The HTTP port of the generated service, run from the environment of its own tests."""
-    ports = {"GREETER_SERVICE_HTTP_PORT": "0", "GREETER_SERVICE_GRPC_PORT": "0"}
-    process = subprocess.Popen(
-        [tested / ".nox" / "tests" / SCRIPTS / "python", "-m", "greeter_service"],
-        env={**os.environ, **ports, "GREETER_SERVICE_LOG_FORMAT": "json"},
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert process.stderr is not None
-    try:
-        events = map(json.loads, process.stderr)
-        yield next(event["http_port"] for event in events if "http_port" in event)
-    finally:
-        process.terminate()
-        process.communicate()
+    with running(tested) as port:
+        yield port
