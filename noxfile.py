@@ -28,14 +28,14 @@ def install_group(session: nox.Session, name: str) -> None:
     session.install(*nox.project.dependency_groups(pyproject, name))
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
+def pytest(session: nox.Session, *arguments: str, **variables: str) -> None:
     """Run pytest on all cores."""
     install_group(session, "test")
     session.run(
         *("pytest", "--numprocesses=auto", "--dist=loadgroup"),
         *arguments,
         *session.posargs,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **variables},
     )
 
 
@@ -47,8 +47,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Run what `tests` leaves out: every combination of choices, processes, what takes minutes."""
-    pytest(session, "-m", "full")
+    """Run what `tests` leaves out: every combination of choices, processes, what takes minutes.
+
+    Properties have been tried with fewer examples there, so they are tried again.
+    """
+    pytest(session, "-m", "full or hypothesis", HYPOTHESIS_PROFILE="matrix")
 
 
 @nox.session
@@ -59,7 +62,7 @@ def ravyn(session: nox.Session) -> None:
     session.run(
         *("pytest", "tests/library", "--numprocesses=auto"),
         *session.posargs,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, "HYPOTHESIS_PROFILE": "matrix"},
     )
     # Its branch of the one import that depends on the framework.
     session.run("mypy", "-p", "polyrpc", "--always-false=ESMERALD")
@@ -101,13 +104,14 @@ def updates(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Run the property-based tests with many more examples than CI has time for."""
+    """Run the property-based tests with many more examples than CI has time for, and longer."""
     install_group(session, "test")
     session.run(
         *("pytest", "tests/library", "-k", "fuzz or differential or template or query or framing"),
         *session.posargs,
         env={**ENVIRONMENT, "HYPOTHESIS_PROFILE": "thorough"},
     )
+    session.run("python", "benchmarks/fuzz.py")
 
 
 @nox.session

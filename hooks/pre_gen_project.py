@@ -68,6 +68,7 @@ NEEDED = {
     *("types_grpcio_health_checking", "types_grpcio_reflection", "types_grpcio_status"),
     *("types_protobuf", "typing_extensions", "typing_inspection", "tzdata", "urllib3", "uvicorn"),
     *("uvloop", "virtualenv", "watchfiles", "wcmatch", "websockets", "werkzeug", "wheel", "yaml"),
+    "zttp",
 }
 # A package of such a name would hide Python's own module; the last are those of newer releases.
 PYTHON = sys.stdlib_module_names | {"annotationlib", "compression"}

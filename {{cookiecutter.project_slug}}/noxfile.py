@@ -14,86 +14,87 @@ nox.options.sessions = ["tests", "lint", "typecheck"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGE = Path(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][0])
 COMPILER = PYPROJECT["build-system"]["requires"]
-# Where `polyrpc` is; a project without a copy of it has it installed, with COMPILER.
-LIBRARY = {"PYTHONPATH": str(PACKAGE / "_vendor")}
+# What the library does: its module, what it is for, and the groups that it needs. `--` hands on.
+COMMANDS = {
+    "protos": ("build", "Compile protos/ into src/."),
+    "add_service": ("scaffold", "Add a service: -- PROTO [--client].", "lint", "protolint"),
+    "breaking": ("release.breaking", "Say whom new protos break: -- REVISION.", "protolint"),
+    "stubs": ("release.stubs", "Build dist/*_stubs-*.whl, for those who call the service."),
+    "lock": ("release.lock", "Write requirements.lock: [-- --check | --upgrade].", "lock"),
+    "rename": ("scaffold.rename", "Give the project another name: -- NEW-NAME.", "lint"),
+    "certs": ("certificates", "Write a development CA and certificates to certs/.", "certs"),
+}
 
 
-def install_group(session: nox.Session, name: str) -> None:
-    """Install a dependency group of pyproject.toml."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, name))
+def install(session: nox.Session, *groups: str, service: bool = False) -> None:
+    """Install groups and the service, at the versions of `nox -s lock` where uv installs."""
+    what = [*nox.project.dependency_groups(PYPROJECT, *groups), *(["-e", "."] if service else [])]
+    # pip takes no hashes for a folder such as `.`.
+    if Path("requirements.lock").is_file() and session.venv_backend == "uv":
+        what += ["-c", "requirements.lock"]
+    session.install(*what)
+
+
+def polyrpc(session: nox.Session, module: str, *arguments: str) -> None:
+    """Run a command of the library, beside the compiler of protos/."""
+    session.install(*COMPILER)
+    # Where `polyrpc` is; a project without a copy of it has it installed, with COMPILER.
+    env = {"PYTHONPATH": str(PACKAGE / "_vendor"), "INVOKED_FROM": session.invoked_from}
+    # Ctrl-C reaches what is run too: it gets the time to finish the calls in flight.
+    session.run("python", "-m", f"polyrpc.{module}", *arguments, env=env, interrupt_timeout=60)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; what follows `--` goes to pytest."""
-    install_group(session, "test")
-    session.install("-e", ".")
+    install(session, "test", service=True)
     session.run("pytest", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format of the Python files (ruff) and of the protos (buf)."""
-    install_group(session, "lint")
+    install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    lint_protos(session)
+    protolint(session)
 
 
 @nox.session
 def protolint(session: nox.Session) -> None:
-    """Check the protos alone (buf)."""
-    lint_protos(session)
-
-
-def lint_protos(session: nox.Session) -> None:
-    """Give buf the descriptor set: imports are resolved in it, so nothing is fetched."""
-    session.install(*COMPILER)
-    install_group(session, "protolint")
-    session.run("python", "-m", "polyrpc.build", env=LIBRARY)
+    """Check the protos alone (buf), compiled: so imports are resolved and nothing is fetched."""
+    install(session, "protolint")
+    polyrpc(session, "build")
     session.run("buf", "lint", str(PACKAGE / "descriptors.binpb"))
 
 
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check the types (mypy --strict)."""
-    install_group(session, "typecheck")
-    install_group(session, "test")
-    session.install("-e", ".")
+    install(session, "typecheck", "test", service=True)
     session.run("mypy")
-
-
-@nox.session
-def protos(session: nox.Session) -> None:
-    """Compile protos/ into src/."""
-    session.install(*COMPILER)
-    session.run("python", "-m", "polyrpc.build", env=LIBRARY)
-
-
-@nox.session
-def add_service(session: nox.Session) -> None:
-    """Add the services of a proto (`-- PROTO [--dry-run]`), or what they lack."""
-    session.install(*COMPILER)
-    install_group(session, "lint")
-    install_group(session, "protolint")
-    # A path is meant from where nox was called.
-    arguments = [
-        argument if argument.startswith("-") else str(Path(session.invoked_from, argument))
-        for argument in session.posargs
-    ]
-    session.run("python", "-m", "polyrpc.scaffold", *arguments, env=LIBRARY)
 
 
 @nox.session
 def serve(session: nox.Session) -> None:
     """Run the service until Ctrl-C; it reads its settings from the environment."""
-    session.install("-e", ".")
-    # Ctrl-C reaches the service too: it gets the time to finish the calls in flight.
+    install(session, service=True)
     session.run("python", "-m", PACKAGE.name, interrupt_timeout=60, terminate_timeout=5)
 
 
 @nox.session
-def certs(session: nox.Session) -> None:
-    """Write a development CA, a server and a client certificate to certs/."""
-    install_group(session, "certs")
-    session.run("python", "-m", "polyrpc.certificates", "certs", env=LIBRARY)
+def dev(session: nox.Session) -> None:
+    """Run it until Ctrl-C, and anew when code, protos or .env change."""
+    install(session, "watch", service=True)
+    polyrpc(session, "develop", PACKAGE.name)
+
+
+for name, (module, about, *groups) in COMMANDS.items():
+
+    @nox.session(name=name)
+    def command(session: nox.Session, module: str = module, groups: list[str] = groups) -> None:
+        if groups:
+            install(session, *groups)
+        polyrpc(session, module, *session.posargs)
+
+    command.__doc__ = about

@@ -18,13 +18,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent
-sys.path[:0] = [str(FOLDER), str(FOLDER.parent / "operations")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "operations"))
 
-import families  # noqa: E402 - the path comes first
-from attack import Attack, Outcome, Target, broken  # noqa: E402
-from measure import Memory, calm  # noqa: E402
-from running import service  # noqa: E402
+import families
+from attack import Attack, Outcome, Target, broken
+from measure import Memory, calm
+from running import service
 
 WARM_UP_SECONDS = 0.5
 LONGEST_SECONDS = 60.0
@@ -60,7 +59,7 @@ class Honest:
 async def honest_callers() -> AsyncIterator[Honest]:
     """Starts their process, and ends it."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(FOLDER / "honest.py")),
+        *(sys.executable, str(Path(__file__).with_name("honest.py"))),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -15,16 +15,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER.parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.environments import (  # noqa: E402 - the path comes first
+from harness.environments import (
     BENCHMARKS,
     ROOT,
     bake_default_service,
     install_default_service,
 )
 
+FOLDER = Path(__file__).parent
 FIELDS = "  google.protobuf.Struct attributes = 2;\n  bytes picture = 3;\n"
 WAITING = '        if request.name == "wait":\n            await asyncio.sleep(3600)\n'
 

@@ -1,6 +1,7 @@
 """Compiles `protos/` once a session, before the tests of this folder import the stubs.
 
-Property-based tests try 300 examples, 5,000 with `HYPOTHESIS_PROFILE=thorough`.
+Property-based tests try 50 examples; 300 with `HYPOTHESIS_PROFILE=matrix`, as `nox -s matrix` and
+`ravyn` do; 5,000 others each time with `thorough`, as `nox -s fuzz` does.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), STUBS.name, str(Path(_
 
 # Machines that run tests are too uneven for deadlines and for hypothesis's opinion of slowness.
 settings.register_profile(
-    "ci",
-    max_examples=300,
+    "quick",
+    max_examples=50,
     deadline=None,
     # The same examples each time: what is new is for `nox -s fuzz` to find.
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile(
-    "thorough", settings.get_profile("ci"), max_examples=5000, derandomize=False
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+QUICK = settings.get_profile("quick")
+settings.register_profile("matrix", QUICK, max_examples=300)
+settings.register_profile("thorough", QUICK, max_examples=5000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

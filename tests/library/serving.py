@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -53,12 +54,14 @@ class Served:
         port: The port of the HTTP side.
         stub: A native stub of `Echo` for the first gateway.
         channel: The channel of `stub`.
+        app: The application.
     """
 
     http: httpx.AsyncClient
     port: int
     stub: Any
     channel: grpc.aio.Channel
+    app: Any
 
     @property
     def url(self) -> str:
@@ -74,7 +77,8 @@ async def serving(
     *gateways: ServiceGateway, base_path: str | None = None, app: Any = None
 ) -> AsyncIterator[Served]:
     """Starts the gateways and an application in which they are registered."""
-    app = app or Application(logging_config=UnchangedLogging())
+    # Without a document, which the framework would make anew for each route.
+    app = app or Application(logging_config=UnchangedLogging(), enable_openapi=False)
     register_grpc_http_routes(app, list(gateways), base_path=base_path)
     for gateway in gateways:
         await gateway.startup()
@@ -83,21 +87,33 @@ async def serving(
             address = f"127.0.0.1:{gateways[0].bound_port}"
             async with (
                 grpc.aio.insecure_channel(address) as channel,
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http,
+                http_client(port, timeout=30) as http,
             ):
-                yield Served(http, port, pb_grpc.EchoStub(channel), channel)
+                yield Served(http, port, pb_grpc.EchoStub(channel), channel, app)
     finally:
         for gateway in gateways:
             await gateway.shutdown(grace=0)
 
 
+def http_client(port: int, **options: Any) -> httpx.AsyncClient:
+    """A client of a local server without TLS.
+
+    It trusts nobody: httpx would read the certificates of the system, for 20 ms a client.
+    """
+    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=no_tls, **options)
+
+
 @asynccontextmanager
-async def http_server(app: Any, http: Any = "auto", ws: Any = "none") -> AsyncIterator[int]:
-    """Serves an ASGI application with uvicorn, whose `http` and `ws` these are; yields the port."""
+async def http_server(
+    app: Any, http: Any = "auto", ws: Any = "none", *, http2: bool = False
+) -> AsyncIterator[int]:
+    """Serves an ASGI application with uvicorn, whose options these are; yields the port."""
     config = uvicorn.Config(
         app,
         port=0,
         http=http,
+        http2=http2,
         lifespan="off",
         log_config=None,
         ws=ws,
@@ -108,7 +124,9 @@ async def http_server(app: Any, http: Any = "auto", ws: Any = "none") -> AsyncIt
     server.capture_signals = _no_signals
     task = asyncio.create_task(server.serve())
     try:
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells by nothing else
+        while not server.started:
+            if task.done():
+                raise RuntimeError("uvicorn does not start") from task.exception()
             await asyncio.sleep(0)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from polyrpc import ServiceGateway
 from polyrpc.framework.imports import Application, Gateway, GrpcGateway, ImproperlyConfigured, get
-from serving import EchoService, gateway_of, serving
+from serving import EchoService, gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
@@ -224,7 +224,11 @@ async def test_shutdown_cancels_calls_when_the_grace_is_over() -> None:
         await cancelled.wait()
 
 
-async def test_handlers_without_a_descriptor_are_served_natively() -> None:
+@pytest.mark.parametrize("over_http", [False, True])
+@pytest.mark.parametrize("ordinary", [False, True])
+async def test_handlers_without_a_descriptor_are_served_by_grpc(
+    ordinary: bool, over_http: bool
+) -> None:
     class Legacy(grpc.GenericRpcHandler):
         def service(self, handler_call_details: Any) -> Any:
             if handler_call_details.method == "/legacy.Echo/Fail":
@@ -241,14 +245,21 @@ async def test_handlers_without_a_descriptor_are_served_natively() -> None:
             pb_grpc.add_EchoServicer_to_server(instance, server)
             server.add_generic_rpc_handlers((Legacy(),))
 
-    async with serving(gateway_of(WithLegacy)) as served:
-        assert await served.channel.unary_unary("/legacy.Echo/Unary")(b"old") == b"old"
-        assert (await served.stub.Unary(pb.EchoRequest(text="new"))).text == "new"
+    interceptors = [_Ordinary()] if ordinary else []
+    async with (
+        serving(gateway_of(WithLegacy, interceptors=interceptors)) as served,
+        http_server(served.app, http="zttp", http2=True) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as on_http,
+    ):
+        channel = on_http if over_http else served.channel
+        assert await channel.unary_unary("/legacy.Echo/Unary")(b"old") == b"old"
+        stub: Any = pb_grpc.EchoStub(channel)
+        assert (await stub.Unary(pb.EchoRequest(text="new"))).text == "new"
         for method, code in (
             ("Fail", grpc.StatusCode.UNKNOWN),
             ("Nope", grpc.StatusCode.UNIMPLEMENTED),
         ):
-            call = served.channel.unary_unary(f"/legacy.Echo/{method}")(b"")
+            call = channel.unary_unary(f"/legacy.Echo/{method}")(b"")
             assert await call.code() is code
             assert "secret" not in await call.details()
 

@@ -137,5 +137,5 @@ def files(project: Path) -> dict[str, bytes]:
 
 
 def is_build_product(name: str) -> bool:
-    """Whether protoc wrote the file."""
-    return name.endswith((*STUBS, ".binpb"))
+    """Whether protoc wrote the file, or the build has brought it."""
+    return name.endswith((*STUBS, ".binpb")) or "/swagger_ui/" in name

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from baking import ROOT, SCRIPTS, bake, bake_in_a_process, copy_template, nox
+from filelock import FileLock
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +22,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def generated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default project, as `cookiecutter --no-input` leaves it. Tests do not change it."""
-    output = tmp_path_factory.mktemp("generated")
-    done = bake_in_a_process(template, output)
-    assert done.returncode == 0, done.stderr
-    return output / "greeter-service"
+    """The default project, as `cookiecutter --no-input` leaves it. Tests do not change it.
+
+    The processes of pytest-xdist share one.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    project = folder / "generated" / "greeter-service"
+    done = folder / "generated.done"
+    with FileLock(folder / "generated.lock"):
+        if not done.exists():
+            baked = bake_in_a_process(template, project.parent)
+            assert baked.returncode == 0, baked.stderr
+            done.touch()
+    return project
 
 
 @pytest.fixture(scope="session")

@@ -119,22 +119,27 @@ def seconds_to_stop(project: Path, settings: Any) -> float:
 class Container:
     """What stands in for an image: the environment that the Dockerfile's build stage makes.
 
+    Arguments are given as to `docker build`, `EXTRAS` for one.
+
     The last stage's own RUN stays out: it would take pip away from this machine's Python.
     """
 
-    def __init__(self, project: Path, folder: Path) -> None:
+    def __init__(self, project: Path, folder: Path, **arguments: str) -> None:
         self.image = stages(project)[-1]
-        self._folder = folder
+        self.folder = folder
         with settings_class(project) as settings:
             self._prefix = settings.prefix()
-        self._build(project, stages(project)[-2])
+        self._build(project, stages(project)[-2], arguments)
 
-    def _build(self, project: Path, stage: Stage) -> None:
-        base, context = self._folder / "base", self._folder / "context"
+    def _build(self, project: Path, stage: Stage, given: Mapping[str, str]) -> None:
+        base, context = self.folder / "base", self.folder / "context"
         subprocess.run([sys.executable, "-m", "venv", base], check=True)
         build_context(project, context)
-        (self._folder / "build").mkdir()
+        (self.folder / "build").mkdir()
         variables = {**os.environ, **environment(stage), "PATH": f"{base}/bin:{os.environ['PATH']}"}
+        for argument in of(stage, "ARG"):
+            name, _, value = argument.partition("=")
+            variables[name] = given.get(name, value.strip('"'))
         for instruction, arguments in stage:
             if instruction == "COPY":
                 self._copy(context, *arguments.split())
@@ -142,7 +147,7 @@ class Container:
                 command = re.sub(r"--mount=\S+", "", arguments)
                 done = subprocess.run(
                     ["sh", "-c", self._here(command)],
-                    cwd=self._folder / "build",
+                    cwd=self.folder / "build",
                     env=variables,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -153,15 +158,20 @@ class Container:
         installed = self._here("/service") + self._here("/venv")
         shutil.copytree(installed, self._here("/venv"), dirs_exist_ok=True)
 
-    def _copy(self, context: Path, source: str, target: str) -> None:
+    def _copy(self, context: Path, *arguments: str) -> None:
+        *sources, target = arguments
         assert target in {".", "./"}
-        if source == ".":
-            shutil.copytree(context, self._folder / "build", dirs_exist_ok=True)
-        else:
-            shutil.copy(context / source, self._folder / "build")
+        if sources == ["."]:
+            shutil.copytree(context, self.folder / "build", dirs_exist_ok=True)
+            return
+        first, *others = sources
+        shutil.copy(context / first, self.folder / "build")
+        # A pattern is allowed to match nothing.
+        for path in (path for pattern in others for path in context.glob(pattern)):
+            shutil.copy(path, self.folder / "build")
 
     def _here(self, command: str) -> str:
-        return re.sub(r"(?<![\w./])/(build|service|venv|wheels)\b", rf"{self._folder}/\1", command)
+        return re.sub(r"(?<![\w./])/(build|service|venv|wheels)\b", rf"{self.folder}/\1", command)
 
     def variables(self, given: Mapping[str, str]) -> dict[str, str]:
         """The environment of a process in the container; empty values unset what the image sets."""

@@ -10,18 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from checks import needs
 
 PACKAGES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 REDIS = shutil.which("redis-server")
 SECRET = "hunter2"
 
-WITHOUT_POSTGRESQL = pytest.mark.skipif(
-    not PACKAGES, reason="Debian's package postgresql is not installed"
-)
-WITHOUT_REDIS = pytest.mark.skipif(
-    REDIS is None, reason="Debian's package redis-server is not installed"
-)
+NEEDS_POSTGRESQL = needs(PACKAGES, "Debian's package postgresql")
+NEEDS_REDIS = needs(REDIS, "Debian's package redis-server")
 
 
 class Database:

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -81,7 +82,8 @@ def accumulate(folder: Path, objects: list[Object]) -> list[Object]:
             target = find(objects, document["kind"], document["metadata"]["name"])
             target.update(merged(target, document))
     for image in kustomization.get("images", []):
-        for container in references(objects, "containers"):
+        containers = (references(objects, key) for key in ("containers", "initContainers"))
+        for container in chain.from_iterable(containers):
             if container["image"] == image["name"]:
                 name = image.get("newName", image["name"])
                 container["image"] = f"{name}:{image['newTag']}"

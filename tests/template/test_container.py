@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 import trustme
 import yaml
-from baking import bake, files, is_build_product
+from baking import bake, files, is_build_product, with_the_library
 from container import (
     Container,
     build_context,
@@ -244,6 +245,57 @@ def test_the_build_gives_a_service_whose_health_check_works_with_any_tls(
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@pytest.fixture(scope="module")
+def locked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Container:
+    """What is built from a lock file, with two extras."""
+    folder = tmp_path_factory.mktemp("locked")
+    project = bake(template, folder / "project", hooks=False)
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "polyrpc.release.lock"],
+        cwd=project,
+        env={**with_the_library(project), "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.copy(project / "requirements.lock", folder)
+    return Container(project, folder, EXTRAS="http2 otel")
+
+
+@pytest.mark.full
+@pytest.mark.xdist_group("container")
+def test_the_build_takes_versions_and_hashes_from_the_lock_and_the_extras_asked_for(
+    locked: Container,
+) -> None:
+    list_all = (
+        "from importlib.metadata import distributions\n"
+        "print(*(f'{one.name.lower().replace(chr(95), chr(45))}=={one.version}' "
+        "for one in distributions()))"
+    )
+    installed = set(locked.run("python", "-c", list_all).stdout.split())
+    installed.remove("greeter-service==0.1.0")
+    lock = (locked.folder / "requirements.lock").read_text(encoding="utf-8")
+    assert len(installed) > 30
+    assert installed <= set(re.findall(r"^([a-z0-9.-]+==[^\s;\\]+)", lock, re.MULTILINE))
+    assert any(name.startswith("opentelemetry-sdk") for name in installed)
+    assert any(name.startswith("zttp") for name in installed)
+    assert not any(name.startswith(("protovalidate", "pytest")) for name in installed)
+    with locked.started(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as variables:
+        assert locked.run("greeter-service", "healthcheck", **variables).returncode == 0
+
+
+@pytest.mark.full
+@pytest.mark.xdist_group("container")
+def test_traces_without_the_extra_stop_the_start_with_a_line_that_names_it(
+    container: Container,
+) -> None:
+    done = container.run("greeter-service", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode == 2
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in done.stderr
+    assert "EXTRAS=otel" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.full
 @pytest.mark.xdist_group("container")
 def test_workers_start_and_stop_as_one_process_does(container: Container) -> None:
@@ -254,7 +306,7 @@ def test_workers_start_and_stop_as_one_process_does(container: Container) -> Non
 @pytest.mark.full
 @pytest.mark.xdist_group("container")
 def test_the_environment_holds_no_tools_that_build_or_install(container: Container) -> None:
-    modules = ("pip", "setuptools", "hatchling", "grpc_tools", "mypy_protobuf")
+    modules = ("pip", "setuptools", "hatchling", "grpc_tools", "mypy_protobuf", "flask", "uv")
     for name in modules:
         done = container.run("python", "-c", f"import {name}")
         assert "ModuleNotFoundError" in done.stderr, name

@@ -30,6 +30,7 @@ CONTAINER_FILES = {
 }
 FOLDERS = {
     *("base", "components/tls", "components/service-monitor"),
+    *("components/migrations", "components/one-port"),
     *("overlays/development", "overlays/production"),
 }
 
@@ -100,7 +101,8 @@ def test_the_readme_has_no_trace_of_deployments_that_were_not_chosen(
 def test_every_manifest_is_used(generated: Path) -> None:
     for kustomization in manifests(generated).rglob("kustomization.yaml"):
         content = yaml.safe_load(kustomization.read_text())
-        named = {*content["resources"], *(one["path"] for one in content.get("patches", []))}
+        resources, patches = content.get("resources", []), content.get("patches", [])
+        named = {*resources, *(one["path"] for one in patches)}
         here = {path.name for path in kustomization.parent.glob("*.yaml")} - {kustomization.name}
         assert {name for name in named if name.endswith(".yaml")} == here
 
@@ -289,6 +291,27 @@ def test_every_pod_is_scraped_once(generated: Path, render: Renderer, tmp_path: 
     ]
     assert len(with_port) == 1
     assert endpoint["path"] == "/metrics"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_migrations_run_before_the_service_with_its_image_and_settings(
+    version: str, generated: Path, render: Renderer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(manifests(generated), folder)
+    kustomization = folder / "overlays" / "production" / "kustomization.yaml"
+    assert "initContainers" not in pod(render(kustomization.parent))["spec"]
+    text = kustomization.read_text()
+    line = "- ../../components/migrations"
+    assert f"# {line}" in text
+    kustomization.write_text(text.replace(f"# {line}", line))
+    objects = render(kustomization.parent)
+    deployment = find(objects, "Deployment", "greeter-service")
+    kubernetes_validate.validate(deployment, version, strict=True)
+    spec = pod(objects)["spec"]
+    (migrations,), (service,) = spec["initContainers"], spec["containers"]
+    for key in ("image", "envFrom", "securityContext"):
+        assert migrations[key] == service[key]
 
 
 @pytest.mark.parametrize("slug", NAMES.values(), ids=NAMES)

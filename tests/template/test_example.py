@@ -76,6 +76,7 @@ def test_tests_take_no_proxy_to_this_machine(template: Path, tmp_path: Path) -> 
     assert " passed" in pytest_in(project, **PROXIES)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("module", ["structlog", "prometheus_client", "google.protobuf"])
 def test_a_servicer_may_import_what_the_service_has(
     module: str, template: Path, tmp_path: Path

@@ -22,7 +22,7 @@ import grpc
 import httpx
 import pytest
 from baking import SCRIPTS, bake, files
-from databases import SECRET, WITHOUT_POSTGRESQL, Database, database_server
+from databases import NEEDS_POSTGRESQL, SECRET, Database, database_server
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 OVERLAY = Path(__file__).parent / "first_week"
@@ -36,7 +36,7 @@ CREATE TABLE greetings (id uuid PRIMARY KEY, name text NOT NULL);
 pytestmark = [
     pytest.mark.full,
     pytest.mark.xdist_group("first_week"),
-    WITHOUT_POSTGRESQL,
+    NEEDS_POSTGRESQL,
 ]
 
 

@@ -19,7 +19,7 @@ def test_the_default_project_passes_its_tests_with_the_oldest_versions_that_it_a
     install = ["uv", "pip", "install", "--quiet", "--resolution=lowest-direct", "--python", python]
     for command in (
         ["uv", "venv", "--quiet", "--python", sys.executable, ".venv"],
-        [*install, "--group=test", "--editable=.[otel,validate]"],
+        [*install, "--group=test", "--editable=.[http2,otel,validate]"],
         [python, "-m", "pytest", "-q"],
     ):
         done = subprocess.run(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import updating
 from baking import ROOT, TEMPLATE
+from checks import needs
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/user-guide.md", "docs/upgrading.md")
@@ -41,7 +42,7 @@ def follow(script: str, folder: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the guides call the service with curl")
+@needs(shutil.which("curl"), "curl, with which the guides call the service,")
 @pytest.mark.xdist_group("guides")
 def test_the_user_guide_and_then_the_upgrade_guide(template: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
@@ -91,7 +92,9 @@ def test_the_sessions_that_documents_name_are_there(document: str, generated: Pa
     sessions = {
         name
         for noxfile in (ROOT / "noxfile.py", generated / "noxfile.py")
-        for name in re.findall(r"^def (\w+)\(session", noxfile.read_text(encoding="utf-8"), re.M)
+        for name in re.findall(
+            r'^(?:def (?=\w+\(session)|    "(?=\w+": \("))(\w+)', noxfile.read_text("utf-8"), re.M
+        )
     }
     assert named
     assert named <= sessions

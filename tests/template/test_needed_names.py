@@ -53,11 +53,11 @@ def test_the_names_are_those_of_the_whole_closure(
     python = tmp_path / "venv" / SCRIPTS / "python"
     uv("venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv"))
 
-    install(project, python, ".[otel,validate]", "--group=test")
+    install(project, python, ".[http2,otel,validate]", "--group=test")
     imported = names(python)["modules"] - {"google", framework}
     assert {name for name in imported if not name.startswith("_")} - taken.DEPENDENCIES == set()
 
-    install(project, python, ".[otel,validate]", "--group=dev", "--group=certs")
+    install(project, python, ".[http2,otel,validate]", "--group=dev", "--group=certs")
     found = names(python)
     distributions = {re.sub(r"[-_.]+", "_", name).lower() for name in found["distributions"]}
     # What no question can be answered with needs no entry.

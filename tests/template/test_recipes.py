@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from baking import bake
 from databases import (
+    NEEDS_POSTGRESQL,
+    NEEDS_REDIS,
     SECRET,
-    WITHOUT_POSTGRESQL,
-    WITHOUT_REDIS,
     Database,
     database_server,
     redis_server,
@@ -129,7 +129,7 @@ def fresh(project: Project, database: Database, name: str) -> str:
     return url
 
 
-@WITHOUT_POSTGRESQL
+@NEEDS_POSTGRESQL
 async def test_postgresql(kitchen: Kitchen, database: Database) -> None:
     project = made(kitchen, "postgresql")
     url = fresh(project, database, "greetings")
@@ -156,7 +156,7 @@ async def _is(service: Running, expected: tuple[int, str]) -> bool:
     return await service.readiness() == expected
 
 
-@WITHOUT_POSTGRESQL
+@NEEDS_POSTGRESQL
 def test_the_tests_of_a_project_with_postgresql(kitchen: Kitchen, database: Database) -> None:
     project = made(kitchen, "postgresql")
     url = fresh(project, database, "tested")
@@ -165,7 +165,7 @@ def test_the_tests_of_a_project_with_postgresql(kitchen: Kitchen, database: Data
     assert " passed" in said
 
 
-@WITHOUT_POSTGRESQL
+@NEEDS_POSTGRESQL
 def test_migrations(kitchen: Kitchen, database: Database) -> None:
     project = kitchen.project("postgresql", "migrations", protos={})
     database.execute("CREATE DATABASE migrated")
@@ -187,7 +187,7 @@ def test_migrations(kitchen: Kitchen, database: Database) -> None:
     project.check()
 
 
-@WITHOUT_POSTGRESQL
+@NEEDS_POSTGRESQL
 async def test_outbox(kitchen: Kitchen, database: Database) -> None:
     project = made(kitchen, "outbox")
     url = fresh(project, database, "outbox")
@@ -219,7 +219,7 @@ async def test_outbox(kitchen: Kitchen, database: Database) -> None:
     assert database.execute("SELECT count(*) FROM outbox", "outbox") == ["0"]
 
 
-@WITHOUT_REDIS
+@NEEDS_REDIS
 async def test_redis_cache(kitchen: Kitchen) -> None:
     project = made(kitchen, "redis-cache")
     key = "greeter-service:greeting:Ada"

@@ -17,6 +17,7 @@ from framework_under_test import (
     Interceptor,
     post,
 )
+from polyrpc.framework.cors import Cors
 from polyrpc.framework.imports import (
     Application,
     BasePath,
@@ -31,6 +32,7 @@ from polyrpc.framework.imports import (
 )
 from polyrpc.framework.rest_route import RestRoutes
 from polyrpc.http.endpoint import Endpoint
+from protocol_clients import envelope, grpc_web_outcome
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -527,3 +529,39 @@ async def test_a_lifespan_is_run_and_may_add_callbacks() -> None:
     await app({"type": "lifespan"}, receive, send)
     await call(app)
     assert ran == ["start", PATH]
+
+
+class Telling(EchoService):
+    """Tells which way a call has come."""
+
+    async def Unary(self, request: Any, context: Any) -> Any:
+        return pb.EchoResponse(text="long" if "app" in context.scope else "short")
+
+
+async def ways_of(app: Any) -> set[str]:
+    """Which way calls by JSON, Connect and gRPC-Web come."""
+    gateway = gateway_of(Telling, http_methods=["POST"])
+    register_grpc_http_routes(app, [gateway])
+    path, web = "/testing.v1.Echo/Unary", {"content-type": "application/grpc-web"}
+    async with client_of(app) as client:
+        ways = {(await client.post("/grpc/telling/unary", json={})).json()["text"]}
+        ways.add((await client.post(path, json={})).json()["text"])
+        response = await client.post(path, content=envelope(b""), headers=web)
+        ways.update(grpc_web_outcome(response).texts)
+    return ways
+
+
+async def test_calls_by_every_protocol_go_past_the_stack() -> None:
+    assert await ways_of(application()) == {"short"}
+    middleware = [DefineMiddleware(Marking)]
+    assert await ways_of(application(middleware=middleware)) == {"long"}
+
+
+async def test_leave_for_other_origins_is_given_on_the_short_way() -> None:
+    app = application(middleware=[DefineMiddleware(Cors, origins="https://a.example")])
+    assert await ways_of(app) == {"short"}
+    origin = {"origin": "https://a.example"}
+    async with client_of(app) as client:
+        for path in ("/grpc/telling/unary", "/testing.v1.Echo/Unary"):
+            response = await client.post(path, json={}, headers=origin)
+            assert response.headers["access-control-allow-origin"] == "https://a.example"

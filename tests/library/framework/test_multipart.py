@@ -1,106 +1,88 @@
-"""Forms are read whole, however their bodies come in pieces."""
+"""Multipart forms, however their bytes arrive."""
 
 from __future__ import annotations
 
-import json
-from itertools import pairwise
 from typing import Any
 
-import pytest
-from framework_under_test import MULTIPART, Form, post
-from polyrpc.framework.imports import Application, Gateway, UnchangedLogging
-from polyrpc.framework.multipart import with_whole_delimiters
-from polyrpc.framework.own_routes import around_routes
+from hypothesis import given
+from hypothesis import strategies as st
+from polyrpc.framework.imports import Request
+from polyrpc.framework.multipart import boundary_of, with_whole_delimiters
 
-FORM = Form(media_type=MULTIPART)
-# What looks like a delimiter, and begins like one.
-FILE = b"\r\n--a-boundar\r\n--\r\r\n-a-boundary--\r\n"
+BOUNDARY = b"-a-"
+CONTENT = b"\r\n--\r\n---b\r\n---a\r\n\r\n--"
 BODY = (
-    b"--a-boundary\r\n"
-    b'content-disposition: form-data; name="by"\r\n\r\nAda\r\n'
-    b"--a-boundary\r\n"
-    b'content-disposition: form-data; name="file"; filename="f.bin"\r\n'
-    b"content-type: application/octet-stream\r\n\r\n" + FILE + b"\r\n"
-    b"--a-boundary--\r\n"
+    b'---a-\r\nContent-Disposition: form-data; name="by"\r\n\r\nAda\r\n'
+    b'---a-\r\nContent-Disposition: form-data; name="file"; filename="b.bin"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n" + CONTENT + b"\r\n---a---\r\n"
 )
-CONTENT_TYPE = f"{MULTIPART}; boundary=a-boundary"
 
 
-@post("/upload")
-async def upload(data: dict[str, Any] = FORM) -> dict[str, Any]:
-    content = await data["file"].read()
-    await data["file"].close()
-    return {"by": data["by"], "name": data["file"].filename, "same": content == FILE}
+def scope_of(content_type: bytes) -> dict[str, Any]:
+    headers = [(b"host", b"a"), (b"content-type", content_type)]
+    return {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
 
 
-def pieces(size: int) -> list[bytes]:
-    return [BODY[start : start + size] for start in range(0, len(BODY), size)]
+async def form_of(*chunks: bytes) -> tuple[str, bytes]:
+    events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    events.append({"type": "http.request"})
+    coming = iter(events)
+
+    async def receive() -> dict[str, Any]:
+        return next(coming)
+
+    scope = scope_of(b'multipart/form-data; boundary="-a-"')
+    boundary = boundary_of(scope)
+    assert boundary == BOUNDARY
+    form: Any = await Request(scope, with_whole_delimiters(receive, boundary)).form()
+    content = await form["file"].read()
+    await form["file"].close()
+    return form["by"], content
 
 
-def events(*bodies: bytes) -> Any:
-    """ASGI's `receive` of a request with this body."""
-    left = list(bodies)
-
-    async def receive() -> Any:
-        body = left.pop(0)
-        return {"type": "http.request", "body": body, "more_body": bool(left)}
-
-    return receive
+async def test_a_form_is_read_wherever_its_body_is_cut() -> None:
+    for cut in range(len(BODY)):
+        assert await form_of(BODY[:cut], BODY[cut:]) == ("Ada", CONTENT), cut
 
 
-async def answer(receive: Any) -> tuple[int, bytes]:
-    app = Application(
-        routes=[Gateway(handler=upload)],
-        middleware=around_routes(max_body_bytes=10),
-        logging_config=UnchangedLogging(),
-    )
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/upload",
-        "query_string": b"",
-        "headers": [(b"host", b"test"), (b"content-type", CONTENT_TYPE.encode())],
-    }
-    sent: list[Any] = []
-
-    async def send(event: Any) -> None:
-        sent.append(event)
-
-    await app(scope, receive, send)
-    return sent[0]["status"], sent[1]["body"]
+async def test_what_comes_behind_the_last_part_is_no_part_of_it() -> None:
+    for cut in range(BODY.rindex(CONTENT), len(BODY) + 1):
+        assert await form_of(BODY[:cut], BODY[cut:], b"\r\nmore", b"\r\n") == ("Ada", CONTENT), cut
 
 
-@pytest.mark.parametrize("size", [*range(1, 40), len(BODY) - 4, len(BODY) - 1, len(BODY)])
-async def test_a_form_is_read_in_pieces_of_any_size(size: int) -> None:
-    status, body = await answer(events(*pieces(size)))
-    assert (status, json.loads(body)) == (201, {"by": "Ada", "name": "f.bin", "same": True})
+async def test_a_form_is_read_byte_by_byte() -> None:
+    assert await form_of(*(bytes([byte]) for byte in BODY)) == ("Ada", CONTENT)
 
 
-async def test_so_it_is_wherever_it_is_parted() -> None:
-    for end in range(1, len(BODY)):
-        status, _ = await answer(events(BODY[:end], BODY[end:]))
-        assert status == 201
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=8))
+async def test_nothing_is_lost_of_a_body_without_an_end(body: bytes, cuts: list[int]) -> None:
+    ends = sorted(cuts)
+    chunks = [body[start:end] for start, end in zip([0, *ends], [*ends, 300], strict=True)]
+    coming = iter(chunks)
 
+    async def receive() -> dict[str, Any]:
+        chunk = next(coming, None)
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
-@pytest.mark.parametrize("size", [1, 7, 100])
-async def test_the_body_stays_the_same_and_is_not_held_back_for_long(size: int) -> None:
-    receive = with_whole_delimiters(events(*pieces(size)), CONTENT_TYPE)
-    bodies: list[bytes] = []
-    more = True
+    receive_whole = with_whole_delimiters(receive, BOUNDARY)
+    got, more = b"", True
     while more:
-        event = await receive()
-        bodies.append(event["body"])
-        more = event["more_body"]
-    assert b"".join(bodies) == BODY
-    for before, after in pairwise(bodies):
-        assert b"\r\n--a-boundary" not in before[-13:] + after[:13]
-    # A delimiter, its ending, and one that may begin before that.
-    assert len(bodies[-1]) < size + 2 * len(b"\r\n--a-boundary--\r\n")
+        event = await receive_whole()
+        got, more = got + event["body"], event["more_body"]
+    assert got == body
 
 
-async def test_a_client_that_goes_away_is_handed_on() -> None:
-    async def receive() -> Any:
-        return {"type": "http.disconnect"}
+async def test_who_leaves_in_the_middle_of_a_form_is_not_waited_for() -> None:
+    part = {"type": "http.request", "body": b"\r\n--", "more_body": True}
+    coming = iter([part, {"type": "http.disconnect"}])
 
-    event = await with_whole_delimiters(receive, CONTENT_TYPE)()
-    assert event == {"type": "http.disconnect"}
+    async def receive() -> dict[str, Any]:
+        return next(coming)
+
+    assert await with_whole_delimiters(receive, BOUNDARY)() == {"type": "http.disconnect"}
+
+
+def test_the_boundary_is_known_of_multipart_bodies_alone() -> None:
+    assert boundary_of(scope_of(b"Multipart/Form-Data;charset=x; boundary=b")) == b"b"
+    assert boundary_of(scope_of(b"multipart/form-data")) is None
+    assert boundary_of(scope_of(b"application/json; boundary=b")) is None

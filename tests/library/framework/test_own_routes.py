@@ -45,7 +45,7 @@ from polyrpc.interceptors.auth import Tokens, caller
 from polyrpc.interceptors.registry import Metrics
 from polyrpc.interceptors.standard import StandardInterceptor
 from pydantic import BaseModel
-from serving import EchoService, gateway_of, http_server
+from serving import EchoService, gateway_of, http_client, http_server
 
 SECRET = "password=hunter2"
 METRICS = Metrics()
@@ -395,7 +395,7 @@ async def test_a_response_that_has_begun_is_cut(caplog: pytest.LogCaptureFixture
     app = application(routes=[Gateway(handler=begun)])
     async with (
         http_server(app) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+        http_client(port) as http,
     ):
         with pytest.raises(httpx.RemoteProtocolError):
             await http.get("/begun")

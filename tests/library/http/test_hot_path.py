@@ -17,13 +17,23 @@ from typing import Any
 
 import grpc
 import pytest
+from polyrpc.calls.runner import HandlerCallDetails
 from polyrpc.framework.imports import Application, register_grpc_http_routes
-from polyrpc.http.endpoint import HandlerCallDetails
+from protocol_clients import envelope
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
 
 TOLERANCE = 0.10
 HTTP_CALLS = 36
+CALLS_BY_PROTOCOL = {
+    b"application/grpc": 87,
+    b"application/grpc-web": 89,
+    b"application/proto": 65,
+    b"application/json": 71,
+}
+"""Those of the protocols at an RPC's own path, by their content types; `application/json` is
+Connect there."""
+
 NATIVE_CALLS = 18  # Two of them make the context that refuses what gRPC cannot send.
 MOST_BLOCKS_KEPT = 20
 """Memory blocks that may be left after `REQUESTS` more requests: caches of the interpreter's."""
@@ -39,7 +49,7 @@ def application(service: type[EchoService]) -> Any:
     return app
 
 
-def http_call(app: Any, text: bytes = b'{"text":"World"}') -> Call:
+def http_call(app: Any, text: bytes = b'{"text":"World"}', **different: Any) -> Call:
     """One request, from a server that has all of it and takes all of the answer."""
 
     async def call() -> list[Any]:
@@ -52,7 +62,7 @@ def http_call(app: Any, text: bytes = b'{"text":"World"}') -> Call:
         async def send(event: Any) -> None:
             sent.append(event)
 
-        await app(scope_of(len(text)), receive, send)
+        await app(scope_of(len(text)) | different, receive, send)
         return sent
 
     return call
@@ -108,7 +118,7 @@ async def native_call(monkeypatch: pytest.MonkeyPatch) -> Call:
     gateway = gateway_of(EchoService)
     await gateway.startup()
     handlers = gateway.grpc_server.handlers
-    details: Any = HandlerCallDetails("/testing.v1.Echo/Unary", ())
+    details: Any = HandlerCallDetails("/testing.v1.Echo/Unary", (), "grpc")
     wire = pb.EchoRequest(text="World").SerializeToString()
     context = NativeContext()
 
@@ -155,6 +165,24 @@ async def test_an_http_call_stays_within_its_budget_of_function_calls() -> None:
     start, body = await call()
     assert (start["status"], body["body"]) == (200, b'{"text":"World","index":0}')
     assert await count_calls(call) <= HTTP_CALLS * (1 + TOLERANCE)
+
+
+@pytest.mark.parametrize("content_type", CALLS_BY_PROTOCOL, ids=bytes.decode)
+async def test_a_call_by_any_protocol_stays_within_its_budget(content_type: bytes) -> None:
+    is_json = content_type == b"application/json"
+    body = b'{"text":"World"}' if is_json else pb.EchoRequest(text="World").SerializeToString()
+    call = http_call(
+        application(EchoService),
+        envelope(body) if b"grpc" in content_type else body,
+        path="/testing.v1.Echo/Unary",
+        http_version="2",
+        extensions={"http.response.trailers": {}},
+        headers=[(b"host", b"a"), (b"content-type", content_type), (b"user-agent", b"test")],
+    )
+    start, body, *_ = await call()
+    assert start["status"] == 200
+    assert b"World" in body["body"]
+    assert await count_calls(call) <= CALLS_BY_PROTOCOL[content_type] * (1 + TOLERANCE)
 
 
 async def test_a_native_call_stays_within_its_budget_of_function_calls(

@@ -13,6 +13,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message_factory import GetMessageClass
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from library_service import LibraryService
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from polyrpc.openapi.comments import comments_of, summary_of
 from polyrpc.openapi.document import describe
@@ -20,24 +21,13 @@ from polyrpc.openapi.operation import Operation, rest_operation, rpc_operations
 from polyrpc.protojson.style import JsonStyle
 from polyrpc.rpc.methods import RpcMethod, method_table
 from polyrpc.transcoding.http_rule import Rule, read_annotation
+from serving import EchoService
 from testing.split import service_pb2_grpc
-from testing.v1 import documented_pb2_grpc, media_pb2_grpc, testing_pb2, testing_pb2_grpc
+from testing.v1 import documented_pb2_grpc, media_pb2_grpc, testing_pb2
 
 COMMENTS = comments_of((Path(testing_pb2.__file__).parents[2] / "descriptors.binpb").read_bytes())
 CANONICAL = JsonStyle()
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-
-
-class EchoService(testing_pb2_grpc.EchoServicer):
-    @classmethod
-    def __add_to_server__(cls, instance: Any, server: Any) -> None:
-        testing_pb2_grpc.add_EchoServicer_to_server(instance, server)
-
-
-class LibraryService(testing_pb2_grpc.LibraryServicer):
-    @classmethod
-    def __add_to_server__(cls, instance: Any, server: Any) -> None:
-        testing_pb2_grpc.add_LibraryServicer_to_server(instance, server)
 
 
 class ArchiveService(documented_pb2_grpc.ArchiveServicer):

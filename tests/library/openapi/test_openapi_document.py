@@ -10,6 +10,7 @@ import grpc
 import httpx
 import pytest
 from framework_under_test import ChildApplication, HTTPBearer, OpenAPIResponse, add_child
+from library_service import LibraryService
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from polyrpc import ServiceGateway
 from polyrpc.framework.imports import (
@@ -27,21 +28,10 @@ from polyrpc.openapi.operation import Operation, rpc_operations
 from polyrpc.protojson.style import JsonStyle
 from polyrpc.rpc.methods import RpcMethod, method_table
 from pydantic import BaseModel
-from testing.v1 import testing_pb2, testing_pb2_grpc
+from serving import EchoService
+from testing.v1 import testing_pb2
 
 COMMENTS = comments_of((Path(testing_pb2.__file__).parents[2] / "descriptors.binpb").read_bytes())
-
-
-class EchoService(testing_pb2_grpc.EchoServicer):
-    @classmethod
-    def __add_to_server__(cls, instance: Any, server: Any) -> None:
-        testing_pb2_grpc.add_EchoServicer_to_server(instance, server)
-
-
-class LibraryService(testing_pb2_grpc.LibraryServicer):
-    @classmethod
-    def __add_to_server__(cls, instance: Any, server: Any) -> None:
-        testing_pb2_grpc.add_LibraryServicer_to_server(instance, server)
 
 
 class Handler(HTTPHandler):

@@ -12,11 +12,12 @@ from google.protobuf import any_pb2, duration_pb2, json_format, wrappers_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from polyrpc.protojson import JsonCodec, JsonError
+from polyrpc.protojson.style import JsonStyle
 from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
 from testing.v1.testing_pb2 import AllKinds, MoreKinds
 
 CODEC = JsonCodec()
-BRIEF = JsonCodec(always_print_fields_with_no_presence=False)
+BRIEF = JsonCodec(JsonStyle(always_print_fields_with_no_presence=False))
 LENIENT = JsonCodec(ignore_unknown_fields=True)
 _decode = CODEC.decoder(AllKinds.DESCRIPTOR)
 _decode_lenient = LENIENT.decoder(AllKinds.DESCRIPTOR)
@@ -77,7 +78,9 @@ def test_both_names_of_a_field_are_read() -> None:
 
 
 def test_proto_names_are_printed_on_demand_within_any_too() -> None:
-    codec = JsonCodec(preserving_proto_field_name=True, always_print_fields_with_no_presence=False)
+    codec = JsonCodec(
+        JsonStyle(preserving_proto_field_name=True, always_print_fields_with_no_presence=False)
+    )
     message = AllKinds(renamed="b")
     message.any.Pack(testing_pb2.UpdateBookRequest(book=testing_pb2.Book(), update_mask={}))
     text = codec.encoder(AllKinds.DESCRIPTOR)(message.SerializeToString())
@@ -275,7 +278,7 @@ def test_any_carries_types_of_files_that_the_message_does_not_depend_on() -> Non
     }
     message = AllKinds()
     message.any.Pack(info)
-    fresh = JsonCodec(always_print_fields_with_no_presence=False)
+    fresh = JsonCodec(JsonStyle(always_print_fields_with_no_presence=False))
     for _ in range(2):
         assert json.loads(fresh.encoder(AllKinds.DESCRIPTOR)(message.SerializeToString())) == tree
     fresh = JsonCodec()
@@ -393,6 +396,12 @@ def test_numbers_in_quotes_have_the_grammar_of_json(number: str) -> None:
         assert refusal(decode, f'{{"{field}":{value}}}').startswith(place)
 
 
+def test_a_lone_minus_zero_keeps_its_sign() -> None:
+    decode = CODEC.message_decoder(wrappers_pb2.DoubleValue)
+    assert str(decode(b"-0").value) == str(decode(b" -0 ").value) == "-0.0"
+    assert str(decode(b"0").value) == "0.0"
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
@@ -401,6 +410,8 @@ def test_numbers_in_quotes_have_the_grammar_of_json(number: str) -> None:
         ('"922337203685477580.7e1"', 2**63 - 1),
         ('"-0"', 0),
         ("-0", 0),
+        ("-9223372036854775808", -(2**63)),
+        ("-9.223372036854775808e18", -(2**63)),
         ('"0e999999999999"', 0),
     ],
 )
@@ -429,6 +440,9 @@ def test_integers_of_absurd_size_are_refused_at_once(text: str) -> None:
         ('{"int32Field":1.5}', "int32Field: expected an integer in the range of int32"),
         ('{"uint32Field":-1}', "uint32Field: expected an integer in the range of uint32"),
         ('{"int64Field":"9223372036854775808"}', "int64Field: expected an integer in the range"),
+        ('{"int64Field":-9223372036854775809}', "int64Field: expected an integer in the range"),
+        ('{"int64Field":-9223372036854776832}', "int64Field: expected an integer in the range"),
+        ('{"uint64Field":18446744073709551616}', "uint64Field: expected an integer in the range"),
         ('{"uint64Field":true}', "uint64Field: expected an integer in the range of uint64"),
         ('{"int32Field":""}', "int32Field: expected an integer in the range of int32"),
         ('{"floatField":1e39}', "floatField: expected a number in the range of float"),
@@ -527,6 +541,9 @@ def test_json_that_is_not_the_message_is_refused_and_the_field_named(text: str, 
         ('{"stringField":"\\ud83d\\ud83d\\ude00"}', "line 1 column 17"),
         ('{"stringField":"\\x"}', "line 1 column 17"),
         ('{"stringField":"\\\\\\"NaN","doubleField":-Infinity}', "line 1 column 40"),
+        # Where something else is wrong before.
+        ('{"floatField":1e999,"stringField":"\\"NaN","doubleField":NaN}', "line 1 column 57"),
+        ('{"floatField":1e999,"stringField":"\\\\\\uD800"}', "line 1 column 38"),
         ('{"stringField":"a', "line 1 column 16"),
         ('{"stringField":"\t"}', "line 1 column 17"),
         (b'{"stringField":"\xff"}', "line 1 column 17"),
@@ -547,6 +564,8 @@ def test_malformed_json_is_refused_and_the_position_named(text: str | bytes, err
     [
         ('{"stringField":"a","stringField":"a"}', "stringField"),
         ('{"stringField":"a","string\\u0046ield":"a"}', "stringField"),
+        # As many colons as if there were none.
+        ('{"stringField":"a","stringField":"\\u0022\\u003a"}', "stringField"),
         ('{"struct":{"a":1,"a":2}}', "struct.a"),
         ('{"value":[{"a":1,"a":2}]}', "value[0].a"),
         ('{"mapString":{"a":"","a":""}}', 'mapString["a"]'),

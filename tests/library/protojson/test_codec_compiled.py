@@ -15,6 +15,7 @@ from polyrpc.protojson import JsonCodec, JsonError, supported_types
 from polyrpc.protojson.compiled_reader import CompiledReaders
 from polyrpc.protojson.descriptors import DEEPEST
 from polyrpc.protojson.strict_reader import StrictReaders
+from polyrpc.protojson.style import JsonStyle
 from polyrpc.protojson.supported_types import is_covered
 from strategies import messages, mutated_texts
 from testing.v1 import legacy_pb2, plain_pb2, testing_pb2
@@ -31,11 +32,7 @@ CLASSES: list[type[Message]] = [
     testing_pb2.Book,
 ]
 OPTIONS = [
-    {
-        "preserving_proto_field_name": names,
-        "always_print_fields_with_no_presence": fields,
-        "ignore_unknown_fields": unknown,
-    }
+    {"style": JsonStyle(names, fields), "ignore_unknown_fields": unknown}
     for names, fields, unknown in [
         (False, True, False),
         (True, False, False),
@@ -341,7 +338,7 @@ def test_nothing_is_compiled_for_another_implementation_of_protobuf(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert is_covered(PlainKinds.DESCRIPTOR)
-    monkeypatch.setattr(supported_types, "_HAS_UPB", False)
+    monkeypatch.setattr(supported_types, "HAS_UPB", False)
     assert not is_covered(PlainKinds.DESCRIPTOR)
     assert JsonCodec().message_decoder(PlainLeaf)(b'{"name":"a"}') == PlainLeaf(name="a")
 

@@ -124,6 +124,45 @@ class TestFaultyJson:
             assert steps(decode, large[fault]) < 4.2 * steps(decode, small[fault]) + 100
 
 
+def values_in(tree: Any) -> int:
+    """Answers how many values a tree of JSON has in it, itself included."""
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return 1 + sum(map(values_in, inner))
+
+
+@pytest.mark.parametrize("message_class", CLASSES[:2], ids=lambda each: each.__name__)
+def test_compiled_types_take_few_more_steps_for_a_fault(message_class: type[Message]) -> None:
+    decode = CODECS["strict"].decoder(message_class.DESCRIPTOR)
+    good, *faulty = texts(message_class, 200).values()
+    attempt(decode, good)
+    most = steps(decode, good) + 4 * values_in(json.loads(good))
+    for text in faulty:
+        attempt(decode, text)
+        assert steps(decode, text) < most
+
+
+@pytest.mark.parametrize(
+    ("name", "element", "wrong"),
+    [
+        ("repeatedInt32", 7, 1.5),
+        ("repeatedString", "text", 1),
+        ("repeatedShade", "SHADE_RED", "SHADE_OF_GREY"),
+    ],
+)
+def test_elements_take_no_steps_of_their_own_until_there_is_a_fault(
+    name: str, element: Any, wrong: Any
+) -> None:
+    decode = CODECS["strict"].message_decoder(plain_pb2.PlainKinds)
+    good = json.dumps({name: [element] * 1000}).encode()
+    texts = [good[:-1] + b',"zzz":1}', json.dumps({name: [element] * 1000 + [wrong]}).encode()]
+    attempt(decode, good)
+    for text in texts:
+        attempt(decode, text)
+        assert steps(decode, text) < steps(decode, good) + 100
+    with pytest.raises(JsonError, match=rf"^{name}\[1000\]: expected "):
+        decode(texts[1])
+
+
 @pytest.mark.parametrize("message_class", CLASSES[2:], ids=lambda each: each.__name__)
 def test_uncompiled_types_take_hardly_more_steps_for_a_fault(
     message_class: type[Message],

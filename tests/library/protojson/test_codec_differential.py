@@ -21,6 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, note
 from hypothesis import strategies as st
 from polyrpc.protojson import JsonCodec, JsonError
+from polyrpc.protojson.style import JsonStyle
 from strategies import WRONG_VALUES, messages, mutated_texts
 from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
 
@@ -36,8 +37,7 @@ TYPES = [
 ]
 CODECS = {
     (names, fields, unknown): JsonCodec(
-        preserving_proto_field_name=names,
-        always_print_fields_with_no_presence=fields,
+        JsonStyle(names, fields),
         ignore_unknown_fields=unknown,
     )
     for names in (True, False)

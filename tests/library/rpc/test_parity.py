@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -13,6 +12,7 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from protocol_clients import CALLERS, Outcome
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -36,40 +36,7 @@ MAPPING = {
 }
 
 
-@dataclass
-class Outcome:
-    """What a caller sees of a call, whichever protocol it used."""
-
-    texts: list[str] = field(default_factory=list)
-    code: grpc.StatusCode = grpc.StatusCode.OK
-    details: str = ""
-    initial: dict[str, Any] = field(default_factory=dict)
-    trailing: dict[str, Any] = field(default_factory=dict)
-
-
 Caller = Callable[[Served, str, list[str]], Awaitable[Outcome]]
-
-
-async def native(served: Served, rpc: str, texts: list[str]) -> Outcome:
-    outcome = Outcome()
-    requests = [pb.EchoRequest(text=text, count=2) for text in texts]
-    streams = rpc in ("ClientStream", "Bidi")
-    call = getattr(served.stub, rpc)(
-        iter(requests) if streams else requests[0], metadata=[("x-sent", "1"), ("x-bin", b"\0\xff")]
-    )
-    try:
-        if rpc in ("ServerStream", "Bidi"):
-            async for response in call:
-                outcome.texts.append(response.text)
-        else:
-            outcome.texts.append((await call).text)
-    except grpc.aio.AioRpcError:
-        pass
-    outcome.code = await call.code()
-    outcome.details = await call.details() or ""
-    outcome.initial = dict(await call.initial_metadata())
-    outcome.trailing = dict(await call.trailing_metadata())
-    return outcome
 
 
 async def over_http(served: Served, rpc: str, texts: list[str]) -> Outcome:
@@ -110,7 +77,8 @@ def served_name(served: Served) -> str:
     return "scenario"
 
 
-PROTOCOLS = pytest.mark.parametrize("call", [native, over_http], ids=["grpc", "http"])
+ALL_CALLERS: dict[str, Caller] = {**CALLERS, "http": over_http}
+PROTOCOLS = pytest.mark.parametrize("call", ALL_CALLERS.values(), ids=ALL_CALLERS)
 KINDS = ("Unary", "ServerStream", "ClientStream", "Bidi")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import conftest
 from applications import Calls
@@ -10,7 +11,8 @@ from wire import serving
 
 
 async def main() -> None:
-    async with serving(Calls(), read_timeout_seconds=2) as port:
+    http2 = "http2" in sys.argv
+    async with serving(Calls(), read_timeout_seconds=2, http2=http2) as port:
         print(port, flush=True)
         await asyncio.Event().wait()
 

@@ -14,6 +14,7 @@ from greeter.settings import PREFIX, Settings
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from polyrpc import testing
 from polyrpc.process.server import Server
+from serving import http_client
 
 PROXIES = {"http_proxy", "https_proxy", "grpc_proxy", "all_proxy"}
 
@@ -45,7 +46,7 @@ async def service(settings: Settings, service_arguments: dict[str, Any]) -> Asyn
 
 @pytest.fixture
 async def http(service: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.http_port}") as client:
+    async with http_client(service.http_port) as client:
         yield client
 
 

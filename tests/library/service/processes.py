@@ -30,16 +30,21 @@ GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 needs_workers = pytest.mark.skipif(
     not hasattr(socket, "SO_REUSEPORT"), reason="processes cannot share ports on this platform"
 )
-ONE_AND_TWO_WORKERS = [1, pytest.param(2, marks=needs_workers)]
+ONE_AND_TWO_WORKERS = [1, pytest.param(2, marks=[needs_workers, pytest.mark.full])]
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """The environment of a service with these settings, on free ports and with logs to read."""
+    values = {"HTTP_PORT": 0, "GRPC_PORT": 0, "LOG_FORMAT": "json", **settings}
+    return {**os.environ, **{PREFIX + name: str(value) for name, value in values.items()}}
 
 
 @asynccontextmanager
 async def started(*command: str, **settings: object) -> AsyncIterator[Process]:
     """Starts the service, or `command`; whatever becomes of it, it is gone afterwards."""
-    values = {"HTTP_PORT": 0, "GRPC_PORT": 0, "LOG_FORMAT": "json", **settings}
     process = await asyncio.create_subprocess_exec(
         *(command or (sys.executable, "-m", "greeter")),
-        env={**os.environ, **{PREFIX + name: str(value) for name, value in values.items()}},
+        env=environment(**settings),
         stderr=asyncio.subprocess.PIPE,
         creationflags=GROUP,
     )

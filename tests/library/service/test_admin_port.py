@@ -9,6 +9,7 @@ import pytest
 from greeter.settings import Settings
 from polyrpc.process.server import Server
 from polyrpc.testing import Certificates
+from serving import http_client
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def settings(certificates: Certificates) -> Settings:
 
 @pytest.fixture
 async def admin(service: Server) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.admin_port}") as client:
+    async with http_client(service.admin_port) as client:
         yield client
 
 

@@ -13,6 +13,7 @@ from greeter.app import GreeterService, serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from polyrpc.client import channel
 from polyrpc.process.server import Server
 from polyrpc.testing import Certificates
@@ -105,6 +106,50 @@ async def test_it_tries_again_until_the_service_is_there() -> None:
         call = stub.SayHello(pb.SayHelloRequest(name="World"))
         async with serve(Settings(http_port=0, grpc_port=port)):
             assert (await call).message == "Hello, World!"
+
+
+async def test_attempts_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+
+    async def say_hello(_self: object, _request: object, context: Any) -> None:
+        told.append(context.time_remaining())
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+
+    monkeypatch.setattr(GreeterService, "SayHello", say_hello)
+    async with (
+        serve(Settings(http_port=0, grpc_port=0)) as service,
+        channel(f"127.0.0.1:{service.grpc_port}", deadline=20, attempts=3) as patient,
+        channel(f"127.0.0.1:{service.grpc_port}", deadline=1, attempts=5) as hasty,
+    ):
+        call = pb_grpc.GreeterStub(patient).SayHello(pb.SayHelloRequest())
+        assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        assert len(told) == 3
+        assert max(told) < 21  # On the wire it is rounded up.
+        # The waits before five attempts are 1.2 seconds at least: its time is over before them.
+        call = pb_grpc.GreeterStub(hasty).SayHello(pb.SayHelloRequest())
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert 0 < len(told) - 3 < 5
+
+
+async def test_calls_are_spread_over_the_addresses_of_a_name_whatever_the_stubs() -> None:
+    async with (
+        serve(Settings(http_port=0, grpc_port=0)) as one,
+        serve(Settings(http_port=0, grpc_port=0)) as two,
+    ):
+        addresses = ",".join(f"127.0.0.1:{service.grpc_port}" for service in (one, two))
+        async with (
+            channel(f"ipv4:{addresses}", deadline=20) as grpc_channel,
+            httpx.AsyncClient() as http,
+        ):
+            # The types of these stubs know blocking channels alone.
+            stub: Any = health_pb2_grpc.HealthStub(grpc_channel)
+            waiting = {f"http://127.0.0.1:{service.http_port}/metrics" for service in (one, two)}
+            while waiting:
+                answer = await stub.Check(health_pb2.HealthCheckRequest())
+                assert answer.status == health_pb2.HealthCheckResponse.SERVING
+                for url in sorted(waiting):
+                    if 'grpc_method="Check"' in (await http.get(url)).text:
+                        waiting.remove(url)
 
 
 async def test_mutual_tls(certificates: Certificates) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
@@ -19,7 +18,7 @@ import pytest
 from polyrpc.log_pipe import MOST_BYTES_WAITING, JsonLinesHandler, Pipe
 from polyrpc.logs import configure_logging
 from polyrpc.rpc.status import CallError
-from processes import STOP, log_line, started
+from processes import GROUP, STOP, environment
 
 PATH = "/grpc/greeterservice/sayhello"
 FORMATS = ["json", "console"]
@@ -49,20 +48,28 @@ def logged(program: str, log_format: str) -> str:
     return done.stderr
 
 
-async def test_a_service_whose_log_nobody_reads_serves_and_stops() -> None:
-    async with started() as process:
-        port = (await log_line(process, "serving"))["http_port"]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            # Some times as much as the pipe and the test's own end of it take.
-            for _ in range(3000):
-                assert (await client.post(PATH, json={"name": "World"})).status_code == 200
-            assert (await client.get("/healthz")).status_code == 200
-        process.send_signal(STOP)
-        # To wait for the process is to read what it has written.
-        async with asyncio.timeout(30):
-            while process.returncode is None:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        assert process.returncode == 0
+def test_a_service_whose_log_nobody_reads_serves_and_stops() -> None:
+    # Not a process of asyncio, which reads all that one has written before it tells of its end.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "greeter"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        creationflags=GROUP,
+    )
+    with process:
+        try:
+            assert process.stderr is not None
+            events = map(json.loads, process.stderr)
+            port = next(event["http_port"] for event in events if "http_port" in event)
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+                # Some times as much as the pipe and the test's own end of it take.
+                for _ in range(3000):
+                    assert client.post(PATH, json={"name": "World"}).status_code == 200
+                assert client.get("/healthz").status_code == 200
+            process.send_signal(STOP)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 def test_what_nobody_takes_is_dropped_counted_and_said_once(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import logging
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from framework_under_test import MULTIPART, Form, WebSocketGateway, post, websoc
 from greeter.app import create_app, serve
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
+from log_lines import Lines, logging_to_memory
 from polyrpc import Health, testing
 from polyrpc.framework.imports import (
     DefineMiddleware,
@@ -32,7 +30,6 @@ from polyrpc.framework.imports import (
     WebSocketPath,
     get,
 )
-from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
 from polyrpc.testing import Certificates
 from pydantic import BaseModel
@@ -44,7 +41,6 @@ TOKEN = "the-token"
 KNOWN = {"authorization": f"Bearer {TOKEN}"}
 RPC = "/grpc/greeterservice/sayhello"
 SECRET = "password=hunter2"
-Lines = Callable[[], list[dict[str, Any]]]
 
 
 class Item(BaseModel):
@@ -178,24 +174,8 @@ def service_arguments(resources: Resources) -> dict[str, Any]:
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """Reads the lines that the service has logged of requests."""
-    stderr = io.BytesIO()
-    as_text = io.TextIOWrapper(stderr)
-    monkeypatch.setattr(sys, "stderr", as_text)
-    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    configure_logging("info", "json")
-    (pipe,) = root.handlers
-
-    def lines_of_requests() -> list[dict[str, Any]]:
-        pipe.flush()
-        return [json.loads(line) for line in stderr.getvalue().splitlines()]
-
-    yield lines_of_requests
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    as_text.detach()
+    with logging_to_memory(monkeypatch) as lines:
+        yield lines
 
 
 def connection(service: Server, path: str = "/socket/one", **options: Any) -> connect:
@@ -244,6 +224,28 @@ async def test_bodies_parameters_forms_and_resources(http: httpx.AsyncClient) ->
     form = await http.post("/upload", data={"name": "b"}, files={"file": ("c.bin", large)})
     assert form.json() == {"name": "b", "file": "c.bin", "bytes": len(large)}
     assert form.headers["x-request-id"]
+
+
+async def test_a_form_may_arrive_with_a_cut_through_a_delimiter(service: Server) -> None:
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="name"\r\n\r\nb\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="file"; filename="c"\r\n\r\nd\r\n--B--\r\n'
+    )
+    head = (
+        b"POST /upload HTTP/1.1\r\nhost: a\r\nconnection: close\r\nexpect: 100-continue\r\n"
+        b"content-type: multipart/form-data; boundary=B\r\ncontent-length: %d\r\n\r\n" % len(body)
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
+    cut = body.index(b"\r\n--B\r\n") + 4
+    writer.write(head)
+    # The form is being read when it answers so.
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body[:cut])
+    await asyncio.sleep(0.05)  # Less may join the pieces, and show nothing.
+    writer.write(body[cut:])
+    answer = await reader.read()
+    writer.close()
+    assert answer.endswith(b'{"name":"b","file":"c","bytes":1}'), answer
 
 
 async def test_faults_have_the_error_body(http: httpx.AsyncClient) -> None:

@@ -6,8 +6,7 @@ import asyncio
 import io
 import json
 import logging
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -16,12 +15,10 @@ import pytest
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from log_lines import Lines, logging_to_memory
 from polyrpc.log_pipe import EventRecord, JsonLinesHandler
-from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
 from polyrpc.testing import Call, Outcome
-
-Lines = Callable[[], list[dict[str, Any]]]
 
 PATH = "/grpc/greeterservice/sayhello"
 
@@ -29,25 +26,8 @@ PATH = "/grpc/greeterservice/sayhello"
 @pytest.fixture(autouse=True)
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """Reads the lines that the service has logged in its calls."""
-    stderr = io.BytesIO()
-    as_text = io.TextIOWrapper(stderr)
-    monkeypatch.setattr(sys, "stderr", as_text)
-    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    configure_logging("info", "json")
-    (pipe,) = root.handlers
-
-    def lines_of_calls() -> list[dict[str, Any]]:
-        pipe.flush()
-        written = map(json.loads, stderr.getvalue().splitlines())
-        return [line for line in written if "request_id" in line]
-
-    yield lines_of_calls
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    as_text.detach()
+    with logging_to_memory(monkeypatch) as lines:
+        yield lambda: [line for line in lines() if "request_id" in line]
 
 
 def returned_id(outcome: Outcome, protocol: str) -> str | bytes:

@@ -17,6 +17,7 @@ from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, text_format
 from google.protobuf.descriptor import MethodDescriptor
 from polyrpc.protojson import JsonCodec, JsonError
+from polyrpc.protojson.style import JsonStyle
 from polyrpc.transcoding.http_binding import HttpBinding, http_bindings
 from polyrpc.transcoding.http_rule import Rule, check, read_annotation
 from testing.v1 import testing_pb2
@@ -361,10 +362,7 @@ def test_any_kind_of_field_is_the_response_body(
     always_print: bool,
 ) -> None:
     rule = http_pb2.HttpRule(get="/v1/x", response_body=field)
-    style = JsonCodec(
-        preserving_proto_field_name=preserving_proto_field_name,
-        always_print_fields_with_no_presence=always_print,
-    )
+    style = JsonCodec(JsonStyle(preserving_proto_field_name, always_print))
     bound = HttpBinding(Rule(ECHO.methods_by_name["Everything"], rule), style)
     expected = json.loads(text)
     if not always_print and field.endswith("inner") and expected:

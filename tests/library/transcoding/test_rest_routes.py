@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 from framework_under_test import ChildApplication
 from google.api import annotations_pb2
@@ -22,7 +21,7 @@ from polyrpc.framework.imports import (
     get,
     register_grpc_http_routes,
 )
-from serving import gateway_of, http_server, serving
+from serving import gateway_of, http_client, http_server, serving
 from testing.v1 import testing_pb2 as pb
 
 numbers = itertools.count()
@@ -134,7 +133,7 @@ async def test_they_work_in_a_mounted_application() -> None:
     app = Application(routes=[Include("/mounted/here", app=child)])
     async with (
         http_server(app) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+        http_client(port) as http,
     ):
         response = await http.get("/mounted/here/v1/books/a%2Fb")
         assert response.json()["name"] == "a/b"

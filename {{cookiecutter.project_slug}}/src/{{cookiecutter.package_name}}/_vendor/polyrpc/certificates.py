@@ -51,7 +51,7 @@ class Certificates:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
+    target = Path(*(sys.argv[1:] or ["certs"]))
     Certificates(target)
     for name, hosts in HOSTS.items():
         print(f"{target / name}.pem  {target / name}.key  for {', '.join(hosts)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -15,9 +15,11 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from .calls.response import to_head
 from .framework.fast_path import install_fast_path
 from .framework.imports import (
     HTTP_ALLOWED_METHODS,
+    ApplicationBase,
     GrpcGateway,
     HTTPHandler,
     ImproperlyConfigured,
@@ -26,22 +28,23 @@ from .framework.imports import (
 from .framework.openapi import install
 from .framework.rest_route import RestRoute, RestRoutes
 from .framework.route import Answer, RpcRoute
+from .framework.rpc_paths import RpcPaths
 from .http.endpoint import Endpoint
 from .http.raw_body import RawDecoder
-from .http.response import to_head
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
 from .native.handlers import BoundHandlers, NativeGuard, NativeHandlers
 from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
+from .protocols.chooser import PROTOCOLS
 from .protojson import JsonCodec
 from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
-from .rpc.interceptors import Interceptor, intercepted, split
-from .rpc.method_info import HEALTH, MethodInfo, Protocol
+from .rpc.interception import with_interceptors
+from .rpc.interceptors import split
 from .rpc.method_interceptors import all_bound
-from .rpc.methods import RpcMethod, generic_handlers, method_table
+from .rpc.methods import generic_handlers, method_table
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
 from .transcoding.http_methods import message_is_in_query
@@ -64,13 +67,16 @@ class ServiceGateway(GrpcGateway):
         server_credentials: For TLS.
         host: The address that the gRPC server binds.
         port: Its port; 0 takes a free one.
-        native_services: Like `services`, but served over native gRPC alone, such as health checks.
+        native_services: Like `services`, but not as JSON routes, such as health checks.
         interceptors: `polyrpc.Interceptor`s or `grpc.aio` server interceptors, outermost first, run
             for the calls of both protocols. What one has as `security_schemes` (OpenAPI's, by name)
             the OpenAPI document asks of callers.
         options: Further channel arguments of the gRPC server.
         max_message_bytes: The limit for each message that is received, in bytes.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
+        protocols: What the HTTP routes speak: `json` at the gateway's path and those of
+            `google.api.http`; `grpc` (over HTTP/2), `grpc-web` and `connect` at
+            `/{package.Service}/{Method}`, where `native_services` are served too.
         descriptor_set: A `FileDescriptorSet` with source info as protoc writes it, or its path:
             where the comments in the OpenAPI document come from.
         preserving_proto_field_name: As in `google.protobuf.json_format`.
@@ -84,7 +90,7 @@ class ServiceGateway(GrpcGateway):
 
     Raises:
         ImproperlyConfigured: `is_secure` without `server_credentials`.
-        ValueError: The path or a service is not as described above.
+        ValueError: The path, a service or a protocol is not as described above.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class ServiceGateway(GrpcGateway):
         options: Sequence[tuple[str, Any]] = (),
         max_message_bytes: int = 4 * 1024 * 1024,
         default_timeout: float | None = None,
+        protocols: Sequence[str] = ("json", *PROTOCOLS),
         descriptor_set: bytes | str | PathLike[str] | None = None,
         preserving_proto_field_name: bool = False,
         always_print_fields_with_no_presence: bool = True,
@@ -136,26 +143,33 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        methods = method_table(services)
-        self._methods = _bound(methods, bound, "http")
-        self._native_methods = _bound([*methods, *method_table(native_services)], bound, "grpc")
+        methods, native = method_table(services), method_table(native_services)
+        self._methods = with_interceptors(methods, bound, "http")
+        self._native_methods = with_interceptors([*methods, *native], bound, "grpc")
         # Health watches and reflection sessions last as long as their clients like.
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
-        self._codec = JsonCodec(
-            preserving_proto_field_name=preserving_proto_field_name,
-            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
-            ignore_unknown_fields=ignore_unknown_fields,
-        )
+        self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
+        self._codec = JsonCodec(self._style, ignore_unknown_fields=ignore_unknown_fields)
         self._ignore_unknown_fields = ignore_unknown_fields
         self.http_paths = {
             method.full_name: clean_path(self.path + method.http_path) for method in self._methods
         }
-        handlers = {method.full_name: method.handler for method in self._methods}
+        self._handlers = {method.full_name: method.handler for method in (*self._methods, *native)}
+        self._has_json = "json" in protocols
+        self._rpc_paths = RpcPaths(
+            [*methods, *native],
+            protocols,
+            self._handlers,
+            self._asked,
+            bound,
+            self._codec,
+            max_message_bytes,
+            self._default_timeouts,
+        )
         self._endpoints = [
-            Endpoint(method, handlers, self._asked, max_message_bytes, default_timeout)
+            Endpoint(method, self._handlers, self._asked, max_message_bytes, default_timeout)
             for method in self._methods
         ]
-        self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
         self._rest_routes = {
             endpoint.rpc.full_name: self._rest_routes_of(endpoint) if expose_http else []
             for endpoint in self._endpoints
@@ -224,17 +238,24 @@ class ServiceGateway(GrpcGateway):
             return
         install()
         rest_routes = []
+        handlers = self._rpc_paths.routes()
+        if self._has_json:
+            handlers += map(self._handler, self._endpoints)
+            rest_routes = [route for routes in self._rest_routes.values() for route in routes]
         route: Any = None
-        for endpoint in self._endpoints:
-            handler = self._handler(endpoint)
+        for handler in handlers:
             yield handler
             # By now the handler is registered: its parents are a route and the router of that.
             route = handler.parent
             install_fast_path(route.parent.parent)
-            rest_routes += self._rest_routes[endpoint.rpc.full_name]
+        if not handlers:
+            return
+        # All RPCs are registered: what of them hides a rule is known.
+        base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
+        if isinstance(route.parent.parent, ApplicationBase):
+            # The routes of a mere router are copied, as far as the framework knows what they are.
+            self._rpc_paths.register_unknown(routes, base_path)
         if rest_routes:
-            # All RPCs are registered: what of them hides a rule is known.
-            base_path, routes = route.path.removesuffix(handler.path), route.parent.routes
             RestRoutes.among(routes, base_path).add(rest_routes, routes)
 
     def _rest_routes_of(self, endpoint: Endpoint) -> list[RestRoute]:
@@ -312,30 +333,6 @@ def _itself(response: Any) -> Any:
 def _http_body(data: bytes, content_type: str) -> Message:
     message: Message = HttpBody(data=data, content_type=content_type)
     return message
-
-
-def _bound(
-    methods: Iterable[RpcMethod], interceptors: Sequence[Interceptor], protocol: Protocol
-) -> list[RpcMethod]:
-    """The RPCs with `interceptors` around their handlers."""
-    return [
-        replace(method, handler=intercepted(method.handler, interceptors, _info(method, protocol)))
-        if method.descriptor.containing_service.full_name != HEALTH
-        else method
-        for method in methods
-    ]
-
-
-def _info(method: RpcMethod, protocol: Protocol) -> MethodInfo:
-    descriptor = method.descriptor
-    return MethodInfo(
-        service=descriptor.containing_service.full_name,
-        name=descriptor.name,
-        request_streaming=method.handler.request_streaming,
-        response_streaming=method.handler.response_streaming,
-        descriptor=descriptor,
-        protocol=protocol,
-    )
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:

@@ -218,7 +218,7 @@ def _take_fields_of_any_name() -> None:
         return record
 
     setattr(make, _TAKEN, True)
-    logging.Logger.makeRecord = make  # type: ignore[method-assign]
+    logging.Logger.makeRecord = make  # type: ignore[method-assign]  # the purpose of this function
 
 
 def _configure_structlog() -> None:

@@ -173,7 +173,7 @@ def _allocated_dict() -> type[Any]:
                 try:
                     if not os.path.exists(filename):
                         _make(filename)
-                    super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+                    super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]  # it has none
                 except OSError as error:
                     self._say(error)
                 else:
@@ -192,7 +192,7 @@ def _allocated_dict() -> type[Any]:
             # As much as the entry takes at most: lengths, padding, value and time.
             while self._used + len(key.encode()) + 32 > self._capacity:
                 self._grow()
-            super()._init_value(key)  # type: ignore[no-untyped-call]
+            super()._init_value(key)  # type: ignore[no-untyped-call]  # as above
 
         def _grow(self) -> None:
             self._capacity *= 2

@@ -138,6 +138,7 @@ class Service:
             self.health,
             self.metrics,
             settings,
+            package=package,
             title=name,
             version=version,
             summary=summary,
@@ -169,7 +170,7 @@ class Service:
 
     @property
     def grpc_port(self) -> int:
-        """The port that gRPC listens on; 0 while it does not."""
+        """The port that gRPC has to itself; 0: it does not listen, or has none."""
         return self.gateway.bound_port or 0
 
     async def start(self) -> None:
@@ -191,7 +192,8 @@ class Service:
             for one in self._resourceful:
                 one.make(resources)
             await self.health.begin_watching()
-            await self._listen()
+            if self.settings.grpc_server == "aio":
+                await self._listen()
         except BaseException:
             await self.close()
             raise

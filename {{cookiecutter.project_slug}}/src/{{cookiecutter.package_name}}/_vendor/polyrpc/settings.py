@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
@@ -28,6 +29,10 @@ from pydantic_settings import SettingsError as UnreadableSetting
 
 _FIELD = re.compile(r'field "(\w+)"')
 # What clusters set for whoever is to find a service of this name.
+# As browsers write it (RFC 6454): lower case, no path, no port that the scheme implies.
+_ORIGIN = re.compile(
+    r"[a-z][a-z0-9+.-]*://[a-z0-9._~-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
+)
 _OF_A_CLUSTER = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)")
 
 
@@ -54,6 +59,26 @@ def _with_a_token(tokens: SecretStr) -> SecretStr:
     if not any(token.strip() for token in tokens.get_secret_value().split(",")):
         raise ValueError("there is no token in it; unset it to let everyone call")
     return tokens
+
+
+def origins_of(text: str) -> list[str]:
+    """Reads a list of origins, such as `https://example.com, http://localhost:5173`, or `*`.
+
+    Raises:
+        ValueError: One is no origin as browsers send it, or `*` is not alone.
+    """
+    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) and not (origin == "*" and len(origins) == 1):
+            raise ValueError(f"{origin!r} is no origin such as https://example.com, nor * alone")
+    if not origins:
+        raise ValueError("there is no origin in it; unset it to let no other site's pages call")
+    return origins
+
+
+def _of_origins(text: str) -> str:
+    origins_of(text)
+    return text
 
 
 def _without_brackets(host: str) -> str:
@@ -91,6 +116,10 @@ class ServiceSettings(BaseSettings):
         http_port: Its port; 0 takes a free one.
         grpc_host: The address that the gRPC listener binds.
         grpc_port: Its port; 0 takes a free one.
+        grpc_server: `aio`: gRPC is served at its own port, by grpc.aio. `none`: there is no such
+            listener, gRPC is on the HTTP one alone, which then must have HTTP/2.
+        http2: Whether the HTTP listener speaks HTTP/2 beside HTTP/1.1, and gRPC on it: by ALPN
+            under TLS, by prior knowledge in clear. It needs the extra `http2`.
         admin_port: Where `/healthz`, `/readyz` and `/metrics` are served over plain HTTP too, at
             the HTTP listener's address, for probes that cannot do TLS; 0 takes a free one.
         workers: How many processes serve; more than one share the ports.
@@ -114,10 +143,14 @@ class ServiceSettings(BaseSettings):
         max_message_bytes: The limit for each message that is received, in bytes, those of
             WebSockets included; and for the body of a request to a route of the team's own, but
             for multipart forms.
-        max_header_bytes: The limit for a request's headers or metadata, in bytes.
+        max_header_bytes: The limit for a request's headers or metadata, in bytes; over HTTP/2
+            at most 64 KiB, as it counts.
         max_concurrent_rpcs: How many calls each process serves at a time; None: any number.
         auth_tokens: The bearer tokens of which callers must show one, separated by commas; None:
             everyone may call.
+        cors_allow_origins: The origins, separated by commas, whose pages browsers let call, by
+            every protocol of the HTTP listener; `*` for any, without credentials; None: no others
+            than its own.
         reflection: Whether the gRPC server describes its services to clients.
         log_level: The least severe messages that are logged.
         log_format: `json`, `console`, or None: `console` on a terminal and `json` elsewhere.
@@ -129,6 +162,8 @@ class ServiceSettings(BaseSettings):
     http_port: Port = 8000
     grpc_host: Host = "127.0.0.1"
     grpc_port: Port = 50051
+    grpc_server: Annotated[Literal["aio", "none"], BeforeValidator(_lower)] = "aio"
+    http2: bool = False
     admin_port: Port | None = None
     workers: Annotated[int, Field(ge=1, le=1024), AfterValidator(_ports_can_be_shared)] = 1
     tls_cert_file: ReadableFile | None = None
@@ -146,6 +181,7 @@ class ServiceSettings(BaseSettings):
     max_header_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 16 * 1024
     max_concurrent_rpcs: Annotated[int, Field(ge=1)] | None = None
     auth_tokens: Annotated[SecretStr, AfterValidator(_with_a_token)] | None = None
+    cors_allow_origins: Annotated[str, AfterValidator(_of_origins)] | None = None
     reflection: bool = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
@@ -251,6 +287,19 @@ class ServiceSettings(BaseSettings):
         elif isinstance(value, str) and value:  # such as int() quotes it
             message = message.replace(value, "**********")
         return f"{where}: {message}"
+
+    @model_validator(mode="after")
+    def _http2_can_be_spoken(self) -> Self:
+        prefix = self.prefix()
+        if self.grpc_server == "none" and not self.http2:
+            raise ValueError(
+                f"{prefix}GRPC_SERVER=none leaves gRPC to the HTTP listener: set {prefix}HTTP2=true"
+            )
+        if self.http2 and find_spec("zttp") is None:
+            raise ValueError(
+                f"{prefix}HTTP2 needs the package zttp: install the extra http2 of the service"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tls_files_go_together(self) -> Self:

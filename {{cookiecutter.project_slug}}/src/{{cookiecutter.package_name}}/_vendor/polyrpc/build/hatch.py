@@ -1,5 +1,7 @@
 """The one definition of "compile these protos": protos/ becomes stubs and a descriptor set in src/.
 
+Beside them go the files of Swagger UI: what is built has its documentation page with it.
+
 The package build (`pip install .`, `pip install -e .`) runs it as a hook of hatchling, which is
 told its path or, of an installed library, finds its entry point; `nox -s protos` and the project's
 generation run `python -m polyrpc.build`. `build-system.requires` in pyproject.toml pins the
@@ -8,6 +10,7 @@ compiler. By its path it is no module of a package: it imports nothing of the li
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,9 @@ except ModuleNotFoundError as missing:
     sys.exit(f"{missing.name} is not installed here: run `nox -s protos`, which installs it.")
 
 LIBRARY = "polyrpc"
+# Of its dist/, the parts of the page /docs/swagger. It needs Flask; so it stays with the compiler.
+SWAGGER_UI = "flask-swagger-ui"
+SWAGGER_FILES = ("LICENSE", "favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css")
 
 
 class CompileError(Exception):
@@ -56,6 +62,8 @@ def hatch_register_build_hook() -> type[ProtosBuildHook]:
 def compile_protos(root: Path) -> list[str]:
     """Compile protos/ of `root` into src/, and remove the stubs whose proto is gone.
 
+    The documentation page's files come along, if the project has them to build with.
+
     Nothing changes unless everything compiles; a file whose content stays the same is not written.
 
     Returns:
@@ -73,6 +81,7 @@ def compile_protos(root: Path) -> list[str]:
         output = Path(folder)
         (output / package).mkdir()
         run_protoc(root / "protos", output, output / package / "descriptors.binpb")
+        copy_swagger_ui(output / package / "swagger_ui")
         publish(output, root / "src", wheel["artifacts"])
         compiled = (path.relative_to(output) for path in output.rglob("*") if path.is_file())
         return sorted(path.as_posix() for path in compiled if path.parts[0] != package)
@@ -134,6 +143,18 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
                 *sources,
             ]
         )
+
+
+def copy_swagger_ui(target: Path) -> None:
+    """Write the files of the documentation page, and their version."""
+    try:
+        source = distribution(SWAGGER_UI)
+    except PackageNotFoundError:
+        return  # `requires` of a project made earlier does not have it
+    target.mkdir()
+    (target / "VERSION").write_text(f"{source.version}\n", encoding="utf-8")
+    for name in SWAGGER_FILES:
+        shutil.copyfile(str(source.locate_file(f"flask_swagger_ui/dist/{name}")), target / name)
 
 
 def run(command: list[str]) -> None:

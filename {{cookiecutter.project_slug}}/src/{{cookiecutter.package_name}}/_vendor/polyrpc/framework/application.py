@@ -9,11 +9,24 @@ from ..health import Health
 from ..interceptors import tokens_of
 from ..interceptors.registry import Metrics
 from ..settings import ServiceSettings
+from .cors import Cors
 from .errors import error_handlers
-from .imports import Application, Contact, GrpcGateway, UnchangedLogging, register_grpc_http_routes
+from .imports import (
+    Application,
+    Contact,
+    DefineMiddleware,
+    GrpcGateway,
+    UnchangedLogging,
+    register_grpc_http_routes,
+)
 from .own_routes import around_routes
 from .probes import admin_routes
 from .swagger_ui import docs_config, docs_routes
+
+_DESCRIPTION = (
+    "Every operation is an RPC that answers over gRPC as well, and by gRPC-Web and Connect at "
+    "`POST /{package.Service}/{Method}`."
+)
 
 
 def make_application(
@@ -22,6 +35,7 @@ def make_application(
     metrics: Metrics,
     settings: ServiceSettings,
     *,
+    package: str,
     title: str,
     version: str,
     summary: str | None,
@@ -36,6 +50,7 @@ def make_application(
         health: What `/readyz` asks.
         metrics: What `/metrics` tells.
         settings: Whom to let in.
+        package: The service's, which has the files of its documentation page.
         title: For the OpenAPI document.
         version: Likewise.
         summary: Likewise.
@@ -43,20 +58,24 @@ def make_application(
         middleware: Likewise.
         lifespan: Of the application.
     """
+    origins = settings.cors_allow_origins
     tokens = tokens_of(settings)
     asks_for_tokens = tokens is not None
     app = Application(
         title=title,
         version=version,
         summary=summary,
-        description="Every operation is an RPC that answers over gRPC as well.",
+        description=_DESCRIPTION,
         contact=Contact(),
         routes=[
             *admin_routes(health, metrics),
-            *docs_routes(title, asks_for_tokens=asks_for_tokens),
+            *docs_routes(title, package, asks_for_tokens=asks_for_tokens),
             *routes,
         ],
-        middleware=around_routes(tokens, middleware, metrics, settings.max_message_bytes),
+        middleware=[
+            *([DefineMiddleware(Cors, origins=origins)] if origins else []),
+            *around_routes(tokens, middleware, metrics, settings.max_message_bytes),
+        ],
         exception_handlers=error_handlers(),
         lifespan=lifespan,
         logging_config=UnchangedLogging(),

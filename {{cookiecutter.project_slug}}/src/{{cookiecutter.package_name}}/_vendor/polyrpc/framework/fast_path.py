@@ -7,7 +7,8 @@ framework has something to run around them: middleware, permissions, interceptor
 or `after_request` of the application, its router or the route, other settings, an earlier route
 that matches too. What comes later, or goes, is noticed, but for what the route of an RPC is given
 after the first request. Middleware whose attribute `skips_rpcs` is true is for other paths:
-it need not be passed, and has the next as `app`. Where an application is mounted, its parents have
+it need not be passed, and has the next as `app`; what such middleware does around RPCs all the same
+is in its `around_rpc`. Where an application is mounted, its parents have
 run what is theirs before.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
@@ -17,7 +18,7 @@ the framework's own exception handlers are not around the endpoint, which lets n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -34,8 +35,15 @@ from .imports import (
 )
 from .rest_route import RestRoutes
 from .route import Answer, RpcRoute
+from .unknown_rpcs import UnknownRpcs
 
-_BY_PATH_AND_METHOD = (Path.search, WebSocketPath.search, Include.search, RestRoutes.search)
+_BY_PATH_AND_METHOD = (
+    Path.search,
+    WebSocketPath.search,
+    Include.search,
+    RestRoutes.search,
+    UnknownRpcs.search,  # of what has no content type it takes nothing
+)
 _OF_ROUTES = (
     "middleware",
     "permissions",
@@ -113,6 +121,7 @@ class FastPaths:
         self.answers: dict[tuple[Any, Any], Answer] = {}
         self.rest: list[RestRoutes] = []
         self._others: list[Any] = []
+        self._arounds: list[Callable[[Answer], Answer]] = []
         self.routes: Any = None
         self.length = 0
         self.middleware_stack: Any = None
@@ -122,7 +131,8 @@ class FastPaths:
         routes, middleware_stack = self._app.router.routes, self._app.middleware_stack
         self.answers, self.rest, self._others = {}, [], []
         if not _has_own_steps(self._app):
-            self.answers = dict(_reached_first(routes))
+            self._arounds = _arounds(self._app)
+            self.answers = {key: self._surrounded(answer) for key, answer in _reached_first(routes)}
             self.rest = [route for route in routes if type(route) is RestRoutes]
             self._others = [
                 route
@@ -142,8 +152,13 @@ class FastPaths:
         for route in self.rest:
             match, found = route.search(scope)
             if match is Match.FULL:
-                return partial(_dispatch, route, found)
+                return self._surrounded(partial(_dispatch, route, found))
         return None
+
+    def _surrounded(self, answer: Answer) -> Answer:
+        for around in self._arounds:
+            answer = around(answer)
+        return answer
 
 
 def _in_full(scope: Any, root_path: str) -> Any:
@@ -180,6 +195,18 @@ def _has_own_steps(app: Any) -> bool:
         or router.middleware_stack != router.app
         or any(getattr(owner, "settings_module", None) for owner in (app, router))
     )
+
+
+def _arounds(app: Any) -> list[Callable[[Answer], Answer]]:
+    """What the layers that need not be passed do around RPCs, the innermost first."""
+    found = []
+    layer = app.middleware_stack
+    while layer is not app.router:
+        around = getattr(layer, "around_rpc", None)
+        if around is not None:
+            found.append(around)
+        layer = layer.app
+    return found[::-1]
 
 
 def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], Answer]]:

@@ -1,56 +1,68 @@
-"""Bodies of forms (RFC 7578), handed on in pieces that the framework's parser can read.
+"""Multipart bodies (RFC 2046) as the framework's parser can read them.
 
-lilya's takes what it is given for the content of a part, unless it holds a delimiter as a whole: of
-a delimiter that comes in two pieces it sees neither half, and the form is lost. So none does.
+It looks for a delimiter in one chunk at a time: of one that arrives in two pieces it takes the
+first for data, and loses the part that follows. What comes behind the last delimiter it writes
+over the beginning of the last file.
 """
 
 from __future__ import annotations
 
+from email.message import Message
 from typing import Any
 
-from lilya.contrib.multipart.utils import parse_options_header
 
-_LONGEST_ENDING = len(b"--\r\n")
-
-
-def content_type_of(scope: Any) -> str:
-    """Gives the content type of a request, where it is a multipart one; else it is empty."""
+def boundary_of(scope: Any) -> bytes | None:
+    """Gives the boundary between the parts of a request's body; None: it has no parts."""
     for name, value in scope["headers"]:
-        if name == b"content-type" and value.strip().lower().startswith(b"multipart/"):
-            return str(value.decode("latin-1"))
-    return ""
+        if name == b"content-type" and value.lstrip().lower().startswith(b"multipart/"):
+            header = Message()
+            header["content-type"] = value.decode("latin-1")
+            boundary = header.get_boundary()
+            return boundary.encode("latin-1") if boundary else None
+    return None
 
 
-def with_whole_delimiters(receive: Any, content_type: str) -> Any:
-    """Wraps ASGI's `receive`: the body is the same, but no event ends within a delimiter.
+def with_whole_delimiters(receive: Any, boundary: bytes) -> Any:
+    """Makes of ASGI's `receive` one whose events cut no delimiter, and end with the last part.
 
     Args:
-        receive: ASGI's `receive`.
-        content_type: That of the request, with the boundary.
+        receive: Where the body comes from.
+        boundary: What is between its parts.
     """
-    _, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary", b"")
     delimiter = b"\r\n--" + boundary
-    longest = len(delimiter) + _LONGEST_ENDING
-    held = b""
+    closing = delimiter + b"--"
+    kept = b""
+    is_closed = False
 
     async def receive_whole() -> Any:
-        nonlocal held
+        nonlocal kept, is_closed
         while True:
             event = await receive()
             if event["type"] != "http.request":
                 return event
-            held += event.get("body", b"")
-            if not event.get("more_body", False):
-                end = len(held)
-            else:
-                end = len(held) - longest
-                parted = held.find(delimiter, max(0, end - longest + 1), end + len(delimiter) - 1)
-                if parted >= 0:
-                    end = parted
-                if end <= 0:
-                    continue
-            body, held = held[:end], held[end:]
-            return {**event, "body": body}
+            more = event.get("more_body", False)
+            body, kept = kept + event.get("body", b""), b""
+            if is_closed:
+                body = b""
+            elif (end := body.find(closing)) >= 0:
+                is_closed = True
+                body = body[:end] + closing + b"\r\n"
+            elif more:
+                end = _end_of_whole(body, delimiter)
+                body, kept = body[:end], body[end:]
+            if body or not more:
+                return {**event, "body": body}
 
     return receive_whole
+
+
+def _end_of_whole(body: bytes, delimiter: bytes) -> int:
+    """Where the delimiter begins of which more may come; the length of `body`: none does."""
+    # Its line's end, which might as well begin the next one, is a part of it.
+    found = body.find(delimiter, max(len(body) - len(delimiter + b"\r\n"), 0))
+    if found >= 0:
+        return found
+    for size in range(min(len(delimiter) - 1, len(body)), 0, -1):
+        if body.endswith(delimiter[:size]):
+            return len(body) - size
+    return len(body)

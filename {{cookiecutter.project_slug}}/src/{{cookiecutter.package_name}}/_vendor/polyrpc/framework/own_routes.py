@@ -2,47 +2,46 @@
 
 Request ids, tokens, a log line, metrics and the error body hold for whatever the framework's
 router finds: the documentation, and routes that you add. Calls of RPCs have all of that from their
-interceptors, and most of them do not even come this way (`gateway/shortcut.py`).
+interceptors, and most of them do not even come this way (`fast_path.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from time import perf_counter, time
 from typing import Any
 
 import grpc
 
-from ..http.peer import peer_address
+from ..calls.peer import peer_address
 from ..interceptors import auth, request_id
 from ..interceptors.registry import Metrics
 from ..log_pipe import EventRecord
-from ..rpc.method_info import UNKNOWN
-from .errors import ROUTE, answer_alike, code_of, error_response, log_unexpected, respond_to
+from .asgi_events import (
+    App,
+    with_bounded_body,
+    with_header,
+    without_request_body,
+    without_response_body,
+)
+from .errors import ROUTE, answer_alike, code_of, log_unexpected, respond_to
 from .imports import (
-    Connection,
     DefineMiddleware,
-    LilyaHTTPException,
     Match,
     MethodNotAllowed,
     NotAuthenticated,
     NotFound,
     Request,
-    WebSocketDisconnect,
-    WebSocketException,
 )
-from .multipart import content_type_of, with_whole_delimiters
+from .multipart import boundary_of, with_whole_delimiters
+from .own_websockets import POLICY_VIOLATION, deny, talk
 from .routing import Destination, destination
+from .visit import CLIENT_CLOSED, VISIT, Visit
 
 logger = logging.getLogger("polyrpc.framework")
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
-
-_VISIT = "own_routes.visit"
 _REQUEST_ID = request_id.KEY.encode("ascii")
 _NOT_FOUND = "Not Found"
 _WITHOUT_BODY = ("GET", "HEAD")
@@ -50,10 +49,7 @@ _METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
 _STARTS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
-_SWITCHED, _CLIENT_CLOSED = 101, 499
-_LEAST_CODE = 1000
-_ABNORMAL_CLOSURE, _POLICY_VIOLATION, _INTERNAL_ERROR = 1006, 1008, 1011
-_FORBIDDEN = "the WebSocket was not accepted"
+_SWITCHED = 101
 
 
 def around_routes(
@@ -80,25 +76,6 @@ def around_routes(
     ]
 
 
-@dataclass(slots=True)
-class _Visit:
-    """What becomes known of a request on its way.
-
-    Attributes:
-        route: The pattern of the route that it reaches.
-        is_probe: Whether that is a `ProbeGateway`.
-        is_of_an_rpc: Whether an RPC answers it, which does by itself what there is to do.
-        status: The HTTP status of the response, once that has begun.
-        is_cut: Whether the rest of the response is missing.
-    """
-
-    route: str = UNKNOWN
-    is_probe: bool = False
-    is_of_an_rpc: bool = False
-    status: int = 0
-    is_cut: bool = False
-
-
 class Observation:
     """The outermost middleware: request ids, the log and metrics; what is raised ends here.
 
@@ -114,7 +91,7 @@ class Observation:
         self._metrics = metrics
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        visit = scope[_VISIT] = _Visit()
+        visit = scope[VISIT] = Visit()
         identity = request_id.adopt(
             (request_id.KEY, value.decode("latin-1"))
             for name, value in scope["headers"]
@@ -126,10 +103,10 @@ class Observation:
             if event["type"] in _STARTS:
                 visit.status = event.get("status", _SWITCHED)
                 if not visit.is_of_an_rpc:
-                    event = _with_header(event, _REQUEST_ID, identity.encode("ascii"))
+                    event = with_header(event, _REQUEST_ID, identity.encode("ascii"))
             await send(event)
 
-        answering = _answering if scope["type"] == "http" else _talking
+        answering = _answering if scope["type"] == "http" else talk
         try:
             await answering(self.app, visit, scope, receive, send_with_id)
         finally:
@@ -160,14 +137,14 @@ class Entrance:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        visit: _Visit = scope[_VISIT]
+        visit: Visit = scope[VISIT]
         if scope["type"] == "http":
             await _answering(self._enter, visit, scope, receive, send)
         else:
             await self._enter_websocket(scope, receive, send)
 
     async def _enter(self, scope: Any, receive: Any, send: Any) -> None:
-        visit: _Visit = scope[_VISIT]
+        visit: Visit = scope[VISIT]
         # The `$` of the router's patterns would overlook a last newline.
         overlooked = scope["path"].endswith("\n")
         found = Destination() if overlooked else destination(scope["app"].routes, scope)
@@ -188,37 +165,37 @@ class Entrance:
         allow = _allow(found.methods)
         if scope["method"] == "HEAD" and "GET" in found.methods and "HEAD" not in found.methods:
             # The framework's patterns take it, its handlers refuse it.
-            scope, send = {**scope, "method": "GET"}, _without_body(send)
+            scope, send = {**scope, "method": "GET"}, without_response_body(send)
         elif found.match is Match.PARTIAL and not found.has_middleware:
             raise MethodNotAllowed(
                 detail=f"the method must be one of: {allow}", headers={"allow": allow}
             )
-        multipart = content_type_of(scope)
+        boundary = boundary_of(scope)
         if scope["method"] in _WITHOUT_BODY:
             # Or the framework would read it all, and take it for JSON.
-            receive = _without_request_body(receive)
+            receive = without_request_body(receive)
         elif self._max_body_bytes and (
             # Of what strangers send to an open route, nothing is left to its handler.
-            found.is_open or (found.reads_body and not multipart)
+            found.is_open or (found.reads_body and not boundary)
         ):
-            receive = _bounded(receive, self._max_body_bytes)
-        if multipart:
-            receive = with_whole_delimiters(receive, multipart)
+            receive = with_bounded_body(receive, self._max_body_bytes)
+        if boundary:
+            receive = with_whole_delimiters(receive, boundary)
 
         async def send_allow(event: Any) -> None:
             if event["type"] == "http.response.start" and allow and _lacks_allow(event):
-                event = _with_header(event, b"allow", allow.encode("ascii"))
+                event = with_header(event, b"allow", allow.encode("ascii"))
             await send(event)
 
         await _answering(self.app, visit, scope, receive, send_allow)
 
     async def _enter_websocket(self, scope: Any, receive: Any, send: Any) -> None:
-        visit: _Visit = scope[_VISIT]
+        visit: Visit = scope[VISIT]
         visit.route = scope[ROUTE] = destination(scope["app"].routes, scope).path
         if self._admits(scope):
-            await _talking(self.app, visit, scope, receive, send)
+            await talk(self.app, visit, scope, receive, send)
         else:
-            await _deny(visit, scope, send, _POLICY_VIOLATION)
+            await deny(visit, scope, send, POLICY_VIOLATION)
 
     def _admits(self, scope: Any) -> bool:
         return self._tokens is None or auth.admit(
@@ -227,7 +204,7 @@ class Entrance:
         )
 
 
-def _record(metrics: Metrics, scope: Any, visit: _Visit, seconds: float, identity: str) -> None:
+def _record(metrics: Metrics, scope: Any, visit: Visit, seconds: float, identity: str) -> None:
     # Callers can make up any number of them.
     method = scope.get("method", "GET")
     if method not in _METHODS:
@@ -253,12 +230,12 @@ def _record(metrics: Metrics, scope: Any, visit: _Visit, seconds: float, identit
         logger.handle(EventRecord(logger, level, "request", time(), fields))
 
 
-async def _answering(app: App, visit: _Visit, scope: Any, receive: Any, send: Any) -> None:
+async def _answering(app: App, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
     """Runs `app`, and answers what it raises as far as that is still possible."""
     try:
         await app(scope, receive, send)
     except asyncio.CancelledError:
-        visit.status = visit.status or 499
+        visit.status = visit.status or CLIENT_CLOSED
         raise
     except Exception as error:
         if visit.status:
@@ -268,90 +245,6 @@ async def _answering(app: App, visit: _Visit, scope: Any, receive: Any, send: An
             return
         response = await respond_to(error, Request(scope, receive, send))
         await response(scope, receive, send)
-
-
-async def _talking(app: App, visit: _Visit, scope: Any, receive: Any, send: Any) -> None:
-    """Runs `app` for a WebSocket, and closes that when something is raised."""
-
-    async def send_or_disconnect(event: Any) -> None:
-        error, closes = sys.exception(), event["type"] == "websocket.close"
-        if error is not None and closes and event.get("code", _LEAST_CODE) < _LEAST_CODE:
-            # In some routes the framework would tell the client what was raised.
-            raise error
-        try:
-            if closes and not visit.status:
-                await _deny(visit, scope, send, event.get("code", _POLICY_VIOLATION))
-            else:
-                await send(event)
-        except OSError:  # As ASGI has it: nobody is there any more.
-            raise WebSocketDisconnect(_ABNORMAL_CLOSURE) from None
-
-    try:
-        try:
-            await app(scope, receive, send_or_disconnect)
-        except (LilyaHTTPException, WebSocketException) as error:
-            if visit.status:
-                await send(_close_event(error))
-            else:
-                denial = error if isinstance(error, LilyaHTTPException) else None
-                await _deny(visit, scope, send, _POLICY_VIOLATION, denial)
-        except (asyncio.CancelledError, WebSocketDisconnect):
-            raise
-        except Exception as error:
-            visit.is_cut = True
-            if visit.status or not _may_answer(scope):
-                log_unexpected(error, f"the WebSocket {visit.route}")
-            if visit.status:
-                await send(_closing(_INTERNAL_ERROR))
-            else:
-                await _deny(visit, scope, send, _INTERNAL_ERROR, error)
-    except asyncio.CancelledError:
-        visit.status = visit.status or _CLIENT_CLOSED
-        raise
-    except (WebSocketDisconnect, OSError):
-        visit.status = visit.status or _CLIENT_CLOSED
-
-
-async def _deny(
-    visit: _Visit, scope: Any, send: Any, code: int, error: Exception | None = None
-) -> None:
-    """Answers the handshake of a WebSocket that is not accepted.
-
-    Args:
-        visit: What is known of it.
-        scope: Its ASGI scope.
-        send: ASGI's `send`.
-        code: With what it is closed where the server takes no answer, but answers 403 itself.
-        error: What the answer is to say; None: 403.
-    """
-    if not _may_answer(scope):
-        visit.status = 403
-        await send(_closing(code))
-        return
-    if error is None:
-        response = error_response(403, _FORBIDDEN)
-    else:
-        response = await respond_to(error, Connection({**scope, "type": "http", "method": "GET"}))
-    await response(scope, _nothing, send)
-
-
-def _may_answer(scope: Any) -> bool:
-    return "websocket.http.response" in (scope.get("extensions") or ())
-
-
-def _close_event(error: Any) -> Any:
-    # The same as the framework's own, but for exceptions of other kinds, whose text it tells.
-    if isinstance(error, LilyaHTTPException):
-        return _closing(4000 + (error.status_code or 500), error.detail)
-    return _closing(error.code, error.reason)
-
-
-def _closing(code: int, reason: str | None = None) -> Any:
-    return {"type": "websocket.close", "code": code, "reason": reason or ""}
-
-
-async def _nothing() -> Any:
-    raise AssertionError("a response asks for nothing")
 
 
 def _allow(methods: set[str]) -> str:
@@ -364,46 +257,3 @@ def _lacks_allow(event: Any) -> bool:
             # The framework writes a Python set there.
             return bytes(value).startswith(b"{")
     return bool(event["status"] == 405)
-
-
-def _with_header(event: Any, name: bytes, value: bytes) -> Any:
-    others = [header for header in event.get("headers", ()) if header[0].lower() != name]
-    return {**event, "headers": [*others, (name, value)]}
-
-
-def _without_body(send: Any) -> Any:
-    async def send_head(event: Any) -> None:
-        await send({**event, "body": b""} if event["type"] == "http.response.body" else event)
-
-    return send_head
-
-
-def _bounded(receive: Any, max_bytes: int) -> Any:
-    received = 0
-
-    async def receive_bounded() -> Any:
-        nonlocal received
-        event = await receive()
-        received += len(event.get("body", b""))
-        if received > max_bytes:
-            raise LilyaHTTPException(
-                status_code=413, detail=f"the body is larger than {max_bytes} bytes"
-            )
-        return event
-
-    return receive_bounded
-
-
-def _without_request_body(receive: Any) -> Any:
-    given = False
-
-    async def receive_end() -> Any:
-        nonlocal given
-        if not given:
-            given = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        while (event := await receive())["type"] != "http.disconnect":
-            pass
-        return event
-
-    return receive_end

@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 import grpc
 
+from ..calls.refusals import send_failure
+from ..calls.response import without_body
 from ..http.raw_body import RawDecoder
 from ..http.request import Decoder
-from ..http.response import send_failure, without_body
 from ..http.route_codec import RouteCodec
 from ..rpc.status import CallError
 from ..transcoding.http_binding import HttpBinding
@@ -87,7 +88,7 @@ class RestRoutes(BasePath):
         """Matches a request, as `BasePath` describes."""
         if scope["type"] != "http":
             return Match.NONE, {}
-        path = _raw_path(scope)
+        path = raw_path(scope)
         if not path.startswith(self._base_path):
             return Match.NONE, {}
         try:
@@ -147,7 +148,8 @@ class _Others:
         return None
 
 
-def _raw_path(scope: Any) -> str:
+def raw_path(scope: Any) -> str:
+    """The path of a request as it was sent, below where the application is mounted."""
     raw = scope.get("raw_path")
     path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
     # Where the application is mounted, as many segments go as its root path has. One that a proxy

@@ -7,8 +7,9 @@ from typing import Any
 
 import grpc
 
-from ..http.incoming import Receive
-from ..http.response import Send, send_failure
+from ..calls.incoming import Receive
+from ..calls.refusals import send_failure
+from ..calls.response import Send
 from ..openapi.operation import Operation
 from ..rpc.status import CallError
 from ..transcoding.http_methods import with_head
@@ -29,6 +30,7 @@ class RpcRoute(HTTPHandler):
         name: Unique among the application's routes.
         answer_to: Makes the ASGI application that answers requests of an HTTP method.
         operations: What the OpenAPI document says of the RPC.
+        refuse: Sends the failure of a request with another method.
 
     Attributes:
         answers: Who answers, by HTTP method.
@@ -43,6 +45,7 @@ class RpcRoute(HTTPHandler):
         name: str,
         answer_to: Callable[[str], Answer],
         operations: Sequence[Operation],
+        refuse: Callable[[Send, CallError], Awaitable[None]] = send_failure,
     ) -> None:
         methods = with_head(methods)
         super().__init__(
@@ -52,6 +55,7 @@ class RpcRoute(HTTPHandler):
         self.validate_handler()
         self.operations = operations
         self.answers: Mapping[str, Answer] = {method: answer_to(method) for method in self.methods}
+        self._refuse = refuse
         self._allow = ", ".join(methods).encode("ascii")
 
     def create_signature_model(self, is_websocket: bool = False) -> None:
@@ -67,7 +71,7 @@ class RpcRoute(HTTPHandler):
         """
         answer = self.answers.get(scope["method"])
         if answer is None:
-            return send_failure(send, method_not_allowed(self._allow))
+            return self._refuse(send, method_not_allowed(self._allow))
         return answer_alone(answer, scope, receive, send)
 
 

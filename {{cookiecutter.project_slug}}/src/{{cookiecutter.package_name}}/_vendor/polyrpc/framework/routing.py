@@ -20,6 +20,7 @@ from .imports import (
 )
 from .rest_route import RestRoutes
 from .route import RpcRoute
+from .unknown_rpcs import UnknownRpcs
 
 
 class OpenGateway(Gateway):
@@ -156,7 +157,7 @@ def _by_way_of(route: Any, match: Any, scope: Mapping[str, Any]) -> Destination:
         set(getattr(handler if is_frameworks else route, "methods", None) or ()),
         is_open=isinstance(route, OpenGateway) or getattr(route, _OPENED, False),
         is_probe=isinstance(route, ProbeGateway),
-        is_of_an_rpc=isinstance(route, RestRoutes) or isinstance(handler, RpcRoute),
+        is_of_an_rpc=isinstance(route, RestRoutes | UnknownRpcs) or isinstance(handler, RpcRoute),
         reads_body=is_frameworks,
         has_middleware=has_middleware,
     )

@@ -1,8 +1,7 @@
 """The documentation page, `/docs/swagger`, whose every part this process serves itself.
 
-The Swagger UI in it comes out of the distribution `flask-swagger-ui`, of which only the files are
-used: nothing here imports Flask. The framework's own pages would load their scripts from a CDN, so
-`docs_config` leaves them out.
+The Swagger UI in it is that of `swagger_files`. The framework's own pages would load their scripts
+from a CDN, so `docs_config` leaves them out.
 
 Page and assets are open to everyone: they say nothing of the service but its name. The document
 asks for a token where the service does.
@@ -11,19 +10,20 @@ asks for a token where the service does.
 from __future__ import annotations
 
 import gzip
+import logging
 from functools import cache
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import Any
 
 from ..interceptors.auth import SECURITY_SCHEMES
 from .docs_page import docs_page
 from .imports import JSONResponse, NotFound, OpenAPIConfig, Request, Response, get
 from .routing import OpenGateway
+from .swagger_files import SwaggerFiles, swagger_files
+
+logger = logging.getLogger("polyrpc.docs")
 
 PAGE = "/docs/swagger"
 
-_DISTRIBUTION = distribution("flask-swagger-ui")
 _SCRIPT, _STYLE, _ICON = "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"
 _MEDIA_TYPES = {
     _SCRIPT: "text/javascript; charset=utf-8",
@@ -72,15 +72,25 @@ def docs_config(*, asks_for_tokens: bool = False) -> OpenAPIConfig:
     return DocumentAlone(asks_for_tokens=asks_for_tokens)
 
 
-def docs_routes(title: str, *, asks_for_tokens: bool = False) -> list[OpenGateway]:
+def docs_routes(
+    title: str, package: str | None = None, *, asks_for_tokens: bool = False
+) -> list[OpenGateway]:
     """Make the routes of the page and of its assets.
 
     Args:
         title: The title of the page.
+        package: The service's, which has the files of Swagger UI.
         asks_for_tokens: Whether `/openapi.json` is refused without one.
+
+    Returns:
+        No route where these files are missing, which is warned about.
     """
+    found = swagger_files(package)
+    if found is None:
+        logger.warning("%s is left out: `nox -s protos` brings the files of Swagger UI", PAGE)
+        return []
     # Relative addresses hold wherever the application is mounted.
-    assets = f"assets/{_DISTRIBUTION.version}"
+    assets = f"assets/{found.version}"
     page, policy = docs_page(
         title,
         bundle=f"{assets}/{_SCRIPT}",
@@ -100,12 +110,12 @@ def docs_routes(title: str, *, asks_for_tokens: bool = False) -> list[OpenGatewa
 
     @get(include_in_schema=False)
     async def asset(request: Request, version: str, name: str) -> Response[Any]:
-        if version != _DISTRIBUTION.version or name not in _MEDIA_TYPES:
+        if version != found.version or name not in _MEDIA_TYPES:
             raise NotFound()
         headers = {**_ASSET_HEADERS, "content-type": _MEDIA_TYPES[name]}
         if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(_gzipped(name), headers=headers | {"content-encoding": "gzip"})
-        return Response(_path(name).read_bytes(), headers=headers)
+            return Response(_gzipped(found, name), headers=headers | {"content-encoding": "gzip"})
+        return Response(found.read(name), headers=headers)
 
     return [
         OpenGateway(PAGE, handler=swagger),
@@ -121,9 +131,5 @@ def _require_tokens(document: dict[str, Any]) -> None:
 
 
 @cache
-def _gzipped(name: str) -> bytes:
-    return gzip.compress(_path(name).read_bytes(), mtime=0)
-
-
-def _path(name: str) -> Path:
-    return Path(str(_DISTRIBUTION.locate_file(f"flask_swagger_ui/dist/{name}")))
+def _gzipped(files: SwaggerFiles, name: str) -> bytes:
+    return gzip.compress(files.read(name), mtime=0)

@@ -1,82 +1,41 @@
-"""One RPC over HTTP, from the request to the servicer and back."""
+"""One RPC by HTTP/JSON, from the request to the servicer and back."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Any, NoReturn
 
 import grpc
 
-from ..rpc.errors import STOPPING, failure_of
-from ..rpc.handlers import Context, RpcFunction
-from ..rpc.metadata import Metadata
-from ..rpc.method_interceptors import all_bound, chain, handler_like
+from ..calls.call import Handler
+from ..calls.incoming import Receive
+from ..calls.messages import RequestMessages
+from ..calls.refusals import failure_events
+from ..calls.response import Encoder, Event, Send
+from ..calls.runner import CallRunner, Scope, let_pause
+from ..rpc.handlers import RpcFunction
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError
-from .call import Call, Handler, serving
-from .cancellation import CallCancellation, resumed
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
-from .incoming import Receive
+from .json_call import JsonCall, serving_json
 from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
-from .request import (
-    BodyMessage,
-    BodyMessages,
-    Decoder,
-    QueryMessage,
-    RefusedRequest,
-    RequestMessages,
-    frames_for,
-    not_lost,
-)
-from .response import (
-    Encoder,
-    Event,
-    Send,
-    StreamResponse,
-    failure_events,
-    stream_response,
-    unary_events,
-)
-
-Scope = Mapping[str, Any]
-CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
-
-_ENDED = object()
-_REQUEST_STREAM = "polyrpc.request_stream"
-"""An extension of the ASGI scope, where the server limits the time in which a body must arrive: a
-function that says that this one is a stream, whose client may pause."""
+from .request import BodyMessage, BodyMessages, Decoder, QueryMessage, frames_for, not_lost
+from .response import StreamResponse, stream_response, unary_events
 
 
-class HandlerCallDetails(grpc.HandlerCallDetails):
-    """What an interceptor is told of a call before it has a context.
-
-    Attributes:
-        protocol: Tells calls over HTTP from native ones, whose details have no such attribute.
-    """
-
-    protocol = "http"
-
-    def __init__(self, method: str, invocation_metadata: Metadata) -> None:
-        self.method = method
-        self.invocation_metadata = invocation_metadata
-
-
-class Endpoint:
-    """Answers the HTTP requests of one RPC as its `grpc.aio` server answers native calls.
-
-    Layers are put around the handler here, once; any other interceptor is asked at every call.
+class Endpoint(CallRunner):
+    """Answers the requests with JSON of one RPC.
 
     Args:
         rpc: The RPC.
-        handlers: All handlers of the gateway by full name: an interceptor may choose another.
-        interceptors: Run for each call, in this order.
+        handlers: As `CallRunner` has it.
+        interceptors: As `CallRunner` has it.
         max_message_bytes: The limit for each request message, as JSON text.
         default_timeout: Seconds for calls that come without `grpc-timeout`; None: no limit.
+
+    Attributes:
+        rpc: As given.
     """
 
     def __init__(
@@ -88,19 +47,11 @@ class Endpoint:
         default_timeout: float | None,
     ) -> None:
         self.rpc = rpc
-        self._handlers = handlers
-        self._interceptors = tuple(interceptors)
+        super().__init__(rpc.full_name, rpc.handler, rpc.descriptor, handlers, interceptors, "http")
         self._max_message_bytes = max_message_bytes
         self._allowed_digits = len(str(max_message_bytes)) - 1
         self._default_timeout = default_timeout
         self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
-        self._served = rpc.handler, serving(rpc.handler, rpc.descriptor)
-        layers = all_bound(interceptors)
-        self._run: CoroutineFunction = (
-            self._intercepted
-            if layers is None
-            else _coroutine_function(chain(layers, rpc.full_name, "http", self._served[1]))
-        )
 
     async def answer(
         self,
@@ -121,39 +72,24 @@ class Endpoint:
             receive: Its `receive`.
             send: Its `send`.
         """
-        call = Call(scope, receive, decode, encode, self._max_message_bytes)
+        call = JsonCall(scope, receive, decode, encode, self._max_message_bytes)
         headers, timeout = scope["headers"], self._default_timeout
-        plain = self._is_unary and not from_query and is_plain(headers, self._allowed_digits)
-        if plain:
-            call.is_plain = True
+        if self._is_unary and not from_query and is_plain(headers, self._allowed_digits):
+            call.is_plain = call.is_whole = True
         else:
             try:
                 head = RequestHeaders(headers)
             except CallError as failure:
-                _refuse(call, failure)
+                call.refuse(failure)
             else:
                 if self.rpc.handler.request_streaming and not from_query:
-                    _let_pause(scope)
+                    let_pause(scope)
                 self._connect(call, head, send, from_query=from_query)
                 timeout = timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
         try:
-            try:
-                coroutine = self._run(call, call)
-                # Its first step; most calls have ended with that. (`send` would raise at the end.)
-                awaited = next(coroutine.__await__(), _ENDED)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # such as SystemExit: it ends the call, not the service
-                outcome = self._failure(call, error)
-            else:
-                if awaited is not _ENDED:
-                    outcome = await self._supervised(call, resumed(coroutine, awaited))
-                elif plain and timeout is None and call.code_set is None:
-                    outcome = None
-                else:
-                    outcome = _status(call)
+            outcome = await self.run(call)
             if outcome is None and call.body is not None and call.stream is None:
                 start, body = unary_events(call.body, call)
                 await send(start)
@@ -168,9 +104,12 @@ class Endpoint:
             if call.callbacks:
                 call.run_callbacks()
 
+    def _serving(self, handler: Handler) -> RpcFunction:
+        return serving_json(handler, self.rpc.descriptor)
+
     def _connect(
         self,
-        call: Call,
+        call: JsonCall,
         head: RequestHeaders,
         send: Send,
         *,
@@ -183,10 +122,11 @@ class Endpoint:
             else:
                 _check_type(head, call.scope)
                 call.messages = self._body(head, call)
+                call.is_whole = isinstance(call.messages, BodyMessage)
         except CallError as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
             call.stream = None
-            _refuse(call, failure)
+            call.refuse(failure)
 
     def _stream(self, head: RequestHeaders, send: Send, encode: Encoder) -> StreamResponse | None:
         streaming = self.rpc.handler.response_streaming
@@ -202,7 +142,7 @@ class Endpoint:
             )
         return stream_response(send, encode, FRAMINGS[media_type]()) if streaming else None
 
-    def _body(self, head: RequestHeaders, call: Call) -> RequestMessages:
+    def _body(self, head: RequestHeaders, call: JsonCall) -> RequestMessages:
         limit = self._max_message_bytes
         streaming = self.rpc.handler.request_streaming
         raw = isinstance(call.decode, RawDecoder)
@@ -212,67 +152,6 @@ class Endpoint:
                 call.receive = not_lost(call.receive)
             return BodyMessage(call.decode, limit)
         return BodyMessages(call.decode, frames, limit)
-
-    async def _supervised(self, call: Call, run: Awaitable[None]) -> CallError | None:
-        """Runs a call that waits for something to its end; None: it has succeeded."""
-        lifetime = CallCancellation(call)
-        if not self.rpc.handler.request_streaming:
-            # All of it is read before the handler runs, which may have to wait for interceptors.
-            call.read_ahead_bytes = self._max_message_bytes
-        call.supervise(lifetime)
-        if call.stream is not None:
-            call.stream.supervise(lifetime, call)
-        try:
-            await run
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:
-            return self._failure(call, error)
-        finally:
-            lifetime.stop()
-            call.stop_receiving()
-        return _status(call)
-
-    def _failure(self, call: Call, error: BaseException) -> CallError | None:
-        """What a call ends with that has raised `error`."""
-        if not isinstance(error, asyncio.CancelledError):
-            if error is not call.aborted:
-                failure = failure_of(error, self.rpc.full_name, call.status())
-                if not call.expired:
-                    return failure
-        elif not (call.expired or call.disconnected):
-            # A task is cancelled from outside when the server stops; a handler may also let out
-            # the cancellation of another task.
-            task = asyncio.current_task()
-            if task is None or not task.cancelling():
-                return CallError(grpc.StatusCode.CANCELLED, "Cancelled")
-            task.uncancel()
-            return CallError(grpc.StatusCode.UNAVAILABLE, STOPPING)
-        return _status(call)
-
-    async def _intercepted(self, call: Call, context: Context) -> None:
-        """Asks the interceptors for a handler and runs that."""
-        details = HandlerCallDetails(self.rpc.full_name, call.invocation_metadata())
-        handler = await self._continue(call.refusal, 0, details)
-        if handler is None:
-            raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-        if handler is not self._served[0]:
-            # Interceptors that replace a handler put the same one in its place, as a rule.
-            self._served = handler, serving(handler, self.rpc.descriptor)
-        await self._served[1](call, context)
-
-    async def _continue(
-        self, refusal: CallError | None, index: int, details: grpc.HandlerCallDetails
-    ) -> Handler | None:
-        if index == len(self._interceptors):
-            handler = self._handlers.get(details.method)
-            return handler if refusal is None or handler is None else _refusing(handler, refusal)
-        continuation: Callable[..., Any] = functools.partial(self._continue, refusal, index + 1)
-        return await self._interceptors[index].intercept_service(continuation, details)
-
-
-def _refuse(call: Call, refusal: CallError) -> None:
-    call.refusal, call.messages = refusal, RefusedRequest(refusal)
 
 
 def _check_type(head: RequestHeaders, scope: Scope) -> None:
@@ -292,44 +171,10 @@ def _check_type(head: RequestHeaders, scope: Scope) -> None:
         head.content_type = ""
 
 
-def _let_pause(scope: Scope) -> None:
-    let_pause = scope.get("extensions", {}).get(_REQUEST_STREAM)
-    if let_pause is not None:
-        let_pause()
-
-
-def _status(call: Call) -> CallError | None:
-    """The status of a call as it stands; None: OK."""
-    if call.deadline is not None and (call.expired or call.time_remaining() == 0):
-        return CallError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-    if call.code_set is None or call.status() is grpc.StatusCode.OK:
-        return call.refusal
-    return CallError(call.status(), call.details())
-
-
-def _events(call: Call, outcome: CallError | None) -> Sequence[Event]:
+def _events(call: JsonCall, outcome: CallError | None) -> Sequence[Event]:
     """What is left to be sent."""
     if call.stream is not None:
         stream = call.stream
         return stream.finish(call) if outcome is None else stream.fail(outcome, call)
     nothing = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
     return failure_events(outcome or nothing, call)
-
-
-def _coroutine_function(run: RpcFunction) -> CoroutineFunction:
-    if inspect.iscoroutinefunction(run):
-        return run
-
-    async def awaiting(call: Call, context: Context) -> Any:
-        return await run(call, context)
-
-    return awaiting
-
-
-def _refusing(handler: Handler, refusal: CallError) -> Handler:
-    """What interceptors get in place of a servicer that is not to see the call."""
-
-    async def refuse(_request: Any, _context: Any) -> NoReturn:
-        raise refusal
-
-    return handler_like(handler, refuse)

@@ -1,23 +1,16 @@
-"""What the headers of an HTTP request say: the call's metadata, and how to read and answer it."""
+"""What the headers of an HTTP request with JSON say of how to read and answer it."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from contextlib import suppress
 from functools import lru_cache
 
-import grpc
-
-from ..rpc.metadata import HOP_BY_HOP, Headers, Metadata, Metadatum, metadatum
-from ..rpc.status import CallError
+from ..calls.metadata import check_binary
+from ..calls.timeouts import grpc_timeout
+from ..rpc.metadata import Headers
 from .negotiation import negotiate
 
 JSON = "application/json"
 
-_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
-_SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 # What most requests have, so that nothing more is asked of it.
 _HARMLESS = frozenset((b"host", b"user-agent", b"accept-encoding", b"connection"))
 _UNUSUAL = frozenset((b"content-encoding", b"grpc-timeout", b"upgrade"))
@@ -25,8 +18,6 @@ _OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
 _WITHOUT_PREFLIGHT = frozenset(
     ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 )
-_NOT_METADATA = HOP_BY_HOP | {b"host"}
-_NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
 
 
 class RequestHeaders:
@@ -70,9 +61,9 @@ class RequestHeaders:
             elif name == b"content-encoding":
                 self.content_encoding = value.decode("latin-1").strip().lower()
             elif name == b"grpc-timeout":
-                self.timeout = _timeout_seconds(value)
-            elif name.endswith(b"-bin") and _metadata_key(name) is not None:
-                _binary(name, value)
+                self.timeout = grpc_timeout(value)
+            elif name.endswith(b"-bin"):
+                check_binary(name, value)
 
     @property
     def announces_body(self) -> bool:
@@ -130,30 +121,6 @@ def _values(headers: Headers, *names: bytes) -> list[bytes | None]:
     return [found.get(name) for name in names]
 
 
-def invocation_metadata(headers: Headers) -> Metadata:
-    """Reads all other headers but hop-by-hop ones, as gRPC's invocation metadata.
-
-    Malformed binary ones, for which `RequestHeaders` refuses the request, are left out.
-    """
-    metadata: list[Metadatum] = []
-    for name, value in headers:
-        key = _metadata_key(name)
-        if key is None:
-            continue
-        if key[-4:] == "-bin":
-            with suppress(CallError):
-                metadata += _binary(name, value)
-        else:
-            metadata.append(metadatum((key, _text(value))))
-    return tuple(metadata)
-
-
-@lru_cache(maxsize=256)
-def _metadata_key(name: bytes) -> str | None:
-    is_metadata = name not in _NOT_METADATA and not name.startswith(_NOT_METADATA_EITHER)
-    return name.decode("latin-1") if is_metadata else None
-
-
 @lru_cache(maxsize=256)
 def _media_type(content_type: bytes) -> str:
     return content_type.decode("latin-1").partition(";")[0].strip().lower()
@@ -162,37 +129,3 @@ def _media_type(content_type: bytes) -> str:
 @lru_cache(maxsize=256)
 def _accepts_json(accept: bytes) -> bool:
     return negotiate(accept.decode("latin-1"), streaming=False) is not None
-
-
-def _timeout_seconds(value: bytes) -> float:
-    match = _TIMEOUT.fullmatch(value)
-    if match is None:
-        raise CallError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            "grpc-timeout must be up to eight digits and a unit of H, M, S, m, u or n, "
-            "such as 250m",
-        )
-    amount, unit = match.groups()
-    return int(amount) * _SECONDS[unit]
-
-
-def _binary(name: bytes, value: bytes) -> list[Metadatum]:
-    key = name.decode("latin-1")
-    return [Metadatum(key, _from_base64(key, part)) for part in value.split(b",")]
-
-
-def _from_base64(key: str, value: bytes) -> bytes:
-    unpadded = value.strip().rstrip(b"=")
-    try:
-        return base64.b64decode(unpadded + b"=" * (-len(unpadded) % 4), validate=True)
-    except binascii.Error:
-        raise CallError(
-            grpc.StatusCode.INVALID_ARGUMENT, f"the header {key} must be base64"
-        ) from None
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

@@ -13,9 +13,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from ..calls.response import Event, Send
 from ..protojson import JsonError
 from .negotiation import Framing
-from .response import Event, Send
 
 _OCTET_STREAM = b"application/octet-stream"
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
+from ..calls.body import too_large, whole_body
+from ..calls.incoming import Incoming, Receive
 from ..protojson import JsonError
 from ..rpc.status import CallError
 from .framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
 from .headers import JSON, RequestHeaders
-from .incoming import Incoming, Receive
 from .raw_body import RawFrames
 
 Decoder = Callable[[bytes], Message]
 """JSON text to a message; raises `JsonError`."""
 
 _NDJSON = "application/x-ndjson"
-
-
-class RequestMessages(Protocol):
-    """Where a call's request messages come from."""
-
-    async def next(self, incoming: Incoming) -> Message | None:
-        """Waits for the next message.
-
-        Args:
-            incoming: What it is taken from.
-
-        Returns:
-            None after the last one.
-
-        Raises:
-            CallError: It is no such message (INVALID_ARGUMENT), is too large
-                (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
-        """
-
-
-class RefusedRequest:
-    """A request that cannot be read: it is of a wrong type, or announces too much."""
-
-    def __init__(self, refusal: CallError) -> None:
-        self._refusal = refusal
-
-    async def next(self, _incoming: Incoming) -> Message | None:
-        raise self._refusal
 
 
 class QueryMessage:
@@ -115,24 +88,6 @@ class BodyMessages:
         yield from self._frames.close() if chunk is None else self._frames.feed(chunk)
 
 
-async def whole_body(incoming: Incoming, max_message_bytes: int) -> bytes:
-    """Waits for the whole body of a request.
-
-    Raises:
-        CallError: It is too large (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
-    """
-    chunks: list[bytes] = []
-    size = 0
-    while (chunk := await incoming.next_chunk()) is not None:
-        size += len(chunk)
-        if size > max_message_bytes:
-            raise too_large(max_message_bytes)
-        if incoming.body_ended and not chunks and not incoming.chunks:
-            return chunk  # It came in one piece, as is usual.
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def read_message(decode: Decoder, text: bytes) -> Message:
     """Reads one message.
 
@@ -192,16 +147,6 @@ def not_lost(receive: Receive) -> Receive:
         return event
 
     return checked
-
-
-def too_large(max_message_bytes: int, place: str = "") -> CallError:
-    """The failure of a message of more than `max_message_bytes`, at a place in a stream."""
-    detail = f"a message may have at most {max_message_bytes} bytes"
-    return CallError(
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"{place}: {detail}" if place else detail,
-        http_status=413,
-    )
 
 
 def _unsupported(detail: str) -> CallError:

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..calls.incoming import Receive
+from ..calls.response import Encoder, Send
 from ..transcoding.enum_numbers import asks_for_enum_numbers
 from .endpoint import Endpoint
-from .incoming import Receive
 from .raw_body import RawEncoder
 from .request import Decoder
-from .response import Encoder, Send
 
 
 @dataclass(frozen=True, slots=True)

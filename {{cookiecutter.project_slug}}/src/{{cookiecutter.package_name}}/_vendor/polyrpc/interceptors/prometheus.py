@@ -45,7 +45,7 @@ __all__ = ["CONTENT_TYPE_LATEST", "Files", "files", "of_folder", "of_memory"]
 
 _RPC = ("grpc_type", "grpc_service", "grpc_method", "protocol")
 _CODE = "grpc_code"
-_PROTOCOLS = ("grpc", "http")
+_PROTOCOLS = ("grpc", "http", "grpc-web", "connect")
 _OK = grpc.StatusCode.OK
 _STARTED = ("grpc_server_started_total", "RPCs that were started.")
 _HANDLED = ("grpc_server_handled_total", "RPCs that have ended, by status.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from .schema import map_entry, real_oneofs
+from ..protojson.descriptors import NULL_VALUE, map_entry, real_oneofs
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -81,8 +81,8 @@ def _message(message: Descriptor, style: JsonStyle, depth: int) -> Any:
 def _field(field: FieldDescriptor, style: JsonStyle, depth: int) -> Any:
     entry = map_entry(field)
     if entry is not None:
-        value = _value(entry.fields_by_name["value"], style, depth)
-        key = _value(entry.fields_by_name["key"], style, depth)
+        value = _value(entry.value, style, depth)
+        key = _value(entry.key, style, depth)
         name = "true" if key is True else str(key)
         return _OMITTED if value is _OMITTED else {name: value}
     value = _value(field, style, depth)
@@ -93,7 +93,7 @@ def _value(field: FieldDescriptor, style: JsonStyle, depth: int) -> Any:
     if field.message_type is not None:
         return _message(field.message_type, style, depth + 1)
     if field.enum_type is not None:
-        if field.enum_type.full_name == "google.protobuf.NullValue":
+        if field.enum_type.full_name == NULL_VALUE:
             return None
         return field.enum_type.values[0].name
     if field.type == FieldDescriptor.TYPE_BYTES:

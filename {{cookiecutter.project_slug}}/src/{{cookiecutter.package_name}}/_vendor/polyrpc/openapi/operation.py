@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..protojson.style import CANONICAL_STYLE, JsonStyle
 from ..transcoding.http_methods import message_is_in_query
 from .path_parameters import openapi_path
-from .schema import CANONICAL_STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ..protojson.style import JsonStyle
     from ..rpc.methods import RpcMethod
     from ..transcoding.http_rule import Rule
     from .path_parameters import PathParameter

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 
+from ..protojson.descriptors import NULL_VALUE, map_entry
 from ..protojson.style import JsonStyle
 
 if TYPE_CHECKING:
@@ -39,21 +40,14 @@ def _floating(number_format: str) -> Schema:
 
 
 _SCALARS: dict[int, Schema] = {
-    FieldDescriptor.TYPE_DOUBLE: _floating("double"),
-    FieldDescriptor.TYPE_FLOAT: _floating("float"),
-    FieldDescriptor.TYPE_INT32: _INT32,
-    FieldDescriptor.TYPE_SINT32: _INT32,
-    FieldDescriptor.TYPE_SFIXED32: _INT32,
-    FieldDescriptor.TYPE_UINT32: _UINT32,
-    FieldDescriptor.TYPE_FIXED32: _UINT32,
-    FieldDescriptor.TYPE_INT64: _INT64,
-    FieldDescriptor.TYPE_SINT64: _INT64,
-    FieldDescriptor.TYPE_SFIXED64: _INT64,
-    FieldDescriptor.TYPE_UINT64: _UINT64,
-    FieldDescriptor.TYPE_FIXED64: _UINT64,
-    FieldDescriptor.TYPE_BOOL: _BOOL,
-    FieldDescriptor.TYPE_STRING: _STRING,
-    FieldDescriptor.TYPE_BYTES: _BYTES,
+    FieldDescriptor.CPPTYPE_DOUBLE: _floating("double"),
+    FieldDescriptor.CPPTYPE_FLOAT: _floating("float"),
+    FieldDescriptor.CPPTYPE_INT32: _INT32,
+    FieldDescriptor.CPPTYPE_UINT32: _UINT32,
+    FieldDescriptor.CPPTYPE_INT64: _INT64,
+    FieldDescriptor.CPPTYPE_UINT64: _UINT64,
+    FieldDescriptor.CPPTYPE_BOOL: _BOOL,
+    FieldDescriptor.CPPTYPE_STRING: _STRING,
 }
 
 _WELL_KNOWN_TYPES: dict[str, Schema] = {
@@ -90,9 +84,6 @@ _WELL_KNOWN_TYPES: dict[str, Schema] = {
     "google.protobuf.UInt64Value": _UINT64,
     "google.protobuf.Value": {"description": "Any JSON value."},
 }
-
-
-CANONICAL_STYLE = JsonStyle()
 
 
 class MessageSchemas:
@@ -134,8 +125,10 @@ class MessageSchemas:
         """Return the schema of a field, with its comment as the description."""
         entry = map_entry(field)
         if entry is not None:
-            values = self._value(entry.fields_by_name["value"])
-            schema: Schema = {"type": "object", "additionalProperties": values}
+            schema: Schema = {
+                "type": "object",
+                "additionalProperties": self._value(entry.value),
+            }
         elif field.is_repeated:
             schema = {"type": "array", "items": self._value(field)}
         else:
@@ -147,8 +140,9 @@ class MessageSchemas:
         if field.message_type is not None:
             return self.message(field.message_type)
         if field.enum_type is None:
-            return dict(_SCALARS[field.type])
-        if field.enum_type.full_name == "google.protobuf.NullValue":
+            is_bytes = field.type == FieldDescriptor.TYPE_BYTES
+            return dict(_BYTES if is_bytes else _SCALARS[field.cpp_type])
+        if field.enum_type.full_name == NULL_VALUE:
             return {"type": "null"}
         return self._reference(field.enum_type, self._enum)
 
@@ -163,7 +157,7 @@ class MessageSchemas:
 
     def _object(self, message: Descriptor) -> Schema:
         properties = {self.style.name_of(field): self.field(field) for field in message.fields}
-        for oneof in real_oneofs(message):
+        for oneof in _declared_oneofs(message):
             self._describe_oneof(oneof, properties)
         schema: Schema = {"type": "object", "properties": properties}
         always_printed = (
@@ -216,13 +210,7 @@ class MessageSchemas:
                     self._add_reachable(field.message_type)
 
 
-def map_entry(field: FieldDescriptor) -> Descriptor | None:
-    """Return the message that holds one entry of a map field; None for any other field."""
-    message = field.message_type
-    return message if message is not None and message.GetOptions().map_entry else None
-
-
-def real_oneofs(message: Descriptor) -> list[OneofDescriptor]:
+def _declared_oneofs(message: Descriptor) -> list[OneofDescriptor]:
     """Return the oneofs that the `.proto` file has, without those that `optional` stands for."""
     proto = DescriptorProto()
     message.CopyToProto(proto)

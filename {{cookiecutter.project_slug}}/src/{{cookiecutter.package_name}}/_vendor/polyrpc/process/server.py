@@ -32,7 +32,7 @@ class Server:
     Attributes:
         service: The service.
         http_port: The port that HTTP listens on, once started.
-        grpc_port: The port that gRPC listens on, once started.
+        grpc_port: The port that gRPC is on, once started: HTTP's where it has none of its own.
         admin_port: The port of the probes' own listener, once started; None without one.
 
     Raises:
@@ -84,7 +84,7 @@ class Server:
                 admin.close()
             raise
         self.http_port = http.getsockname()[1]
-        self.grpc_port = self.service.grpc_port
+        self.grpc_port = self.service.grpc_port or self.http_port
         await self._http.start(http)
         if self._admin is not None and admin is not None:
             self.admin_port = admin.getsockname()[1]
@@ -130,8 +130,8 @@ class Server:
         logger.info("stopping")
         if grace is None:
             grace = self._settings.shutdown_grace_seconds
-        if retire:
-            drop_new_connections(self.grpc_port)
+        if retire and self.service.grpc_port:
+            drop_new_connections(self.service.grpc_port)
             await asyncio.sleep(_SECONDS_TO_ACCEPT)
         listeners = [self._http] if self._admin is None else [self._http, self._admin]
         await asyncio.gather(

@@ -99,13 +99,17 @@ def log_start(
 ) -> None:
     """Logs the line that tells people and scripts where the service is."""
     ports = {"http_port": http_port, "grpc_port": grpc_port, "admin_port": admin_port}
+    extra = {name: port for name, port in ports.items() if port is not None}
+    if settings.grpc_server == "none":
+        logger.info("serving HTTP and gRPC on %s:%d", settings.http_host, http_port, extra=extra)
+        return
     logger.info(
         "serving HTTP on %s:%d and gRPC on %s:%d",
         settings.http_host,
         http_port,
         settings.grpc_host,
         grpc_port,
-        extra={name: port for name, port in ports.items() if port is not None},
+        extra=extra,
     )
 
 

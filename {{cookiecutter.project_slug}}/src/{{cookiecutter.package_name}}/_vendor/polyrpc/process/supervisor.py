@@ -170,8 +170,10 @@ class Supervisor:
     def _bind(self, resources: ExitStack) -> None:
         settings = self._settings
         http = resources.enter_context(listen(settings.http_host, settings.http_port, "HTTP"))
-        grpc = resources.enter_context(reserve(settings.grpc_host, settings.grpc_port, "gRPC"))
-        ports = {"http_port": http.getsockname()[1], "grpc_port": grpc.getsockname()[1]}
+        ports = {"http_port": http.getsockname()[1]}
+        if settings.grpc_server == "aio":
+            grpc = resources.enter_context(reserve(settings.grpc_host, settings.grpc_port, "gRPC"))
+            ports["grpc_port"] = grpc.getsockname()[1]
         self._shared = [http]
         if settings.admin_port is not None:
             admin = resources.enter_context(
@@ -209,7 +211,9 @@ class Supervisor:
         for other in others:
             await other.ready()
         settings = self._settings
-        log_start(settings, settings.http_port, settings.grpc_port, settings.admin_port)
+        has_own = settings.grpc_server == "aio"
+        grpc_port = settings.grpc_port if has_own else settings.http_port
+        log_start(settings, settings.http_port, grpc_port, settings.admin_port)
 
     async def _restart(self) -> None:
         async with self._restarting:

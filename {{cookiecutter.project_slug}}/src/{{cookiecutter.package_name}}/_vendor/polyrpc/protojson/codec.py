@@ -1,8 +1,8 @@
 """Canonical proto3 JSON <-> protobuf (https://protobuf.dev/programming-guides/json/).
 
-Functions compiled for one message type each (`readers`, `writers`) do the work. Readers are quick,
-and give up where a type or a text is anything but plain. `strict_reader` takes what they give up:
-it is the one that knows what is right, and says what is wrong.
+Functions compiled for one message type each (`compiled_reader`, `compiled_writer`) do the work.
+Those that read are quick, and give up where a type or a text is anything but plain. `strict_reader`
+takes what they give up: it is the one that knows what is right, and says what is wrong.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from orjson import JSONDecodeError
 
 from .compiled_reader import CompiledReaders
 from .compiled_writer import CompiledWriters
 from .descriptors import may_lack_fields
 from .errors import JsonError, one_line
 from .strict_reader import StrictReaders
+from .style import CANONICAL_STYLE, JsonStyle
 from .supported_types import is_covered
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -31,24 +33,16 @@ class JsonCodec:
     What the conversions of a type need is made when the first of them is called.
 
     Args:
-        preserving_proto_field_name: Print the field names of the `.proto` file, not lowerCamelCase.
-        always_print_fields_with_no_presence: Print empty fields too, but for those with presence.
+        style: How messages are written.
         ignore_unknown_fields: Accept and drop unknown fields, and unknown names of enum values.
     """
 
     def __init__(
-        self,
-        *,
-        preserving_proto_field_name: bool = False,
-        always_print_fields_with_no_presence: bool = True,
-        ignore_unknown_fields: bool = False,
+        self, style: JsonStyle = CANONICAL_STYLE, *, ignore_unknown_fields: bool = False
     ) -> None:
         self._readers = CompiledReaders()
         self._strict = StrictReaders(ignore_unknown_fields=ignore_unknown_fields)
-        self._writers = CompiledWriters(
-            preserving_proto_field_name=preserving_proto_field_name,
-            always_print_fields_with_no_presence=always_print_fields_with_no_presence,
-        )
+        self._writers = CompiledWriters(style)
 
     def decoder(self, descriptor: Descriptor) -> Callable[[bytes], bytes]:
         """Makes the function that turns JSON text into the wire format of one message type.
@@ -63,24 +57,27 @@ class JsonCodec:
         descriptor: Any = message_class.DESCRIPTOR
         covered = is_covered(descriptor)
         read: Callable[[bytes], AnyMessage] | None = None
-        read_strictly: Callable[[bytes], AnyMessage] | None = None
+        read_strictly: Callable[[bytes, int | None], AnyMessage] | None = None
 
         def decode(text: bytes) -> AnyMessage:
             nonlocal read
+            refused_at = None
             try:
                 if read is None:
                     read = self._readers.of(message_class)
                 return read(text)
+            except JSONDecodeError as error:
+                refused_at = error.pos
             except Exception:  # noqa: S110 - of any kind; what is wrong is for the other to say
                 pass
             # Not in there: until it is left, the exception holds all that has been parsed.
-            return decode_strictly(text)
+            return decode_strictly(text, refused_at)
 
-        def decode_strictly(text: bytes) -> AnyMessage:
+        def decode_strictly(text: bytes, refused_at: int | None = None) -> AnyMessage:
             nonlocal read_strictly
             if read_strictly is None:
                 read_strictly = self._strict.of(message_class)
-            return read_strictly(text)
+            return read_strictly(text, refused_at)
 
         return decode if covered else decode_strictly
 

@@ -34,7 +34,6 @@ raises an exception of any kind.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -44,28 +43,29 @@ from orjson import loads
 
 from . import parse_values as read_values
 from .compiler import CompiledFunctions
-from .descriptors import DEEPEST, DURATION, TIMESTAMP, map_entry, other_names, real_oneofs
+from .descriptors import (
+    DEEPEST,
+    DURATION,
+    LONG_INTEGERS,
+    TIMESTAMP,
+    map_entry,
+    other_names,
+    real_oneofs,
+)
+from .json_parser import MINUS_ZERO
 from .parse_values import UnsupportedError
 from .supported_types import LEAVES
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 _WHITE_SPACE = b" \t\r\n"
-_MINUS_ZERO = re.compile(rb"-0[,\]}\s]")
 
-_INTEGERS = (
-    FieldDescriptor.TYPE_INT64,
-    FieldDescriptor.TYPE_SINT64,
-    FieldDescriptor.TYPE_SFIXED64,
-    FieldDescriptor.TYPE_UINT64,
-    FieldDescriptor.TYPE_FIXED64,
-)
 _CONVERSIONS = {
     FieldDescriptor.TYPE_BOOL: "boolean({})",
     FieldDescriptor.TYPE_BYTES: "octets({})",
     FieldDescriptor.TYPE_DOUBLE: "double({}, zeros)",
     FieldDescriptor.TYPE_FLOAT: "single({}, zeros)",
-    **dict.fromkeys(_INTEGERS, "integer({})"),
+    **dict.fromkeys(LONG_INTEGERS, "integer({})"),
 }
 """How a value is converted, by the type of its field.
 
@@ -76,7 +76,7 @@ _SHORTCUTS = {
     FieldDescriptor.TYPE_BOOL: ("{0} is not True and {0} is not False", "boolean({0})"),
     FieldDescriptor.TYPE_DOUBLE: ("{0}.__class__ is not float", "double({0}, zeros)"),
     **dict.fromkeys(
-        _INTEGERS,
+        LONG_INTEGERS,
         (
             "{0}.__class__ is str",
             "number if str(number := int({0})) == {0} else integer({0})",
@@ -100,7 +100,7 @@ class CompiledReaders(CompiledFunctions):
                 **vars(read_values),
                 "loads": loads,
                 "refuse_repeated_keys": _refuse_repeated_keys,
-                "MINUS_ZERO": _MINUS_ZERO,
+                "MINUS_ZERO": MINUS_ZERO,
             }
         )
         self._heights: dict[str, int | None] = {}

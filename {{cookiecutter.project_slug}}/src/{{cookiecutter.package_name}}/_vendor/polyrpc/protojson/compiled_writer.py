@@ -38,6 +38,7 @@ from .descriptors import (
     DURATION,
     FIELD_MASK,
     LIST_VALUE,
+    LONG_INTEGERS,
     NULL_VALUE,
     SPECIAL,
     STRUCT,
@@ -47,20 +48,12 @@ from .descriptors import (
     find_type,
     map_entry,
 )
+from .style import JsonStyle
 
 _FORMS = {
     FieldDescriptor.TYPE_BYTES: "base64({})",
     FieldDescriptor.TYPE_FLOAT: "single({})",
-    **dict.fromkeys(
-        (
-            FieldDescriptor.TYPE_INT64,
-            FieldDescriptor.TYPE_SINT64,
-            FieldDescriptor.TYPE_SFIXED64,
-            FieldDescriptor.TYPE_UINT64,
-            FieldDescriptor.TYPE_FIXED64,
-        ),
-        "str({})",
-    ),
+    **dict.fromkeys(LONG_INTEGERS, "str({})"),
 }
 """How the values of a type of fields become what orjson prints; others are printed as they are."""
 _KEYS = {
@@ -84,13 +77,10 @@ class CompiledWriters(CompiledFunctions):
     """The functions from messages to JSON text.
 
     Args:
-        preserving_proto_field_name: Print the field names of the `.proto` file, not lowerCamelCase.
-        always_print_fields_with_no_presence: Print empty fields too, but for those with presence.
+        style: How messages are written.
     """
 
-    def __init__(
-        self, *, preserving_proto_field_name: bool, always_print_fields_with_no_presence: bool
-    ) -> None:
+    def __init__(self, style: JsonStyle) -> None:
         super().__init__(
             {
                 **vars(write_values),
@@ -99,8 +89,8 @@ class CompiledWriters(CompiledFunctions):
                 "add_extensions": self._add_extensions,
             }
         )
-        self._preserving_proto_field_name = preserving_proto_field_name
-        self._always_print = always_print_fields_with_no_presence
+        self._style = style
+        self._always_print = style.always_print_fields_with_no_presence
 
     def of(self, descriptor: Descriptor) -> Callable[[Message], bytes]:
         """Makes the function that turns a message into JSON text.
@@ -128,7 +118,7 @@ class CompiledWriters(CompiledFunctions):
         always = list(takewhile(self._is_always_there, fields))
         yield f" tree = {self._literal(always, 'message')}"
         for field in fields[len(always) :]:
-            put = f"tree[{self._key(field)!r}] ="
+            put = f"tree[{self._style.name_of(field)!r}] ="
             if field.has_presence:
                 yield f" if message.HasField({field.name!r}):"
                 yield f"  value = {_attribute(field, 'message')}"
@@ -144,13 +134,10 @@ class CompiledWriters(CompiledFunctions):
     def _is_always_there(self, field: FieldDescriptor) -> bool:
         return self._always_print and not field.has_presence
 
-    def _key(self, field: FieldDescriptor) -> str:
-        return field.name if self._preserving_proto_field_name else field.json_name
-
     def _literal(self, fields: Iterable[FieldDescriptor], message: str) -> str:
         """Answers the expression for a tree of fields that are always there."""
         items = [
-            f"{self._key(field)!r}: {self._all(field, _attribute(field, message))}"
+            f"{self._style.name_of(field)!r}: {self._all(field, _attribute(field, message))}"
             for field in fields
         ]
         return f"{{{', '.join(items)}}}"

@@ -21,6 +21,14 @@ WRAPPERS = frozenset(
 )
 SPECIAL = WRAPPERS | {ANY, DURATION, FIELD_MASK, LIST_VALUE, STRUCT, TIMESTAMP, VALUE}
 """Messages with a JSON form of their own, which an `Any` carries under the key `value`."""
+LONG_INTEGERS = (
+    FieldDescriptor.TYPE_INT64,
+    FieldDescriptor.TYPE_SINT64,
+    FieldDescriptor.TYPE_SFIXED64,
+    FieldDescriptor.TYPE_UINT64,
+    FieldDescriptor.TYPE_FIXED64,
+)
+"""The types of integers that JSON has in quotes, for they are beyond those of JavaScript."""
 DEEPEST = 100
 """Levels of messages that protobuf's parsers take inside a message; an entry of a map is one."""
 

@@ -12,8 +12,8 @@ class JsonStyle:
     """How a gateway writes its messages as JSON.
 
     Attributes:
-        preserving_proto_field_name: As in `google.protobuf.json_format`.
-        always_print_fields_with_no_presence: As in `google.protobuf.json_format`.
+        preserving_proto_field_name: Print the field names of the `.proto` file, not lowerCamelCase.
+        always_print_fields_with_no_presence: Print empty fields too, but for those with presence.
     """
 
     preserving_proto_field_name: bool = False
@@ -22,3 +22,6 @@ class JsonStyle:
     def name_of(self, field: FieldDescriptor) -> str:
         """Return the name of a field's JSON property."""
         return field.name if self.preserving_proto_field_name else field.json_name
+
+
+CANONICAL_STYLE = JsonStyle()

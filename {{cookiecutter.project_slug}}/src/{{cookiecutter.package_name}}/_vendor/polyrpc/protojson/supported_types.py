@@ -11,13 +11,13 @@ LEAVES = WRAPPERS | {TIMESTAMP, DURATION}
 """Messages that are one JSON value each, which compiled readers convert."""
 
 # The conversions rely on what upb's constructors refuse; the other implementation takes more.
-_HAS_UPB = api_implementation.Type() == "upb"
+HAS_UPB = api_implementation.Type() == "upb"
 
 
 def is_covered(descriptor: Descriptor) -> bool:
     """Answers whether compiled readers can read a type: all that it can contain is plain."""
     return (
-        _HAS_UPB
+        HAS_UPB
         and descriptor.full_name not in LEAVES
         and all(map(_is_plain, closure(descriptor).values()))
     )

@@ -9,7 +9,7 @@ from typing import Literal
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
-Protocol = Literal["grpc", "http"]
+Protocol = Literal["grpc", "http", "grpc-web", "connect"]
 
 HEALTH = "grpc.health.v1.Health"
 """The service that probes call: never refused, logged as debugging only, not traced."""
@@ -36,7 +36,7 @@ class MethodInfo:
         response_streaming: Whether its responses are a stream.
         descriptor: The method's descriptor; None for a method that no generated module describes,
             of which callers can make up any number.
-        protocol: What its callers speak: `grpc` or `http`.
+        protocol: What its callers speak: `grpc`, `grpc-web`, `connect`, or `http`, which is JSON.
     """
 
     service: str

@@ -58,29 +58,33 @@ class MethodInterceptor(grpc.aio.ServerInterceptor, ABC):
     ) -> Handler:
         """Follows `grpc.aio.ServerInterceptor.intercept_service`."""
         rpc = handler_call_details.method
-        protocol: Protocol = getattr(handler_call_details, "protocol", "grpc")
+        # Native details do not tell.
+        told: Protocol | None = getattr(handler_call_details, "protocol", None)
+        over_http, protocol = told is not None, told or "grpc"
         try:
             handler = await continuation(handler_call_details) or _NOT_FOUND
         except Exception as error:  # of an interceptor: for the layer it is the handler that fails
-            return self._put_around(_raising(error), rpc, protocol)
+            return self._put_around(_raising(error), rpc, protocol, over_http=over_http)
         # Interceptors that replace a handler put the same one in its place, as a rule.
-        known = self._handlers.get((rpc, protocol))
+        known = self._handlers.get((rpc, told))
         if known is not None and known[0] is handler:
             return known[1]
         if len(self._handlers) >= _MOST_KNOWN:
             self._handlers.clear()
-        made = self._put_around(handler, rpc, protocol)
-        self._handlers[rpc, protocol] = handler, made
+        made = self._put_around(handler, rpc, protocol, over_http=over_http)
+        self._handlers[rpc, told] = handler, made
         return made
 
     @cached_property
-    def _handlers(self) -> dict[tuple[str, Protocol], tuple[Handler, Handler]]:
+    def _handlers(self) -> dict[tuple[str, Protocol | None], tuple[Handler, Handler]]:
         return {}
 
-    def _put_around(self, handler: Handler, rpc: str, protocol: Protocol) -> Handler:
+    def _put_around(
+        self, handler: Handler, rpc: str, protocol: Protocol, *, over_http: bool
+    ) -> Handler:
         # Over HTTP the handler always takes a stream, of one message where there is but one: the
         # gateway would read a single message first, and answer by itself if that cannot be read.
-        if protocol == "http":
+        if over_http:
             handler = _taking_a_stream(handler)
         return handler_like(handler, self.wrap(rpc, protocol, with_messages(handler)))
 

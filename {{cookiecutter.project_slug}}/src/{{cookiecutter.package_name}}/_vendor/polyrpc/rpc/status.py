@@ -114,11 +114,12 @@ def _rich_details(trailing_metadata: Iterable[tuple[str, str | bytes]]) -> list[
                 status = status_pb2.Status.FromString(value)
             except DecodeError:
                 return []
-            return [_any_to_json(detail) for detail in status.details]
+            return [any_to_json(detail) for detail in status.details]
     return []
 
 
-def _any_to_json(detail: Any) -> Any:
+def any_to_json(detail: Any) -> Any:
+    """Writes a detail of an error as JSON with `@type`, as far as its type is known here."""
     # Here, as few services need it: importing it takes as long as a hundred calls.
     from google.protobuf.json_format import MessageToDict
 

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import ast
-import json
-import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .buf import buf, ignoring, installed
 from .edits import find_list, into_class, into_imports, into_list, parse, tidy
 from .messages import Messages
 from .project import Names, Project, Written
 from .services import Rpc, Service
 from .sources import RefusedError, Sources
 from .texts import CASE, import_line, method, modules_in_rows, row, servicer, tests
-
-BUF_OBJECTS = 100  # its exit status
-STYLE = re.compile(r"^lint:\n(?:(?![^ \n]).*\n)*?  ignore:\n(?:    - .*\n)+", re.MULTILINE)
 
 
 @dataclass
@@ -84,27 +77,37 @@ class Plan:
         Raises:
             RefusedError: It cannot lint this proto at all.
         """
-        buf = shutil.which("buf", path=str(Path(sys.executable).parent))
-        path = self.project.root / "buf.yaml"
-        if not buf or not sources.files or not path.is_file():
+        if not sources.files or not self.project.buf_rules() or not installed():
             return
-        # S603: this project's own tool on a file that was just compiled; no shell sees it.
-        done = subprocess.run(  # noqa: S603 - our own command
-            [buf, "lint", str(descriptors), "--error-format=json"],
-            cwd=self.project.root,
-            capture_output=True,
-            encoding="utf-8",
-        )
-        if done.returncode not in {0, BUF_OBJECTS}:
-            raise RefusedError(f"buf, which lints protos/, fails: {done.stderr.strip()}")
-        objections = {json.loads(line).get("path") for line in done.stdout.splitlines()}
+        objections = {
+            one["path"] for one in buf(self.project.root, "lint", str(descriptors)) if "path" in one
+        }
         names = sorted(objections & set(sources.files))
-        before = path.read_text(encoding="utf-8")
-        listed = STYLE.search(before)
-        if names and listed:
-            lines = "".join(f"    - {name}\n" for name in names)
-            text = before[: listed.end()] + lines + before[listed.end() :]
-            self._add(path, text.encode(), f"its style is left alone: {', '.join(names)}")
+        self._ignore(["lint"], names, "its style is left alone")
+
+    def leave_to_others(self, sources: Sources) -> None:
+        """A contract of another service's is neither linted here, nor checked for what breaks.
+
+        Raises:
+            RefusedError: `buf.yaml` has no list to say so in.
+        """
+        if self.project.buf_rules():
+            self._ignore(["lint", "breaking"], sorted(sources.files), "it is another service's")
+
+    def _ignore(self, sections: list[str], names: list[str], line: str) -> None:
+        text = before = self.project.buf_rules()
+        for section in sections if names else ():
+            changed = ignoring(text, section, names)
+            # Without a list for its style, a team lints as it likes.
+            if changed is None and section == "breaking":
+                raise RefusedError(
+                    f"buf.yaml: add {', '.join(names)} to the list `ignore` of {section} yourself; "
+                    "there is none with an entry a line."
+                )
+            text = changed or text
+        if text != before:
+            path = self.project.root / "buf.yaml"
+            self._add(path, text.encode(), f"{line}: {', '.join(names)}")
 
     def _add_methods(self, service: Service, file: Written, node: ast.ClassDef) -> list[Rpc]:
         """Insert the methods that the class lacks, and return their RPCs."""

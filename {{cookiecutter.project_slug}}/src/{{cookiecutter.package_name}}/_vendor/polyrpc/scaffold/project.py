@@ -53,6 +53,11 @@ class Project:
         """Read a file as it is going to be: of two services in it, each finds the other's."""
         return self.planned.get(path) or path.read_text(encoding="utf-8")
 
+    def buf_rules(self) -> str:
+        """Return the text of `buf.yaml`; an empty one if there is none."""
+        path = self.root / "buf.yaml"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
     def check_place(self, proto: str) -> None:
         """Refuse a proto whose stubs another module would hide, or they it.
 

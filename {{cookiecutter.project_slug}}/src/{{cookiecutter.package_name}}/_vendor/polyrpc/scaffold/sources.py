@@ -207,11 +207,20 @@ def compile_with(
     for name, content in sources.files.items():
         (future / name).parent.mkdir(parents=True, exist_ok=True)
         (future / name).write_bytes(content)
+    return described(future, descriptors)
+
+
+def described(protos: Path, descriptors: Path) -> FileDescriptorSet:
+    """Compile a folder of protos for what it says alone, and write the descriptor set.
+
+    Raises:
+        RefusedError: protoc's words.
+    """
     with tempfile.TemporaryDirectory(prefix="stubs-") as stubs:
         try:
-            run_protoc(future, Path(stubs), descriptors)
+            run_protoc(protos, Path(stubs), descriptors)
         except CompileError as error:
-            raise RefusedError(first_line(str(error), f"{future}/")) from None
+            raise RefusedError(first_line(str(error), f"{protos}/")) from None
     return FileDescriptorSet.FromString(descriptors.read_bytes())
 
 

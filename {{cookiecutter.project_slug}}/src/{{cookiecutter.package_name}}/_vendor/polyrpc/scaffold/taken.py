@@ -8,9 +8,9 @@ import sys
 # named there itself is read from there. The compiler's environment, where add_service runs, has few
 # of them. `google` is missing: it is no package but a folder, which stubs may share.
 DEPENDENCIES = {
-    *("annotated_types", "anyio", "benchmarks", "blinker", "bracex", "certifi", "cffi"),
+    *("annotated_types", "anyio", "benchmarks", "bracex", "certifi", "cffi"),
     *("charset_normalizer", "click", "colorama", "cryptography", "dotenv"),
-    *("exceptiongroup", "flask", "flask_swagger_ui", "grpc", "grpc_health", "grpc_reflection"),
+    *("exceptiongroup", "grpc", "grpc_health", "grpc_reflection"),
     *("grpc_status", "grpc_tools", "h11", "httpcore", "httptools", "httpx", "idna", "iniconfig"),
     *("itsdangerous", "jinja2", "lilya", "markdown_it", "markupsafe", "mdurl", "monkay"),
     *("msgspec", "multidict", "opentelemetry", "orjson", "packaging", "palfrey", "pluggy"),
@@ -19,7 +19,7 @@ DEPENDENCIES = {
     *("pydantic_core", "pydantic_settings", "pygments", "pytest", "pytest_asyncio"),
     *("requests", "rich", "rich_toolkit", "sayer", "structlog", "trustme", "typing_extensions"),
     *("typing_inspection", "urllib3", "uvicorn", "uvloop", "watchfiles", "wcmatch", "websockets"),
-    *("werkzeug", "yaml"),
+    *("yaml", "zttp"),
 }
 # Of Python's own, those of releases newer than the one that this may run on too.
 PYTHON = sys.stdlib_module_names | {"annotationlib", "compression"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,13 @@ SLOWEST_BYTES_PER_SECOND = 500
 
 LOOK_SECONDS = 1.0
 """How often a client is looked after from which nothing is read meanwhile."""
+
+REQUEST_STREAM = "polyrpc.request_stream"
+"""An extension of the ASGI scope: a function of no arguments, with which an application says that
+the request's body is a stream, whose client may pause between chunks for as long as it likes."""
+
+ASGI = {"version": "3.0", "spec_version": "2.3"}
+"""What ASGI has of itself in a scope."""
 
 
 @dataclass
@@ -111,3 +119,26 @@ def has_hung_up(transport: asyncio.Transport) -> bool:
     poll = select.poll()
     poll.register(transport.get_extra_info("socket"), getattr(select, "POLLRDHUP", 0))
     return bool(poll.poll(0))
+
+
+def tls_extension(transport: asyncio.Transport) -> dict[str, Any] | None:
+    """The extension `tls` of ASGI's scopes; None: the connection has no TLS."""
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return None
+    certificate = tls.getpeercert(binary_form=True)
+    return {
+        "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
+        "peer_certificate": tls.getpeercert(),
+    }
+
+
+def address(name: Any) -> tuple[str, int] | None:
+    """Host and port of one end of a connection, as ASGI has them."""
+    if not isinstance(name, tuple):
+        return None
+    host = str(name[0])
+    # A listener for both families tells the old one so.
+    if host.startswith("::ffff:") and "." in host:
+        host = host[7:]
+    return host, int(name[1])

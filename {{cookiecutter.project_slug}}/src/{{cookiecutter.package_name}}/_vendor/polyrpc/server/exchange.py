@@ -1,4 +1,4 @@
-"""One request over HTTP/1.1 and its response, as ASGI has it."""
+"""One request over HTTP/1.1 and its response, as ASGI has it; what HTTP/2 has of it, too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HIGH_WATER_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOT_IN_NAME = re.compile(rb'[\x00-\x20\x7f-\xff()<>@,;:\[\]={}\\"]')
 _NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_DISCONNECT = {"type": "http.disconnect"}
+DISCONNECT = {"type": "http.disconnect"}
 
 
 class Connection(Protocol):
@@ -54,7 +54,49 @@ class Connection(Protocol):
         """Ends the connection in the middle of a response, with a reset if need be."""
 
 
-class Exchange:
+class Answering:
+    """A request that an ASGI application answers, whatever it came over.
+
+    Attributes:
+        disconnected: Nobody listens any more.
+        response_complete: The client has been sent all of the response.
+    """
+
+    __slots__ = ()
+
+    _scope: Mapping[str, Any]
+    disconnected: bool
+    response_complete: bool
+
+    async def run(self, app: Any) -> None:
+        """Has the application answer, or answers for it."""
+        try:
+            await app(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:  # The time to stop is over.
+            await self.refuse(STOPPING)
+            return
+        except Exception as error:
+            logger.error("Unexpected %s of the application", type(error).__name__, exc_info=error)
+        else:
+            if self.response_complete or self.disconnected:
+                return
+            logger.error("the application returned without a complete response")
+        await self.refuse(FAILED)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answers in the application's place."""
+        raise NotImplementedError
+
+    async def receive(self) -> Mapping[str, Any]:
+        """ASGI's `receive`."""
+        raise NotImplementedError
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """ASGI's `send`."""
+        raise NotImplementedError
+
+
+class Exchange(Answering):
     """One request and its response.
 
     Attributes:
@@ -110,21 +152,6 @@ class Exchange:
         self.keep_alive = head.keep_alive
         self.awaits_continue = head.expects_continue and self.more_body
         self.disconnected = self.response_started = self.response_complete = False
-
-    async def run(self, app: Any) -> None:
-        """Has the application answer, or answers for it."""
-        try:
-            await app(self._scope, self.receive, self.send)
-        except asyncio.CancelledError:  # The time to stop is over.
-            await self.refuse(STOPPING)
-            return
-        except Exception as error:
-            logger.error("Unexpected %s of the application", type(error).__name__, exc_info=error)
-        else:
-            if self.response_complete or self.disconnected:
-                return
-            logger.error("the application returned without a complete response")
-        await self.refuse(FAILED)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answers in the application's place, and ends the connection."""
@@ -205,7 +232,7 @@ class Exchange:
                 self._arrived = asyncio.Event()
             self._arrived.clear()
             await self._arrived.wait()
-        return _DISCONNECT
+        return DISCONNECT
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """ASGI's `send`."""
@@ -244,7 +271,7 @@ class Exchange:
         for name, value in headers:
             if _NOT_IN_VALUE.search(value):
                 raise RuntimeError("a header of the response has a value that is none")
-            name = _field_name(name)
+            name = field_name(name)
             if name == b"content-length":
                 length = int(value)
             elif name == b"transfer-encoding":
@@ -288,10 +315,20 @@ class Exchange:
 
 
 @lru_cache(maxsize=256)
-def _field_name(name: bytes) -> bytes:
+def field_name(name: bytes) -> bytes:
+    """The name of a header, in lower case.
+
+    Raises:
+        RuntimeError: It is none.
+    """
     if not name or _NOT_IN_NAME.search(name):
         raise RuntimeError("a header of the response has a name that is none")
     return name.lower()
+
+
+def is_field_value(value: bytes) -> bool:
+    """Whether it can be the value of a header."""
+    return _NOT_IN_VALUE.search(value) is None
 
 
 def header_lines(headers: Any) -> bytes:
@@ -304,7 +341,7 @@ def header_lines(headers: Any) -> bytes:
     for name, value in headers:
         if _NOT_IN_VALUE.search(value):
             raise RuntimeError("a header of the response has a value that is none")
-        lines.append(b"%b: %b\r\n" % (_field_name(name), value))
+        lines.append(b"%b: %b\r\n" % (field_name(name), value))
     return b"".join(lines)
 
 

@@ -142,7 +142,7 @@ class RequestHeaders:
     def _note(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             self._hosts += 1
-            if not _is_host(value):
+            if not is_host(value):
                 self._fault = HOST
         elif name == b"content-length":
             if self._has_length or len(value) > _LENGTH_DIGITS:
@@ -178,7 +178,8 @@ class RequestHeaders:
 
 
 @lru_cache(maxsize=256)
-def _is_host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
+    """Whether it can be the value of `host`."""
     return _HOST.fullmatch(value) is not None and _NOT_HOST.search(value) is None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import ssl
 import struct
 from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
@@ -19,12 +18,16 @@ from urllib.parse import unquote
 import httptools
 
 from .connections import (
+    ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
+    REQUEST_STREAM,
     SLOWEST_BYTES_PER_SECOND,
     Connections,
     Outflow,
+    address,
     has_hung_up,
+    tls_extension,
 )
 from .exchange import HIGH_WATER_BYTES, Exchange, status_line
 from .framing import RequestHeaders
@@ -32,12 +35,6 @@ from .refusals import MALFORMED, TOO_SLOW, Refusal, Refused
 from .websocket import Handshake, WebSocket, handshake_answer, websocket_scope
 
 logger = logging.getLogger("polyrpc.server")
-
-REQUEST_STREAM = "polyrpc.request_stream"
-"""An extension of the ASGI scope: a function of no arguments, with which an application says that
-the request's body is a stream, whose client may pause between chunks for as long as it likes."""
-
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -89,16 +86,12 @@ class HttpProtocol(asyncio.Protocol):
         self._connections.unmade.discard(self)
         self._connections.open.add(self)
         self.transport = transport
-        self._server = _address(transport.get_extra_info("sockname"))
-        self._client = _address(transport.get_extra_info("peername"))
-        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        self._server = address(transport.get_extra_info("sockname"))
+        self._client = address(transport.get_extra_info("peername"))
+        tls = tls_extension(transport)
         if tls is not None:
-            certificate = tls.getpeercert(binary_form=True)
             self._scheme = "https"
-            self._extensions["tls"] = {
-                "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
-                "peer_certificate": tls.getpeercert(),
-            }
+            self._extensions["tls"] = tls
         self._made = self._since = self._loop.time()
         self._look_in(LINGER_SECONDS if self._connections.stopping else self._limits.read_timeout)
 
@@ -275,7 +268,7 @@ class HttpProtocol(asyncio.Protocol):
         path = raw_path.decode("ascii")
         scope = {
             "type": "http",
-            "asgi": _ASGI,
+            "asgi": ASGI,
             "http_version": "1.0" if head.is_1_0 else "1.1",
             "server": self._server,
             "client": self._client,
@@ -473,13 +466,3 @@ def _target(url: bytes) -> tuple[bytes, bytes]:
     except httptools.HttpParserInvalidURLError:
         raise Refused(MALFORMED) from None
     return parsed.path or b"/", parsed.query or b""
-
-
-def _address(name: Any) -> tuple[str, int] | None:
-    if not isinstance(name, tuple):
-        return None
-    host = str(name[0])
-    # A listener for both families tells the old one so.
-    if host.startswith("::ffff:") and "." in host:
-        host = host[7:]
-    return host, int(name[1])

@@ -54,6 +54,11 @@ class HttpServer:
             ),
             takes_websocket,
         )
+        self._make_protocol: Callable[..., asyncio.Protocol] = HttpProtocol
+        if settings.http2:
+            from .protocol_choice import ProtocolChoice  # Here: it needs the extra `http2`.
+
+            self._make_protocol = ProtocolChoice
         self._tls: dict[str, Any] = {}
         if context is not None:
             self._tls = {"ssl": context, "ssl_handshake_timeout": settings.read_timeout_seconds}
@@ -97,8 +102,8 @@ class HttpServer:
         if self._clock is not None:
             self._clock.cancel()
 
-    def _protocol(self) -> HttpProtocol:
-        return HttpProtocol(self._connections, asyncio.get_running_loop())
+    def _protocol(self) -> asyncio.Protocol:
+        return self._make_protocol(self._connections, asyncio.get_running_loop())
 
     async def _stop_accepting(self, *, shared: bool) -> None:
         if self._server is None or self._listener is None:

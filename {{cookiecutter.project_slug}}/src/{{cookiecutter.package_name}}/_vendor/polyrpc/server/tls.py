@@ -38,6 +38,7 @@ class Tls:
         key: Its private key, PEM.
         client_ca: What client certificates are checked against, PEM; None: clients need none.
         prefix: Of the environment variables that name the files, for messages.
+        http2: Whether the HTTP listener offers HTTP/2, too.
 
     Attributes:
         context: For the HTTP listener.
@@ -48,9 +49,16 @@ class Tls:
     """
 
     def __init__(
-        self, certificate: Path, key: Path, client_ca: Path | None, prefix: str = ""
+        self,
+        certificate: Path,
+        key: Path,
+        client_ca: Path | None,
+        prefix: str = "",
+        *,
+        http2: bool = False,
     ) -> None:
         self._prefix = prefix
+        self._protocols = ["h2", "http/1.1"] if http2 else ["http/1.1"]
         self._files = certificate, key, client_ca
         self._seen = self._signature()
         self._current, configuration = self._load()
@@ -72,6 +80,7 @@ class Tls:
             settings.tls_key_file,
             settings.tls_client_ca_file,
             settings.prefix(),
+            http2=settings.http2,
         )
 
     @property
@@ -119,6 +128,7 @@ class Tls:
         chain, private_key = _read(certificate), _read(key)
         authorities = None if client_ca is None else _read(client_ca)
         context = _context(certificate, key, client_ca, self._prefix)
+        context.set_alpn_protocols(self._protocols)
         _warn_if_expired(certificate, context, self._prefix)
         configuration = grpc.ssl_server_certificate_configuration(
             [(private_key, chain)], root_certificates=authorities
@@ -166,7 +176,6 @@ def _context(certificate: Path, key: Path, client_ca: Path | None, prefix: str) 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(os.environ.get("GRPC_SSL_CIPHER_SUITES") or _CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
     try:
         # A password is never asked for at a terminal: an encrypted key is an error.
         context.load_cert_chain(certificate, key, password=_no_password)

@@ -39,7 +39,7 @@ class Process:
 
     Attributes:
         http_port: The port that HTTP listens on.
-        grpc_port: The port that gRPC listens on.
+        grpc_port: The port that gRPC is on.
         log: The lines of its log that have been read, as JSON objects.
     """
 

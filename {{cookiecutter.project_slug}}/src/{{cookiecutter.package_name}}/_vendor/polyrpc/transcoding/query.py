@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message_factory import GetMessageClass
 
 from ..protojson import JsonError
+from ..protojson.descriptors import ANY, LIST_VALUE, STRUCT, VALUE
 from .percent import percent_decode, quoted
 from .scalar_text import text_parser
 
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 64
 """How many fields one parameter may name, from the outermost to the innermost."""
 
-_FREE_FORM = frozenset(
-    f"google.protobuf.{name}" for name in ("Any", "ListValue", "Struct", "Value")
-)
+_FREE_FORM = frozenset((ANY, LIST_VALUE, STRUCT, VALUE))
 
 
 class QueryDecoder:

@@ -4,6 +4,8 @@ A value is written as the JSON string of its field would be, without the quotati
 (https://protobuf.dev/programming-guides/json/): numbers in digits, enums by name or number,
 bytes in base64 or base64url, `Timestamp`, `Duration`, `FieldMask` and the wrappers as in JSON;
 booleans also in the other spellings that Go's `strconv.ParseBool` takes.
+
+The rules are not those of `protojson`: rules are checked in builds that have no JSON parser.
 """
 
 from __future__ import annotations
@@ -64,13 +66,17 @@ def text_parser(field: FieldDescriptor) -> Parser | None:
         return _message_parser(field.message_type)
     if field.enum_type is not None:
         return _enum_parser(field.enum_type)
-    return _SCALARS[field.type]
+    return _scalar_parser(field)
+
+
+def _scalar_parser(field: FieldDescriptor) -> Parser:
+    return _parse_bytes if field.type == FieldDescriptor.TYPE_BYTES else _SCALARS[field.cpp_type]
 
 
 def _message_parser(descriptor: Descriptor) -> Parser | None:
     message_class: type[Any] = GetMessageClass(descriptor)
     if descriptor.full_name in _WRAPPERS:
-        parse_value = _SCALARS[descriptor.fields_by_name["value"].type]
+        parse_value = _scalar_parser(descriptor.fields_by_name["value"])
         return lambda text: message_class(value=parse_value(text))
     if descriptor.full_name in _JSON_STRINGS:
         return _json_string_parser(message_class, *_JSON_STRINGS[descriptor.full_name])
@@ -153,23 +159,12 @@ def _json_string_parser(message_class: type[Any], syntax: re.Pattern[str], kind:
 
 
 _SCALARS: dict[int, Parser] = {
-    FieldDescriptor.TYPE_BOOL: _parse_bool,
-    FieldDescriptor.TYPE_STRING: str,
-    FieldDescriptor.TYPE_BYTES: _parse_bytes,
-    FieldDescriptor.TYPE_DOUBLE: _parse_double,
-    FieldDescriptor.TYPE_FLOAT: _parse_float,
-    **dict.fromkeys(
-        (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_SINT32, FieldDescriptor.TYPE_SFIXED32),
-        _integer_parser(-(2**31), 2**31 - 1),
-    ),
-    **dict.fromkeys(
-        (FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_SINT64, FieldDescriptor.TYPE_SFIXED64),
-        _integer_parser(-(2**63), 2**63 - 1),
-    ),
-    **dict.fromkeys(
-        (FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_FIXED32), _integer_parser(0, 2**32 - 1)
-    ),
-    **dict.fromkeys(
-        (FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_FIXED64), _integer_parser(0, 2**64 - 1)
-    ),
+    FieldDescriptor.CPPTYPE_BOOL: _parse_bool,
+    FieldDescriptor.CPPTYPE_STRING: str,
+    FieldDescriptor.CPPTYPE_DOUBLE: _parse_double,
+    FieldDescriptor.CPPTYPE_FLOAT: _parse_float,
+    FieldDescriptor.CPPTYPE_INT32: _integer_parser(-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: _integer_parser(0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_INT64: _integer_parser(-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: _integer_parser(0, 2**64 - 1),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -11,10 +11,10 @@ import grpc
 
 from ..rpc.metadata import Metadata, checked
 from ..rpc.status import check_details, status_code
-from .headers import invocation_metadata
+from .metadata import invocation_metadata
 from .peer import peer_address, tls_properties
 
-logger = logging.getLogger("polyrpc.http")
+logger = logging.getLogger("polyrpc.calls")
 
 Reader = Callable[[], Awaitable[Any]]
 Writer = Callable[[Any], Awaitable[None]]
@@ -37,6 +37,9 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         finished: The RPC has ended.
         callbacks: What is to be done then.
         headers_sent: The response has started: initial metadata can no longer be set.
+        reserved: The names of request headers that are no metadata, as the protocol has it.
+        compression: What the servicer has chosen for its responses; None: it has not.
+        next_uncompressed: The next message is not to be compressed.
     """
 
     # What every call begins with; it has attributes of its own for what changes.
@@ -47,6 +50,9 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     initial_metadata: Metadata = ()
     aborted: Exception | None = None
     headers_sent = False
+    reserved: Collection[bytes] = ()
+    compression: grpc.Compression | None = None
+    next_uncompressed = False
     _invocation_metadata: Metadata | None = None
     trailing: Metadata = ()
     code_set: Any = None
@@ -149,7 +155,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
 
     def invocation_metadata(self) -> Any:
         if self._invocation_metadata is None:
-            self._invocation_metadata = invocation_metadata(self.scope["headers"])
+            self._invocation_metadata = invocation_metadata(self.scope["headers"], self.reserved)
         return self._invocation_metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
@@ -166,15 +172,16 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     def details(self) -> str:
         return self._details
 
-    def set_compression(self, compression: grpc.Compression) -> None:  # noqa: ARG002 - grpc's name
-        """Accepted as on a native call; JSON is compressed by middleware or a proxy, if at all."""
+    def set_compression(self, compression: grpc.Compression) -> None:
+        """Follows `grpc.aio`; JSON routes are compressed by middleware or a proxy, if at all."""
         if self.headers_sent or self._initial_metadata_sent:
             raise RuntimeError(
                 "Compression setting must be specified before sending initial metadata"
             )
+        self.compression = compression
 
     def disable_next_message_compression(self) -> None:
-        """Accepted: no message is compressed."""
+        self.next_uncompressed = True
 
     def peer(self) -> str:
         return peer_address(self.scope)

@@ -1,9 +1,8 @@
-"""One call over HTTP, and how its handler is run: the innermost of what an endpoint runs."""
+"""One call over HTTP, and how its handler is run: the innermost of what answers it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import grpc
@@ -11,13 +10,12 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ..protojson import JsonError
 from ..rpc.handlers import Context, RpcFunction, adapt
 from ..rpc.status import CallError
 from .context import HttpServicerContext, Reader, Writer
 from .incoming import Incoming, Receive
-from .request import BodyMessage, Decoder, RequestMessages, malformed, whole_body
-from .response import Encoder, StreamResponse
+from .messages import RefusedRequest, RequestMessages
+from .response import Encoder, ResponseStream
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -26,39 +24,39 @@ class Call(HttpServicerContext, Incoming):
     """The context of a call, together with where its messages come from and go.
 
     Attributes:
-        is_plain: Its request is one message, and the whole body, as is usual.
+        is_whole: Its request is one message, for which whoever limits calls waits.
         refusal: Why its messages cannot be read, whatever they are; None as a rule.
-        decode: Reads a message.
-        max_message_bytes: How long that may be.
+        messages: Where they come from.
+        max_body_bytes: How long the body of a request of one message may be.
         encode: Writes the messages of the response.
         body: The one that is the whole response, once there is one.
         stream: Where they go if they can be many.
+        tells_early: Initial metadata are sent as soon as the servicer sends them, in a stream.
     """
 
-    is_plain = False
+    is_whole = False
     refusal: CallError | None = None
+    messages: RequestMessages
     body: bytes | None = None
-    stream: StreamResponse | None = None
+    stream: ResponseStream | None = None
+    tells_early = False
 
     def __init__(
         self,
         scope: Mapping[str, Any],
         receive: Receive,
-        decode: Decoder,
         encode: Encoder,
-        max_message_bytes: int,
+        max_body_bytes: int,
     ) -> None:
         # As the context does it, in one step.
         self.scope = scope
         self.receive = receive
-        self.decode = decode
         self.encode = encode
-        self.max_message_bytes = max_message_bytes
+        self.max_body_bytes = max_body_bytes
 
-    @cached_property
-    def messages(self) -> RequestMessages:
-        """Where messages come from. Plain calls that wait for nothing need not have it."""
-        return BodyMessage(self.decode, self.max_message_bytes)
+    def refuse(self, refusal: CallError) -> None:
+        """Has the call fail once it is the servicer's turn: interceptors may have other reasons."""
+        self.refusal, self.messages = refusal, RefusedRequest(refusal)
 
     async def request_arrived(self) -> None:
         """Waits until a request of one message is there, which is not looked at yet.
@@ -66,11 +64,16 @@ class Call(HttpServicerContext, Incoming):
         Raises:
             CallError: CANCELLED, the client has gone.
         """
-        if self.is_plain or isinstance(self.messages, BodyMessage):
-            await self.receive_whole(self.max_message_bytes)
+        if self.is_whole:
+            await self.receive_whole(self.max_body_bytes)
+
+    async def send_initial_metadata(self, initial_metadata: Any) -> None:
+        await super().send_initial_metadata(initial_metadata)
+        if self.tells_early and self.stream is not None:
+            await self.stream.begin(self)
 
 
-def serving(handler: Handler, method: MethodDescriptor) -> RpcFunction:
+def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
     """Makes what reads the messages of a call, runs `handler` and takes what it answers.
 
     In the place of a request it gets the `Call`; the context beside that, which is the handler's,
@@ -78,10 +81,13 @@ def serving(handler: Handler, method: MethodDescriptor) -> RpcFunction:
 
     Args:
         handler: The one of `method`, or what an interceptor has put in its place.
-        method: Its messages are what JSON is read into and written from.
+        method: Its messages are what is read from the wire and written to it; None: there is no
+            such RPC, and no message of it is read.
     """
     run = adapt(handler)
-    take, give = _taking(handler, method), _giving(handler, method)
+    take = give = None
+    if method is not None:
+        take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
 
     async def serve(call: Any, context: Context) -> None:
@@ -107,44 +113,20 @@ def serving(handler: Handler, method: MethodDescriptor) -> RpcFunction:
                 if take is not None:
                     request = take(request)
         result = await run(request, context)
-        if not response_streaming and (call.code_set is None or _succeeds(call)):
+        if not response_streaming and (call.code_set is None or succeeds(call)):
             call.body = call.encode(result if give is None else give(result))
 
-    async def serve_body(call: Any, context: Context) -> None:
-        if not call.is_plain:
-            await serve(call, context)
-            return
-        # As above, in as few steps as there can be: they are what a call costs.
-        if call.lifetime is not None or call.chunks is not None:
-            body = await whole_body(call, call.max_message_bytes)
-        else:
-            call.is_reading = True
-            try:
-                event = await call.receive()
-            except BaseException:
-                call.stopped_reading()
-                raise
-            body = event.get("body", b"")
-            if (
-                call.lifetime is not None
-                or event.get("more_body", False)
-                or len(body) > call.max_message_bytes
-                or event["type"] == "http.disconnect"
-            ):
-                call.take(event)
-                call.stopped_reading()
-                body = await whole_body(call, call.max_message_bytes)
-            else:
-                call.body_ended, call.is_reading = True, False
-        try:
-            request = call.decode(body)
-        except JsonError as error:
-            raise malformed(error) from None
-        result = await run(request, context)
-        if call.code_set is None or _succeeds(call):
-            call.body = call.encode(result)
+    return serve
 
-    return serve if request_streaming or response_streaming or take or give else serve_body
+
+def is_direct(handler: Handler, method: MethodDescriptor) -> bool:
+    """Whether the messages of `method` are what `handler` takes and gives, one each."""
+    return not (
+        handler.request_streaming
+        or handler.response_streaming
+        or _taking(handler, method)
+        or _giving(handler, method)
+    )
 
 
 def _taking(handler: Handler, method: MethodDescriptor) -> Callable[[Message], Any] | None:
@@ -170,7 +152,8 @@ def _giving(handler: Handler, method: MethodDescriptor) -> Callable[[Any], Messa
     return lambda response: message_class.FromString(serialize(response))
 
 
-def _succeeds(call: Call) -> bool:
+def succeeds(call: Call) -> bool:
+    """Whether the status as the servicer has left it is OK."""
     return call.aborted is None and call.status() is grpc.StatusCode.OK
 
 

@@ -1,0 +1,115 @@
+"""`nox -s stubs`: the wheel for those who call a service, and what other languages make of it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+from baking import STUBS, bake
+from commands import polyrpc, refused, run
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from packaging.requirements import Requirement
+
+ORDERS = Path(__file__).parent / "protos/shop/orders/v1/orders.proto"
+MINE = {
+    *(f"greeter_service/v1/greeter{ending}" for ending in (*STUBS, ".proto")),
+    *("greeter_service/descriptors.binpb", "greeter_service/py.typed"),
+}
+PROGRAM = """
+import sys
+import grpc
+from greeter_service.v1 import greeter_pb2, greeter_pb2_grpc
+assert not {"polyrpc", "esmerald", "uvicorn", "greeter_service.app"} & sys.modules.keys()
+stub = greeter_pb2_grpc.GreeterStub(grpc.insecure_channel("localhost:1"))
+print(greeter_pb2.SayHelloRequest(name="World"))
+"""
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Path:
+    return bake(template, tmp_path)
+
+
+def built(project: Path) -> zipfile.ZipFile:
+    polyrpc(project, "release.stubs")
+    (wheel,) = (project / "dist").iterdir()
+    assert wheel.name == "greeter_service_stubs-0.1.0-py3-none-any.whl"
+    return zipfile.ZipFile(wheel)
+
+
+def content(wheel: zipfile.ZipFile) -> set[str]:
+    return {name for name in wheel.namelist() if ".dist-info/" not in name}
+
+
+def test_it_has_protos_stubs_types_and_descriptors_and_no_server(project: Path) -> None:
+    wheel = built(project)
+    assert content(wheel) == MINE
+    described = FileDescriptorSet.FromString(wheel.read("greeter_service/descriptors.binpb"))
+    names = [file.name for file in described.file]
+    # With what they import, so that it can be read alone; each once.
+    assert "google/api/http.proto" in names
+    assert len(names) == len(set(names))
+    (about,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    needed = Parser().parsestr(wheel.read(about).decode()).get_all("Requires-Dist") or []
+    ranges = {one.name: one.specifier for one in map(Requirement, needed)}
+    assert ranges.keys() == {"grpcio", "protobuf", "googleapis-common-protos"}
+    for specifier in ranges.values():
+        assert sorted(one.operator for one in specifier) == ["<", ">="]
+
+
+def test_what_is_installed_of_it_can_call(project: Path, tmp_path: Path) -> None:
+    built(project).extractall(tmp_path / "site")
+    program = (sys.executable, "-c", PROGRAM)
+    done = run(project, *program, variables={"PYTHONPATH": str(tmp_path / "site")})
+    assert done.stdout == 'name: "World"\n\n'
+
+
+def test_the_stubs_of_others_are_not_in_it(project: Path) -> None:
+    polyrpc(project, "scaffold", "--client", ORDERS)
+    assert content(built(project)) == MINE
+    # But where its own contract speaks of their messages.
+    proto = project / "protos/greeter_service/v1/greeter.proto"
+    text = proto.read_text(encoding="utf-8")
+    imported = 'import "google/api/annotations.proto";\nimport "shop/common/money.proto";\n'
+    text = text.replace('import "google/api/annotations.proto";\n', imported)
+    text = text.replace(
+        "string message = 1;", "string message = 1;\n  shop.common.Money fee = 2;", 1
+    )
+    proto.write_text(text, encoding="utf-8")
+    others = {f"shop/common/money{ending}" for ending in (*STUBS, ".proto")} | {"shop/py.typed"}
+    assert content(built(project)) == MINE | others
+
+
+def test_what_cannot_be_built_is_said_in_a_line(project: Path) -> None:
+    proto = project / "protos/greeter_service/v1/greeter.proto"
+    text = proto.read_text(encoding="utf-8")
+    proto.write_text(text + "message {\n", encoding="utf-8")
+    line = refused(project, "release.stubs")
+    assert line.startswith("protos/greeter_service/v1/greeter.proto:")
+    assert not (project / "dist").exists()
+    proto.write_text(text, encoding="utf-8")
+    rules = project / "buf.yaml"
+    last = "    - google\n    - greeter_service\n"
+    changed = rules.read_text(encoding="utf-8").removesuffix("    - google\n") + last
+    rules.write_text(changed, encoding="utf-8")
+    assert "no proto of this service's own" in refused(project, "release.stubs")
+
+
+@pytest.mark.full
+@pytest.mark.skipif(shutil.which("npm") is None, reason="TypeScript's compiler comes by npm")
+def test_a_typescript_client_is_generated_as_the_readme_says(project: Path) -> None:
+    packages = ("@bufbuild/protoc-gen-es@2", "@bufbuild/protobuf@2", "typescript@5")
+    run(project, "npm", "init", "--yes")
+    run(project, "npm", "install", "--save-dev", "--no-audit", "--no-fund", *packages)
+    polyrpc(project, "build")
+    path = f"{project / 'node_modules/.bin'}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    run(project, "buf", "generate", variables={"PATH": path})
+    client = project / "gen/typescript/greeter_service/v1/greeter_pb.ts"
+    assert "export const Greeter: GenService<" in client.read_text(encoding="utf-8")
+    assert (project / "gen/typescript/google/api/http_pb.ts").is_file()
+    options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
+    run(project, "node_modules/.bin/tsc", *options, client, variables={"PATH": path})

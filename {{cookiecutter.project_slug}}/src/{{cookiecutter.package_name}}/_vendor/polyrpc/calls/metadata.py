@@ -1,0 +1,77 @@
+"""Invocation metadata: what the headers of a request say to servicers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection
+from contextlib import suppress
+from functools import lru_cache
+
+import grpc
+
+from ..rpc.metadata import HOP_BY_HOP, Headers, Metadata, Metadatum, metadatum
+from ..rpc.status import CallError
+
+_NOT_METADATA = HOP_BY_HOP | {b"host"}
+_NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
+
+
+def invocation_metadata(headers: Headers, reserved: Collection[bytes] = ()) -> Metadata:
+    """Reads all other headers but hop-by-hop ones, as gRPC's invocation metadata.
+
+    Malformed binary ones, for which `check_binary` refuses the request, are left out.
+
+    Args:
+        headers: The headers of a request, whose names are in lower case.
+        reserved: The names of further ones that are the protocol's own.
+    """
+    metadata: list[Metadatum] = []
+    for name, value in headers:
+        key = _metadata_key(name)
+        if key is None or name in reserved:
+            continue
+        if key[-4:] == "-bin":
+            with suppress(CallError):
+                metadata += _binary(name, value)
+        else:
+            metadata.append(metadatum((key, _text(value))))
+    return tuple(metadata)
+
+
+def check_binary(name: bytes, value: bytes) -> None:
+    """Looks at a header whose name ends in `-bin`.
+
+    Raises:
+        CallError: INVALID_ARGUMENT, it is metadata and not base64.
+    """
+    if _metadata_key(name) is not None:
+        _binary(name, value)
+
+
+@lru_cache(maxsize=256)
+def _metadata_key(name: bytes) -> str | None:
+    is_metadata = name not in _NOT_METADATA and not name.startswith(_NOT_METADATA_EITHER)
+    return name.decode("latin-1") if is_metadata else None
+
+
+def _binary(name: bytes, value: bytes) -> list[Metadatum]:
+    key = name.decode("latin-1")
+    return [Metadatum(key, _from_base64(key, part)) for part in value.split(b",")]
+
+
+def _from_base64(key: str, value: bytes) -> bytes:
+    unpadded = value.strip().rstrip(b"=")
+    try:
+        return base64.b64decode(unpadded + b"=" * (-len(unpadded) % 4), validate=True)
+    except binascii.Error:
+        raise CallError(
+            grpc.StatusCode.INVALID_ARGUMENT, f"the header {key} must be base64"
+        ) from None
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,96 @@
+"""The events of a response, and a response of many messages."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from ..rpc.status import CallError
+from .cancellation import CallCancellation
+from .context import HttpServicerContext
+
+Event = MutableMapping[str, Any]
+Send = Callable[[Event], Awaitable[None]]
+Encoder = Callable[[Any], bytes]
+"""A message to bytes."""
+
+_MESSAGES_BEFORE_OTHERS = 32
+
+
+class ResponseStream(ABC):
+    """A response of many messages, each sent as it comes; `send` waits while the client is slow.
+
+    Args:
+        send: ASGI's `send`.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._started = False
+        self._sent = 0
+
+    async def message(self, message: Any, context: HttpServicerContext) -> None:
+        """Sends one message."""
+        chunk = self._frame(message, context)
+        if not self._started:
+            await self.begin(context)
+        await self._send(chunk_event(chunk, more_body=True))
+        self._sent += 1
+        if self._sent % _MESSAGES_BEFORE_OTHERS == 0:
+            # While the socket takes all that it is given, `send` never waits, and without this
+            # a long stream to a fast reader would keep every other call from running.
+            await asyncio.sleep(0)
+
+    async def begin(self, context: HttpServicerContext) -> None:
+        """Sends the headers."""
+        await self._send(self._start(context))
+        # Not before: who is cancelled while the connection has no room has sent nothing.
+        self._started = True
+
+    def supervise(  # noqa: B027 - for most there is nothing
+        self, lifetime: CallCancellation, context: HttpServicerContext
+    ) -> None:
+        """Does what there is to do while the handler waits, and no message comes."""
+
+    @abstractmethod
+    def finish(self, context: HttpServicerContext) -> Sequence[Event]:
+        """What is left to be sent for a call whose status is OK."""
+
+    @abstractmethod
+    def fail(self, failure: CallError, context: HttpServicerContext) -> Sequence[Event]:
+        """What is left to be sent for a call that failed, as far as that is still possible."""
+
+    @abstractmethod
+    def _start(self, context: HttpServicerContext) -> Event:
+        """The event that begins the response."""
+
+    @abstractmethod
+    def _frame(self, message: Any, context: HttpServicerContext) -> bytes:
+        """The bytes of one message."""
+
+
+def chunk_event(body: bytes, *, more_body: bool) -> Event:
+    """Makes the event of a part of the body."""
+    return {"type": "http.response.body", "body": body, "more_body": more_body}
+
+
+def without_body(send: Send) -> Send:
+    """Makes the `send` of a `HEAD` request: what has headers has ended, a stream too."""
+
+    async def send_head(event: Event) -> None:
+        if event["type"] == "http.response.start":
+            await send(event)
+            await send({"type": "http.response.body", "body": b""})
+
+    return send_head
+
+
+def to_head(answer: Callable[[Any, Any, Send], Awaitable[None]]) -> Any:
+    """Makes what answers `HEAD` of what answers `GET`."""
+
+    async def answer_head(scope: Any, receive: Any, send: Send) -> None:
+        await answer(scope, receive, without_body(send))
+
+    return answer_head

@@ -1,0 +1,1 @@
+"""The service while it is being written, started anew on every change: `nox -s dev`."""

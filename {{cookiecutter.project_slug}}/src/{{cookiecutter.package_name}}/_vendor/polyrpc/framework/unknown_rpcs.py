@@ -1,0 +1,97 @@
+"""The seam to the framework's routing for RPCs that there are not, of every protocol.
+
+A caller of gRPC or Connect that asks for one is told so in the form of its protocol. Without this
+route it would get the answer of any unknown path, which says nothing to such clients.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .imports import BasePath, Match, NoMatchFound
+from .rest_route import raw_path
+from .route import Answer, answer_alone
+
+_ANSWER = "gateway.unknown_rpc"
+_PATH = re.compile(r"/([A-Za-z_][\w.]*)/[A-Za-z_]\w*", re.ASCII)
+_OF_CONNECT = b"connect-protocol-version"
+"""The header by which clients of Connect are known, where other content types do not tell: JSON is
+everybody's, and protobuf is anybody's at a path without a package."""
+
+AnswerTo = Callable[[str, str], Answer | None]
+"""Gives what answers a path and a content type; None: it is of no protocol."""
+
+
+class UnknownRpcs(BasePath):
+    """Answers what looks like an RPC and is none of the gateways that are registered at a path.
+
+    Args:
+        base_path: What goes before the paths of RPCs; empty for nothing.
+    """
+
+    name = None
+    include_in_schema = False
+
+    def __init__(self, base_path: str) -> None:
+        self.path = base_path or "/"
+        self._base_path = base_path
+        self._known: set[str] = set()
+        self._answer_to: AnswerTo = _nobody
+
+    @staticmethod
+    def among(routes: list[Any], base_path: str) -> UnknownRpcs:
+        """Finds the route at `base_path`, and adds it where there is none yet."""
+        for route in routes:
+            if isinstance(route, UnknownRpcs) and route.path == (base_path or "/"):
+                return route
+        added = UnknownRpcs(base_path)
+        routes.append(added)
+        return added
+
+    def add(self, known: Iterable[str], answer_to: AnswerTo) -> None:
+        """Adds a gateway.
+
+        Args:
+            known: The paths of its RPCs.
+            answer_to: What answers all others; that of the last gateway does.
+        """
+        self._known.update(known)
+        self._answer_to = answer_to
+
+    def search(self, scope: Any) -> tuple[Match, Any]:
+        """Matches a request, as `BasePath` describes."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return Match.NONE, {}
+        path = raw_path(scope)
+        if not path.startswith(self._base_path):
+            return Match.NONE, {}
+        path = path[len(self._base_path) :]
+        found = _PATH.fullmatch(path)
+        if found is None or path in self._known:
+            return Match.NONE, {}
+        headers = dict(scope["headers"])
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        content_type = content_type.partition(";")[0].strip().lower()
+        if _OF_CONNECT not in headers and (
+            content_type == "application/json"
+            or (content_type == "application/proto" and "." not in found[1])
+        ):
+            return Match.NONE, {}
+        answer = self._answer_to(path, content_type)
+        return (Match.NONE, {}) if answer is None else (Match.FULL, {_ANSWER: answer})
+
+    def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
+        """Makes what answers a request that `search` has matched; the framework awaits it."""
+        return answer_alone(scope[_ANSWER], scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        """Raises `NoMatchFound`: there are no names."""
+        raise NoMatchFound(name, path_params)
+
+    path_for = url_path_for
+
+
+def _nobody(_path: str, _content_type: str) -> None:
+    return None

@@ -1,0 +1,173 @@
+"""Chooses, for the requests to one RPC's path, who answers: by HTTP method and content type."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from ..calls.incoming import Receive
+from ..calls.refusals import refuse_request
+from ..calls.response import Send, to_head
+from ..calls.runner import CallRunner, Scope
+from ..protojson import JsonCodec
+from ..rpc.method_info import Protocol
+from ..rpc.methods import RpcMethod
+from ..rpc.status import CallError
+from . import connect_unary
+from .codecs import Codec, json_codec, proto_codec
+from .connect_unary import ConnectUnary, Query
+from .enveloped import EnvelopedEndpoint, EnvelopedFormat
+from .formats import FORMATS
+
+Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PROTOCOLS: tuple[Protocol, ...] = ("grpc", "grpc-web", "connect")
+"""Those that are answered at an RPC's own path."""
+
+_GET = ("GET", "HEAD")
+_CONNECT_MALFORMED = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class RpcPath:
+    """Answers the requests to the path of one RPC, `/{package.Service}/{Method}`.
+
+    What a content type needs is made when the first request has it.
+
+    Args:
+        rpc: The RPC, as logs, `MethodInfo` and metrics know it.
+        protocols: Those that it is to be called by.
+        runner_for: Makes what runs its calls by a protocol.
+        json: Its messages as JSON.
+        max_message_bytes: The limit for each request message, after decompression.
+        default_timeout: Seconds for calls that come without a deadline; None: no limit.
+
+    Attributes:
+        path: The path.
+        methods: The HTTP methods that are answered.
+    """
+
+    def __init__(
+        self,
+        rpc: RpcMethod,
+        protocols: Collection[Protocol],
+        runner_for: Callable[[RpcMethod, Protocol], CallRunner],
+        json: JsonCodec,
+        max_message_bytes: int,
+        default_timeout: float | None,
+    ) -> None:
+        self.path = rpc.full_name
+        self._rpc = rpc
+        self._runner_for = runner_for
+        self._json = json
+        self._limits = max_message_bytes, default_timeout
+        self._runners: dict[Protocol, CallRunner] = {}
+        is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
+        self._makers = dict(self._enveloped(protocols, is_unary=is_unary))
+        if "connect" in protocols and is_unary:
+            for content_type, codec in connect_unary.CONTENT_TYPES.items():
+                self._makers[content_type] = self._unary_maker(codec)
+        self._answers: dict[str, Answer] = {}
+        self._queried: dict[str, ConnectUnary] = {}
+        self.methods = ["POST"]
+        if "connect" in protocols and is_unary and _is_safe(rpc.descriptor):
+            self.methods += _GET
+
+    def answer_to(self, http_method: str) -> Answer:
+        """Gives what answers the requests with an HTTP method."""
+        if http_method == "POST":
+            return self._post
+        answer: Answer = to_head(self._get) if http_method == "HEAD" else self._get
+        return answer
+
+    def _post(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        content_type = _content_type(scope)
+        answer = self._answers.get(content_type)
+        if answer is None:
+            make = self._makers.get(content_type)
+            if make is None:
+                return refuse_request(send, self._unsupported(self._makers, "content-type"))
+            answer = self._answers[content_type] = make()
+        return answer(scope, receive, send)
+
+    def _get(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        query = Query(scope["query_string"])
+        content_type = f"application/{query.encoding}"
+        if content_type not in connect_unary.CONTENT_TYPES:
+            codecs = connect_unary.CONTENT_TYPES.values()
+            return refuse_request(send, self._unsupported(codecs, "encoding"))
+        endpoint = self._queried.get(content_type)
+        if endpoint is None:
+            codec = connect_unary.CONTENT_TYPES[content_type]
+            endpoint = self._queried[content_type] = self._unary(codec)
+        return endpoint.answer_query(query, scope, receive, send)
+
+    def _enveloped(
+        self, protocols: Collection[Protocol], *, is_unary: bool
+    ) -> Mapping[str, Callable[[], Answer]]:
+        return {
+            content_type: self._enveloped_maker(wire, content_type, codec)
+            for wire, codecs in FORMATS
+            if wire.protocol in protocols and not (is_unary and wire.protocol == "connect")
+            for content_type, codec in codecs.items()
+        }
+
+    def _enveloped_maker(
+        self, wire: EnvelopedFormat, content_type: str, codec: str
+    ) -> Callable[[], Answer]:
+        def make() -> Answer:
+            return EnvelopedEndpoint(
+                self._runner(wire.protocol),
+                self._codec(codec, wire.malformed),
+                wire,
+                content_type.encode(),
+                *self._limits,
+            ).answer
+
+        return make
+
+    def _unary_maker(self, codec: str) -> Callable[[], Answer]:
+        return lambda: self._unary(codec).answer
+
+    def _unary(self, codec: str) -> ConnectUnary:
+        made = self._codec(codec, _CONNECT_MALFORMED)
+        return ConnectUnary(self._runner("connect"), made, *self._limits)
+
+    def _codec(self, name: str, malformed: grpc.StatusCode) -> Codec:
+        method = self._rpc.descriptor
+        return json_codec(method, self._json) if name == "json" else proto_codec(method, malformed)
+
+    def _runner(self, protocol: Protocol) -> CallRunner:
+        runner = self._runners.get(protocol)
+        if runner is None:
+            runner = self._runners[protocol] = self._runner_for(self._rpc, protocol)
+        return runner
+
+    def _unsupported(self, supported: Collection[str], what: str) -> CallError:
+        return CallError(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"{what} must be one of: {', '.join(supported)}",
+            http_status=415,
+            headers=((b"accept-post", ", ".join(self._makers).encode()),),
+        )
+
+
+def _is_safe(method: MethodDescriptor) -> bool:
+    options: Any = method.GetOptions()
+    return bool(options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
+
+
+def _content_type(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            return _media_type(value)
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _media_type(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()

@@ -1,0 +1,98 @@
+"""One RPC by one protocol and codec: what all of them do for each request."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from time import monotonic
+from typing import Protocol
+
+import grpc
+
+from ..calls.call import Call
+from ..calls.incoming import Receive
+from ..calls.metadata import check_binary
+from ..calls.response import Event, Send
+from ..calls.runner import CallRunner, Scope
+from ..rpc.metadata import Headers
+from ..rpc.status import WITHOUT_MESSAGE, CallError
+from .codecs import Codec
+
+
+class LastEvents(Protocol):
+    """What is made of a response when its call has ended."""
+
+    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
+        """What is left to be sent.
+
+        Args:
+            call: The call.
+            outcome: What it has ended with; None: it has succeeded.
+        """
+
+
+class WireEndpoint(ABC):
+    """Answers the requests of one RPC that have one content type.
+
+    Args:
+        runner: Runs the calls of the RPC by this protocol.
+        codec: Reads and writes its messages.
+        max_message_bytes: The limit for each request message, after decompression.
+        default_timeout: Seconds for calls that come without a deadline; None: no limit.
+    """
+
+    def __init__(
+        self,
+        runner: CallRunner,
+        codec: Codec,
+        max_message_bytes: int,
+        default_timeout: float | None,
+    ) -> None:
+        self.runner = runner
+        self.codec = codec
+        self.max_message_bytes = max_message_bytes
+        self._default_timeout = default_timeout
+
+    @abstractmethod
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request.
+
+        Args:
+            scope: The ASGI connection scope.
+            receive: Its `receive`.
+            send: Its `send`.
+        """
+
+    async def _settle(self, call: Call, send: Send, response: LastEvents) -> None:
+        """Runs a call and sends what is left of its response."""
+        try:
+            outcome = await self.runner.run(call)
+            if call.disconnected:
+                return
+            if outcome is None and call.body is None and call.stream is None:
+                outcome = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
+            if outcome is not None:
+                call.end(outcome.code, outcome.detail)
+            for event in response.events(call, outcome):
+                await send(event)
+        finally:
+            call.finished = True
+            if call.callbacks:
+                call.run_callbacks()
+
+    def _limit_time(self, call: Call, timeout: float | None) -> None:
+        if timeout is None:
+            timeout = self._default_timeout
+        if timeout is not None:
+            call.deadline = monotonic() + timeout
+
+
+def check_metadata(headers: Headers) -> None:
+    """Looks at the binary metadata of a request.
+
+    Raises:
+        CallError: INVALID_ARGUMENT, some is no base64.
+    """
+    for name, value in headers:
+        if name[-4:] == b"-bin":
+            check_binary(name, value)

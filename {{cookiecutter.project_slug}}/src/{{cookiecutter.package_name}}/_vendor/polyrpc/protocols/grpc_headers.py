@@ -1,0 +1,81 @@
+"""What gRPC and gRPC-Web say in headers and trailers: time-outs, compression and statuses.
+
+Follows PROTOCOL-HTTP2.md of gRPC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import quote
+
+from ..calls.context import HttpServicerContext
+from ..calls.timeouts import grpc_timeout
+from ..rpc.metadata import response_headers
+from ..rpc.status import CallError
+from .compression import GZIP, accepts_gzip, decompression
+from .request_head import RequestHead
+
+ENCODING, ACCEPT_ENCODING = b"grpc-encoding", b"grpc-accept-encoding"
+
+OF_REQUESTS = frozenset((ENCODING, ACCEPT_ENCODING, b"grpc-timeout", b"grpc-message-type"))
+"""Headers of requests that are the protocol's own."""
+
+OF_RESPONSES = frozenset((b"grpc-status", b"grpc-message", ENCODING, ACCEPT_ENCODING))
+"""Headers and trailers of responses that are the protocol's own; no servicer may set them."""
+
+_PRINTABLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
+_OK = [(b"grpc-status", b"0")]
+
+
+def request_head(headers: Mapping[bytes, bytes]) -> RequestHead:
+    """Reads the headers of a request.
+
+    Whoever has compressed its request gets compressed responses: clients of gRPC offer it always.
+
+    Raises:
+        CallError: INVALID_ARGUMENT, the time-out is malformed; UNIMPLEMENTED, the compression is
+            not known.
+    """
+    return _request_head(
+        headers.get(b"grpc-timeout"), headers.get(ENCODING), headers.get(ACCEPT_ENCODING)
+    )
+
+
+@lru_cache(maxsize=256)
+def _request_head(
+    timeout: bytes | None, encoding: bytes | None, accepted: bytes | None
+) -> RequestHead:
+    return RequestHead(
+        timeout=None if timeout is None else grpc_timeout(timeout),
+        decompress=decompression(encoding, "grpc-encoding"),
+        accepts_gzip=accepts_gzip(accepted, encoding),
+        prefers_gzip=encoding == GZIP,
+    )
+
+
+def status_trailers(
+    failure: CallError | None, context: HttpServicerContext
+) -> list[tuple[bytes, bytes]]:
+    """Writes the status of a call and its trailing metadata.
+
+    Args:
+        failure: What it has ended with; None: OK.
+        context: Its context.
+    """
+    trailers = list(_OK)
+    if failure is not None:
+        number, _ = failure.code.value
+        trailers = [(b"grpc-status", b"%d" % number)]
+        if failure.detail:
+            trailers.append((b"grpc-message", percent_encoded(failure.detail)))
+    if context.trailing:
+        trailers += [
+            header for header in response_headers(context.trailing) if header[0] not in OF_RESPONSES
+        ]
+    return trailers
+
+
+def percent_encoded(text: str) -> bytes:
+    """Writes a status message: what is not printable ASCII as `%` and two digits for each byte."""
+    return quote(text, safe=_PRINTABLE, errors="replace").encode("ascii")

@@ -1,0 +1,169 @@
+"""Builds a wheel of the stubs for those who call a service: `nox -s stubs` writes it to dist/."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from ..build.hatch import CompileError, check_compiler, run_protoc
+from ..scaffold.buf import ignored
+from ..scaffold.sources import RefusedError, first_line
+
+STUBS = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
+# In its own words: the release of protobuf that the code of a message was made for.
+MADE_FOR = re.compile(r"^# Protobuf Python Version: (\d+)(\.\S+)$", re.MULTILINE)
+OF_PROTOBUF = "google/protobuf/"
+
+
+def main() -> None:
+    """Build the wheel for the project in the working directory."""
+    try:
+        wheel = build(Path.cwd())
+    except (RefusedError, CompileError) as error:
+        sys.exit(str(error))
+    print(f"{wheel.relative_to(Path.cwd()).as_posix()}: for those who call this service.")
+
+
+def build(root: Path) -> Path:
+    """Build `dist/<name>_stubs-<version>-py3-none-any.whl`: protos, stubs and a descriptor set.
+
+    In it are the protos of the project and what they import, but for those that packages bring,
+    which become its dependencies, and those that are other services' (`ignore` in the section
+    `breaking` of buf.yaml).
+
+    Raises:
+        RefusedError: There is no proto of its own, or the wheel cannot be built.
+        CompileError: The protos do not compile, or the compiler is not the pinned one.
+    """
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    compiler = pyproject["build-system"]["requires"]
+    check_compiler(compiler)
+    package = Path(pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][0]).name
+    rules = root / "buf.yaml"
+    foreign = ignored(rules.read_text(encoding="utf-8"), "breaking") if rules.is_file() else []
+    with tempfile.TemporaryDirectory(prefix="stubs-") as folder:
+        compiled, tree = Path(folder, "compiled"), Path(folder, "tree")
+        (tree / package).mkdir(parents=True)
+        compiled.mkdir()
+        try:
+            run_protoc(root / "protos", compiled, compiled / "descriptors.binpb")
+        except CompileError as error:
+            raise RefusedError(first_line(str(error), f"{root}/")) from None
+        described = FileDescriptorSet.FromString((compiled / "descriptors.binpb").read_bytes())
+        contract = with_imports(described, own(root / "protos", foreign))
+        inside = [name for name in contract if (root / "protos" / name).is_file()]
+        if not inside:
+            raise RefusedError("protos/ has no proto of this service's own: there are no stubs.")
+        for name in inside:
+            place(name, root / "protos", compiled, tree)
+        files = [file for file in described.file if file.name in contract]
+        descriptors = FileDescriptorSet(file=files).SerializeToString()
+        (tree / package / "descriptors.binpb").write_bytes(descriptors)
+        folders = sorted(path.name for path in tree.iterdir() if path.is_dir())
+        for name in folders:
+            (tree / name / "py.typed").touch()
+        needed = requirements(contract - set(inside), inside, compiled, compiler)
+        text = about(pyproject["project"], needed, [path.name for path in sorted(tree.iterdir())])
+        (tree / "pyproject.toml").write_text(text, encoding="utf-8")
+        return wheel_of(tree, root / "dist")
+
+
+def own(protos: Path, foreign: Iterable[str]) -> list[str]:
+    """List the protos that are not another's: by their paths, or by a folder that they are in."""
+    names = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
+    others = [one.rstrip("/") for one in foreign]
+    return [
+        name
+        for name in names
+        if not any(name == one or name.startswith(f"{one}/") for one in others)
+    ]
+
+
+def with_imports(described: FileDescriptorSet, names: Iterable[str]) -> set[str]:
+    """Return protos with all that they import."""
+    imports = {file.name: file.dependency for file in described.file}
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += imports[name]
+    return found
+
+
+def place(proto: str, protos: Path, compiled: Path, tree: Path) -> None:
+    """Copy a proto and its stubs, the one beside the others."""
+    (tree / proto).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(protos / proto, tree / proto)
+    module = proto.removesuffix(".proto").replace("-", "_")
+    for ending in STUBS:
+        shutil.copyfile(compiled / f"{module}{ending}", tree / f"{module}{ending}")
+
+
+def requirements(
+    imported: Iterable[str], inside: Iterable[str], compiled: Path, compiler: Iterable[str]
+) -> list[str]:
+    """What the stubs need: what they were made for, or newer of the same major version."""
+    stub = compiled / f"{min(inside).removesuffix('.proto').replace('-', '_')}_pb2.py"
+    made_for = MADE_FOR.search(stub.read_text(encoding="utf-8"))
+    if not made_for:
+        raise RefusedError(f"{stub.name} does not say which protobuf it was made for.")
+    grpcio = version("grpcio-tools")
+    found = [
+        f"grpcio>={grpcio},<{int(grpcio.partition('.')[0]) + 1}",
+        f"protobuf>={''.join(made_for.groups())},<{int(made_for[1]) + 1}",
+    ]
+    if any(not name.startswith(OF_PROTOBUF) for name in imported):
+        found += [one for one in compiler if one.startswith("googleapis-common-protos")]
+    return found
+
+
+def about(project: dict[str, Any], needed: list[str], content: list[str]) -> str:
+    """Return a pyproject.toml. A string of JSON is one of TOML, too."""
+    return "\n".join(
+        [
+            "[build-system]",
+            'requires = ["hatchling"]',
+            'build-backend = "hatchling.build"',
+            "[project]",
+            f"name = {json.dumps(project['name'] + '-stubs')}",
+            f"version = {json.dumps(project['version'])}",
+            f"description = {json.dumps('Protos and stubs of ' + project['name'])}",
+            f"requires-python = {json.dumps(project['requires-python'])}",
+            f"dependencies = {json.dumps(needed)}",
+            "[tool.hatch.build.targets.wheel]",
+            f"only-include = {json.dumps(content)}",
+        ]
+    )
+
+
+def wheel_of(tree: Path, target: Path) -> Path:
+    """Build a wheel in its own folder, and move it to `target`."""
+    # S603: this interpreter's own hatchling; no shell sees it.
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tree / "wheels")],
+        cwd=tree,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if done.returncode:
+        raise RefusedError(f"hatchling fails: {' '.join(done.stderr.split())}")
+    (wheel,) = (tree / "wheels").iterdir()
+    target.mkdir(exist_ok=True)
+    return Path(shutil.move(wheel, target / wheel.name))
+
+
+if __name__ == "__main__":
+    main()

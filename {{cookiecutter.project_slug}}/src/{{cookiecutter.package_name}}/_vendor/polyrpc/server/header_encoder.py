@@ -1,0 +1,96 @@
+"""Response headers as HPACK has them (RFC 7541), without a state: nothing is put into the table.
+
+What responses have in common is encoded once and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from .exchange import field_name, is_field_value
+
+EMPTY_TABLE = b"\x20"
+"""Says that the table has no room: it comes first once a client has made its table smaller."""
+
+_REMEMBERED_BYTES = 128
+_STATUS = {200: 8, 204: 9, 206: 10, 304: 11, 400: 12, 404: 13, 500: 14}
+_STATUS_NAME = 8
+# The names that responses have, of the static table (RFC 7541, appendix A).
+_NAMES = {
+    **{b"accept-ranges": 18, b"age": 21, b"allow": 22, b"access-control-allow-origin": 20},
+    **{b"cache-control": 24, b"content-disposition": 25, b"content-encoding": 26},
+    **{b"content-language": 27, b"content-length": 28, b"content-location": 29},
+    **{b"content-range": 30, b"content-type": 31, b"date": 33, b"etag": 34, b"expires": 36},
+    **{b"last-modified": 44, b"link": 45, b"location": 46, b"retry-after": 53, b"server": 54},
+    **{b"set-cookie": 55, b"strict-transport-security": 56, b"vary": 59, b"via": 60},
+    b"www-authenticate": 61,
+}
+# They are of a connection, which HTTP/2 has its own means for (RFC 9113, section 8.2.2).
+_OF_A_CONNECTION = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+
+
+def encode_status(status: int) -> bytes:
+    """Encodes `:status`, with which each response begins."""
+    index = _STATUS.get(status)
+    if index is not None:
+        return bytes((0x80 | index,))
+    return _literal(_STATUS_NAME, b"", b"%d" % status)
+
+
+def encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Encodes the headers, or the trailers, of a response.
+
+    What only HTTP/1.1 has is left out.
+
+    Raises:
+        RuntimeError: A name or a value is none.
+    """
+    return b"".join(
+        [
+            _remembered(name, value) if len(value) <= _REMEMBERED_BYTES else _field(name, value)
+            for name, value in headers
+        ]
+    )
+
+
+@lru_cache(maxsize=8)
+def encode_lines(lines: bytes) -> bytes:
+    """Encodes what HTTP/1.1 has as lines, each with its end."""
+    fields = [line.split(b": ", 1) for line in lines.split(b"\r\n") if line]
+    return encode_headers((name, value) for name, value in fields)
+
+
+def _field(name: bytes, value: bytes) -> bytes:
+    name = field_name(name)
+    if not is_field_value(value):
+        raise RuntimeError("a header of the response has a value that is none")
+    if name in _OF_A_CONNECTION:
+        return b""
+    return _literal(_NAMES.get(name, 0), name, value.strip(b" \t"))
+
+
+_remembered = lru_cache(maxsize=1024)(_field)
+
+
+def _literal(index: int, name: bytes, value: bytes) -> bytes:
+    """A field that is not put into the table (section 6.2.2)."""
+    if index:
+        return _integer(index, 4) + _integer(len(value), 7) + value
+    return b"\0" + _integer(len(name), 7) + name + _integer(len(value), 7) + value
+
+
+def _integer(value: int, bits: int) -> bytes:
+    """An integer whose first byte has room for so many bits (section 5.1)."""
+    most = (1 << bits) - 1
+    if value < most:
+        return bytes((value,))
+    value -= most
+    encoded = bytearray((most,))
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

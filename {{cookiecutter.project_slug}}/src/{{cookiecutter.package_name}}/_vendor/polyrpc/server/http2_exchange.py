@@ -1,0 +1,179 @@
+"""One request over HTTP/2 and its response, as ASGI has it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from .exchange import DISCONNECT, HIGH_WATER_BYTES, Answering
+from .http2_frames import ErrorCode
+from .http2_stream import Stream
+from .refusals import NO_BODY, Refusal
+
+TRAILERS = "http.response.trailers"
+"""The extension of ASGI with which a response may have trailers."""
+
+
+class Http2Exchange(Answering):
+    """One request and its response: the handler of a stream.
+
+    Args:
+        stream: The stream, whose handler this becomes.
+        scope: ASGI's.
+
+    Attributes:
+        disconnected: Nobody listens any more.
+        response_started: The client has been sent a part of the response.
+        response_complete: It has been sent all of it.
+    """
+
+    __slots__ = (
+        "_arrived",
+        "_body_complete",
+        "_delivered",
+        "_has_body",
+        "_left",
+        "_scope",
+        "_stream",
+        "_trailers",
+        "disconnected",
+        "response_complete",
+        "response_started",
+    )
+
+    def __init__(self, stream: Stream, scope: Mapping[str, Any]) -> None:
+        self._stream = stream
+        self._scope = scope
+        self._arrived: asyncio.Event | None = None
+        self._delivered = self._body_complete = False
+        self._has_body = True
+        # How much of the declared length is still to be sent; None: it was not declared.
+        self._left: int | None = None
+        # None: there will be none.
+        self._trailers: list[tuple[bytes, bytes]] | None = None
+        self.disconnected = self.response_started = self.response_complete = False
+        stream.handler = self
+
+    # What the stream calls
+
+    def stream_changed(self) -> None:
+        """Follows `StreamHandler`."""
+        # Frameworks read it whole, for nothing.
+        if self._stream.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
+            self.give_up(NO_BODY)
+        self._wake()
+
+    def stream_lost(self) -> None:
+        """Follows `StreamHandler`."""
+        self.disconnected = True
+        self._wake()
+
+    def give_up(self, refusal: Refusal) -> None:
+        """Follows `StreamHandler`."""
+        if not self.response_started:
+            self.response_started = True
+            send_refusal(self._stream, refusal)
+        self._stream.reset(ErrorCode.CANCEL)
+        self.stream_lost()
+
+    # What an application calls
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Follows `Answering`."""
+        if self.response_complete or self.disconnected:
+            return
+        if self.response_started:
+            self._stream.reset(ErrorCode.INTERNAL_ERROR)
+            return
+        self.response_started = self.response_complete = True
+        send_refusal(self._stream, refusal, with_body=self._scope["method"] != "HEAD")
+
+    async def receive(self) -> Mapping[str, Any]:
+        """ASGI's `receive`."""
+        stream = self._stream
+        if stream.awaits_continue and not (self.response_started or self.disconnected):
+            stream.awaits_continue = False
+            stream.send_informational(100)
+            stream.await_anew()
+        while not (self.disconnected or self.response_complete):
+            if not self._delivered and (stream.body or not stream.more_body):
+                body = stream.read()
+                self._delivered = not stream.more_body
+                return {"type": "http.request", "body": body, "more_body": stream.more_body}
+            if self._arrived is None:
+                self._arrived = asyncio.Event()
+            self._arrived.clear()
+            await self._arrived.wait()
+        return DISCONNECT
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """ASGI's `send`."""
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if not self.response_started:
+            if kind != "http.response.start":
+                raise RuntimeError(f"expected http.response.start, not {kind}")
+            self._start(message)
+        elif kind == "http.response.body" and not self._body_complete:
+            await self._send_body(message.get("body", b""), message.get("more_body", False))
+        elif kind == TRAILERS and self._body_complete and not self.response_complete:
+            self._send_trailers(message.get("headers", ()), message.get("more_trailers", False))
+        else:
+            raise RuntimeError(f"{kind} does not follow here")
+
+    def _start(self, message: Mapping[str, Any]) -> None:
+        status = message["status"]
+        headers = list(message.get("headers", ()))
+        for name, value in headers:
+            if name.lower() == b"content-length":
+                self._left = int(value)
+        if status < 200 or status in (204, 304) or self._scope["method"] == "HEAD":
+            self._has_body, self._left = False, None
+        if message.get("trailers", False):
+            self._trailers = []
+        self._stream.send_headers(status, headers)
+        self.response_started = True
+
+    async def _send_body(self, body: bytes, more_body: bool) -> None:
+        if not self._has_body:
+            body = b""
+        elif self._left is not None:
+            self._left -= len(body)
+            if self._left < 0:
+                raise RuntimeError("the response is longer than its content-length")
+            if self._left and not more_body:
+                raise RuntimeError("the response is shorter than its content-length")
+        self._body_complete = not more_body
+        is_last = not more_body and self._trailers is None
+        await self._stream.send(body, end=is_last)
+        if is_last:
+            self._complete()
+
+    def _send_trailers(self, headers: Any, more_trailers: bool) -> None:
+        if self._trailers is None:
+            raise RuntimeError("the response was begun without trailers")
+        self._trailers += headers
+        if not more_trailers:
+            self._complete()
+            self._stream.send_trailers(self._trailers)
+
+    def _complete(self) -> None:
+        self.response_complete = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._arrived is not None:
+            self._arrived.set()
+
+
+def send_refusal(stream: Stream, refusal: Refusal, *, with_body: bool = True) -> None:
+    """Answers in the place of an application."""
+    body = refusal.body()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    stream.send_headers(refusal.status, headers)
+    stream.send_at_once(body if with_body else b"")

@@ -1,0 +1,343 @@
+"""One HTTP/2 connection on its transport: its reading and writing, and how it ends.
+
+All that is ready to be sent in a turn of the event loop is one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from .connections import (
+    ASGI,
+    LINGER_SECONDS,
+    LOOK_SECONDS,
+    REQUEST_STREAM,
+    Connections,
+    Outflow,
+    address,
+    has_hung_up,
+    tls_extension,
+)
+from .header_decoder import MAX_LIST_BYTES
+from .header_encoder import encode_lines
+from .http2_connection import Http2Connection
+from .http2_exchange import TRAILERS, Http2Exchange, send_refusal
+from .http2_frames import (
+    FRAME_HEADER,
+    FRAME_HEADER_BYTES,
+    LARGEST_STREAM_ID,
+    MAX_FRAME_BYTES,
+    PING,
+    PREFACE,
+    ConnectionFault,
+    ErrorCode,
+    StreamFault,
+    frame,
+    goaway,
+)
+from .http2_patience import Patience
+from .http2_request import is_served, request_scope
+from .http2_stream import Stream
+from .refusals import Refused
+
+if TYPE_CHECKING:
+    import zttp
+
+logger = logging.getLogger("polyrpc.server")
+
+_FLUSH_BYTES = 64 * 1024
+_LAST_PING = b"farewell"
+_SERVING, _PARTING, _PARTED, _ENDING = range(4)
+
+
+class Http2Protocol(asyncio.Protocol):
+    """A connection to a client.
+
+    It ends in two steps, so that nothing that the client has asked for is lost: it is told to ask
+    no more, and asked for an answer to that; what it had asked for until then is still served.
+
+    Args:
+        connections: The others of the server, and what holds for all.
+        loop: The running event loop.
+
+    Attributes:
+        transport: The way to the client.
+        write_paused: The client is slow to take what was written.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self._connections = connections
+        self._limits = connections.limits
+        self._loop = loop
+        self._max_list_bytes = min(self._limits.max_header_bytes, MAX_LIST_BYTES)
+        self._common: dict[str, Any] = {}
+        self._extensions: dict[str, Any] = {TRAILERS: {}}
+        self._state = _SERVING
+        # What has arrived of a frame, or of the preface.
+        self._unread = b""
+        self._has_preface = self._read_paused = False
+        # What is to be sent.
+        self._out: list[bytes] = []
+        self._out_bytes = self._written = 0
+        self._is_receiving = self._is_scheduled = False
+        self.write_paused = False
+        self._outflow = Outflow(self._limits.read_timeout)
+        self._patience = Patience(self._limits, loop.time())
+        self._patrol: asyncio.TimerHandle | None = None
+        connections.unmade.add(self)
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
+        self._connections.unmade.discard(self)
+        self._connections.open.add(self)
+        self.transport = transport
+        self._common = {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": "2",
+            "server": address(transport.get_extra_info("sockname")),
+            "client": address(transport.get_extra_info("peername")),
+            "scheme": "http",
+            "root_path": "",
+        }
+        tls = tls_extension(transport)
+        if tls is not None:
+            self._common["scheme"] = "https"
+            self._extensions["tls"] = tls
+        self._connection = Http2Connection(self, self._loop, self._max_list_bytes)
+        if self._connections.stopping:
+            self._part()
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
+        self._connections.open.discard(self)
+        if self._patrol is not None:
+            self._patrol.cancel()
+        self._state = _ENDING
+        self._out.clear()
+        self._unread = b""
+        self._connection.lose()
+
+    def data_received(self, data: bytes) -> None:
+        if self._state == _ENDING:
+            return
+        self._patience.heard(len(data))
+        if self._unread:
+            data = self._unread + data
+        self._is_receiving = True
+        try:
+            self._unread = self._take(data)
+        except ConnectionFault as fault:
+            self._fail(fault)
+        self._is_receiving = False
+        self._patience.has_part(self._loop.time() if self._unread else None)
+        # After the tasks that answer what has come: most of them end in their first step.
+        self._schedule()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        # Whoever does not read what is answered gets no more answers: to pings, for one.
+        if not self._read_paused and self._state != _ENDING:
+            self._read_paused = True
+            self.transport.pause_reading()
+            self._look_in(LOOK_SECONDS)
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._read_paused:
+            self._read_paused = False
+            self._patience.begin_anew(self._loop.time(), self._connection)
+            self.transport.resume_reading()
+        self._connection.writable()
+
+    # What the server calls
+
+    def finish(self) -> None:
+        """Asks the client for nothing more, answers what it has asked, and closes."""
+        self._part()
+        self._look_in(0.0)
+
+    # What the connection calls
+
+    def write(self, data: bytes) -> None:
+        """Follows `Http2Endpoint`."""
+        if self._state == _ENDING:
+            return
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if self._out_bytes > _FLUSH_BYTES:
+            self._flush()
+        elif not (self._is_scheduled or self._is_receiving):
+            self._schedule()
+
+    def common_headers(self) -> bytes:
+        """Follows `Http2Endpoint`."""
+        return encode_lines(self._connections.default_head)
+
+    def begin(self, stream: Stream, request: zttp.Request, *, end: bool) -> None:
+        """Follows `Http2Endpoint`."""
+        if not is_served(request):
+            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR)
+        try:
+            scope = request_scope(request, self._max_list_bytes)
+        except Refused as refused:
+            send_refusal(stream, refused.refusal, with_body=request.method != b"HEAD")
+            return
+        scope |= self._common
+        scope["state"] = {}
+        scope["extensions"] = {**self._extensions, REQUEST_STREAM: stream.let_pause}
+        stream.awaits_continue = not end and (b"expect", b"100-continue") in scope["headers"]
+        exchange = Http2Exchange(stream, scope)
+        connections = self._connections
+        self._connection.running += 1
+        task = self._loop.create_task(exchange.run(connections.app))
+        connections.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def idle(self) -> None:
+        """Follows `Http2Endpoint`."""
+        self._patience.idle(self._loop.time())
+        if self._state == _PARTED or self._connection.is_leaving:
+            self._look_in(0.0)
+
+    def acknowledged(self, data: bytes) -> None:
+        """Follows `Http2Endpoint`."""
+        if data == _LAST_PING and self._state == _PARTING:
+            self._say_last()
+
+    # Reading
+
+    def _take(self, data: bytes) -> bytes:
+        """Takes all frames that are complete, and returns what is left."""
+        position = 0
+        if not self._has_preface:
+            if not data.startswith(PREFACE):
+                if not PREFACE.startswith(data):
+                    raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no preface")
+                return data
+            self._has_preface = True
+            position = len(PREFACE)
+        take = self._connection.take
+        end = len(data)
+        while end - position >= FRAME_HEADER_BYTES:
+            high, low, kind, flags, stream_id = FRAME_HEADER.unpack_from(data, position)
+            length = high << 8 | low
+            if length > MAX_FRAME_BYTES:
+                raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "too large a frame")
+            start = position + FRAME_HEADER_BYTES
+            if start + length > end:
+                break
+            position = start + length
+            take(kind, flags, stream_id & LARGEST_STREAM_ID, data[start:position])
+        return data[position:] if position < end else b""
+
+    # Writing
+
+    def _schedule(self) -> None:
+        if self._out and not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_scheduled = False
+        out = self._out
+        if out and not self.transport.is_closing():
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self._written += len(data)
+            self.transport.write(data)
+        out.clear()
+        self._out_bytes = 0
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._connections.tasks.discard(task)
+        self._connection.running -= 1
+
+    # Ending
+
+    def _part(self) -> None:
+        """Tells the client to ask for nothing more, and waits until it knows."""
+        if self._state == _SERVING:
+            self._state = _PARTING
+            self.write(goaway(LARGEST_STREAM_ID, ErrorCode.NO_ERROR))
+            self.write(frame(PING, 0, 0, _LAST_PING))
+            self._patience.part(self._loop.time())
+            self._look_in(LINGER_SECONDS)
+
+    def _say_last(self) -> None:
+        """Tells the client what has reached the server: nothing else will be served."""
+        self._state = _PARTED
+        connection = self._connection
+        connection.accepts_until = connection.last_id
+        self.write(goaway(connection.last_id, ErrorCode.NO_ERROR))
+        self._patience.linger(None)
+        if not connection.streams:
+            self._linger()
+
+    def _fail(self, fault: ConnectionFault) -> None:
+        """Ends the connection for what the client has sent."""
+        level = logging.WARNING if fault.code == ErrorCode.ENHANCE_YOUR_CALM else logging.DEBUG
+        logger.log(level, "closed the connection of %s: %s", self._common["client"], fault.detail)
+        self.write(goaway(self._connection.last_id, fault.code, fault.detail))
+        self._connection.lose()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Says that nothing more comes, and waits for the client to see that.
+
+        Closed with something unread, the connection would be reset, and answers with it.
+        """
+        self._flush()
+        self._state = _ENDING
+        self._unread = b""
+        if self._read_paused:
+            self._read_paused = False
+            self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            with suppress(OSError):  # It has gone just now.
+                self.transport.write_eof()
+        is_stopping = self._connections.stopping
+        seconds = LINGER_SECONDS if is_stopping else self._limits.read_timeout
+        self._patience.linger(self._loop.time() + seconds)
+        self._look_in(LINGER_SECONDS)
+
+    # Looking after the client
+
+    def _look_in(self, seconds: float) -> None:
+        if self._patrol is not None:
+            self._patrol.cancel()
+        self._patrol = self._loop.call_later(max(seconds, 0.0), self._look)
+
+    def _look(self) -> None:
+        """Ends what takes its client too long."""
+        now = self._loop.time()
+        transport, connection, patience = self.transport, self._connection, self._patience
+        waiting = transport.get_write_buffer_size()
+        is_stuck = self._outflow.is_stuck(now, self._written, waiting)
+        if is_stuck or (self._read_paused and has_hung_up(transport)):
+            transport.abort()
+            return
+        if self._state == _ENDING:
+            if patience.is_over(now) and not waiting:
+                transport.abort()
+                return
+        else:
+            try:
+                patience.check(now, connection)
+            except ConnectionFault as fault:
+                self._fail(fault)
+                return
+            if self._state == _SERVING and patience.wants_to_part(now, connection):
+                self._part()
+            elif self._state == _PARTING and patience.is_over(now):
+                self._say_last()
+            if not connection.streams and (self._state == _PARTED or connection.is_leaving):
+                self._linger()
+                return
+        longest = LOOK_SECONDS if self._read_paused else self._limits.read_timeout
+        self._look_in(min(patience.left(now, connection), longest))

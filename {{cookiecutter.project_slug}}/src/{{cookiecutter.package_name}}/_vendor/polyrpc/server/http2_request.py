@@ -1,0 +1,73 @@
+"""What a request over HTTP/2 says, as ASGI has it, and what is wrong with it (RFC 9113, 8.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from .framing import is_host
+from .refusals import HOST, NOT_TEXT, TOO_LARGE, Refused
+
+if TYPE_CHECKING:
+    import zttp
+
+_BYTES_OF_A_FIELD = 32  # as RFC 9113 counts them (section 6.5.2)
+
+
+def is_served(request: zttp.Request) -> bool:
+    """Whether it is one that an origin server has: what is no such request is malformed."""
+    target = request.target
+    if request.protocol is not None or request.method == b"CONNECT":
+        return False
+    if target == b"*":
+        return request.method == b"OPTIONS"
+    return target.startswith(b"/") and target.isascii() and b"#" not in target
+
+
+def request_scope(request: zttp.Request, max_list_bytes: int) -> dict[str, Any]:
+    """Makes the part of an ASGI scope that a request brings.
+
+    Args:
+        request: As it was decoded.
+        max_list_bytes: How large its headers may be, as RFC 9113 counts.
+
+    Raises:
+        Refused: They are too large, or say what cannot be.
+    """
+    headers: list[tuple[bytes, bytes]] = request.headers  # type: ignore[assignment] # HTTP/2's
+    size = _BYTES_OF_A_FIELD + len(request.target)
+    cookies = 0
+    for name, value in headers:
+        size += len(name) + len(value) + _BYTES_OF_A_FIELD
+        if name == b"cookie":
+            cookies += 1
+        elif name == b"host" and not is_host(value):
+            raise Refused(HOST)
+        if not value.isascii():
+            _check_text(value)
+    if size > max_list_bytes:
+        raise Refused(TOO_LARGE)
+    if cookies > 1:
+        headers = _with_one_cookie(headers)
+    path = request.path.decode("ascii")
+    return {
+        "method": request.method.decode("ascii"),
+        "path": unquote(path) if "%" in path else path,
+        "raw_path": request.path,
+        "query_string": request.query,
+        "headers": headers,
+    }
+
+
+def _check_text(value: bytes) -> None:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        raise Refused(NOT_TEXT) from None
+
+
+def _with_one_cookie(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Joins the crumbs that clients make of a cookie, to compress it better (8.2.3)."""
+    crumbs = [value for name, value in headers if name == b"cookie"]
+    others = [field for field in headers if field[0] != b"cookie"]
+    return [*others, (b"cookie", b"; ".join(crumbs))]

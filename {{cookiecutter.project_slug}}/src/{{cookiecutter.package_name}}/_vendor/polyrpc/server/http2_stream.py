@@ -1,0 +1,312 @@
+"""One stream of an HTTP/2 connection: what a request and its response are made of, as bytes.
+
+It knows nothing of ASGI: whoever answers is a `StreamHandler`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from .header_encoder import encode_headers, encode_status
+from .http2_frames import DATA, END_STREAM, ErrorCode, StreamFault, frame
+from .refusals import Refusal
+
+STREAM_WINDOW = 256 * 1024
+"""How much of a request's body a client may send before it is asked for."""
+
+CONNECTION_WINDOW = 1024 * 1024
+"""The same of all requests of a connection together."""
+
+_SLICE_BYTES = 64 * 1024  # Of a large body, before it is looked whether the client still reads.
+
+_Headers = Iterable[tuple[bytes, bytes]]
+
+
+class StreamHandler(Protocol):
+    """Who answers a stream."""
+
+    def stream_changed(self) -> None:
+        """Something of the body has arrived, or its end."""
+
+    def stream_lost(self) -> None:
+        """The client has given the stream up, or has gone: nothing can be sent any more."""
+
+    def give_up(self, refusal: Refusal) -> None:
+        """The client takes too long: it is told so, and the stream is over."""
+
+
+class Nobody:
+    """Who answers a stream before its request is known to be one."""
+
+    def stream_changed(self) -> None:
+        """Follows `StreamHandler`."""
+
+    def stream_lost(self) -> None:
+        """Follows `StreamHandler`."""
+
+    def give_up(self, refusal: Refusal) -> None:
+        """Follows `StreamHandler`."""
+
+
+class StreamOwner(Protocol):
+    """What a stream asks of the connection that it is on."""
+
+    send_window: int
+    frame_bytes: int
+
+    @property
+    def write_paused(self) -> bool:
+        """The client is slow to take what was written."""
+
+    def now(self) -> float:
+        """The event loop's time."""
+
+    def write(self, data: bytes) -> None:
+        """Sends frames, together with all others of this turn of the event loop."""
+
+    def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
+        """Makes frames of encoded headers."""
+
+    def common_headers(self) -> bytes:
+        """What all responses have, encoded."""
+
+    async def wait_for_room(self, stream: Stream) -> None:
+        """Waits until something may be sent, or until the stream is over."""
+
+    def used_window(self) -> None:
+        """The stream has sent what it had, or is over: it is others' turn."""
+
+    def consumed(self, stream: Stream, size: int) -> None:
+        """So much of the stream's body was taken by who answers."""
+
+    def wrote(self, size: int, *, at_once: bool) -> None:
+        """So many bytes were sent; the client took all that there was, or made it wait."""
+
+    def ended(self, stream: Stream) -> None:
+        """Nothing more is sent on the stream."""
+
+    def reset(self, stream: Stream, code: ErrorCode) -> None:
+        """Ends the stream at once."""
+
+
+class Stream:
+    """A request and its response.
+
+    Attributes:
+        id: Its number.
+        handler: Who answers.
+        body: What has arrived of the request's body and was not taken yet.
+        more_body: It has not all arrived.
+        received: How much of it has.
+        trailers: What came after it.
+        may_pause: The body is a stream: its client may take its time.
+        awaits_continue: The client waits to be told to send the body.
+        send_window: How many bytes the client would take on this stream.
+        receive_window: How many it may send.
+        unacknowledged: How many of these were taken from it, and it was not told of yet.
+        ended: The response is complete.
+        lost: Nobody listens any more.
+        sent: How many bytes of the response's body were sent.
+        waits: The response waits for the client to take more.
+        since: Since when the client is awaited to do something.
+        progress: How much it had sent or taken then.
+    """
+
+    __slots__ = (
+        "_expected",
+        "_owner",
+        "awaits_continue",
+        "body",
+        "ended",
+        "handler",
+        "id",
+        "lost",
+        "may_pause",
+        "more_body",
+        "progress",
+        "receive_window",
+        "received",
+        "send_window",
+        "sent",
+        "since",
+        "trailers",
+        "unacknowledged",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        owner: StreamOwner,
+        stream_id: int,
+        send_window: int,
+        *,
+        length: int | None,
+        more_body: bool,
+        now: float,
+    ) -> None:
+        self._owner = owner
+        self._expected = length
+        self.handler: StreamHandler = Nobody()
+        self.id = stream_id
+        self.body: bytes | bytearray = b""
+        self.more_body = more_body
+        self.received = self.sent = self.progress = self.unacknowledged = 0
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self.send_window = send_window
+        self.receive_window = STREAM_WINDOW
+        self.may_pause = self.awaits_continue = False
+        self.ended = self.lost = self.waits = False
+        self.since = now
+
+    @property
+    def has_length(self) -> bool:
+        """Whether the length of the request's body was declared."""
+        return self._expected is not None
+
+    # What arrives
+
+    def feed(self, data: bytes, *, end: bool) -> None:
+        """Takes a part of the request's body.
+
+        Raises:
+            StreamFault: It is longer or shorter than was declared.
+        """
+        self.received += len(data)
+        expected = self._expected
+        if expected is not None and (
+            self.received > expected or (end and self.received < expected)
+        ):
+            raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR)
+        self.more_body = not end
+        if data:
+            if not self.body:
+                self.body = data
+            else:
+                if isinstance(self.body, bytes):
+                    self.body = bytearray(self.body)
+                self.body += data
+        self.handler.stream_changed()
+
+    def lose(self) -> None:
+        """Nobody listens any more."""
+        if not self.lost:
+            self.lost = True
+            self.body = b""
+            self.handler.stream_lost()
+
+    def await_anew(self) -> None:
+        """The client is awaited to send more of the body from now on."""
+        self.since, self.progress = self._owner.now(), self.received
+
+    # What who answers calls
+
+    def let_pause(self) -> None:
+        """The body is a stream, whose client may take its time."""
+        self.may_pause = True
+
+    def read(self) -> bytes:
+        """Takes what has arrived of the body, so that the client may send more."""
+        body, self.body = bytes(self.body), b""
+        if body:
+            self._owner.consumed(self, len(body))
+        return body
+
+    def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
+        """Begins the response.
+
+        Raises:
+            RuntimeError: A name or a value of a header is none.
+        """
+        owner = self._owner
+        block = encode_status(status) + owner.common_headers() + encode_headers(headers)
+        if self.lost:
+            return
+        owner.write(owner.header_frames(self.id, block, end_stream=end))
+        if end:
+            self._end()
+
+    def send_informational(self, status: int) -> None:
+        """Sends a response that another one follows."""
+        if not self.lost:
+            block = encode_status(status)
+            self._owner.write(self._owner.header_frames(self.id, block, end_stream=False))
+
+    async def send(self, data: bytes, *, end: bool = False) -> None:
+        """Sends a part of the response's body, as fast as the client takes it."""
+        owner = self._owner
+        position = self._send_some(data, 0, end=end)
+        owner.wrote(position, at_once=position == len(data))
+        if position == len(data) or self.lost:
+            return
+        self.waits = True
+        self.since, self.progress = owner.now(), self.sent
+        try:
+            while position < len(data) and not self.lost:
+                await owner.wait_for_room(self)
+                before = position
+                position = self._send_some(data, position, end=end)
+                owner.wrote(position - before, at_once=False)
+        finally:
+            self.waits = False
+            owner.used_window()
+
+    def send_at_once(self, data: bytes) -> None:
+        """Ends the response with a few bytes; without them, where the client takes none now."""
+        if self._send_some(data, 0, end=True) < len(data):
+            self.reset(ErrorCode.NO_ERROR)
+
+    def _send_some(self, data: bytes, position: int, *, end: bool) -> int:
+        """Sends what the client and the connection take now, and returns where that ends."""
+        owner = self._owner
+        length = len(data)
+        if not length and end and not self.lost:
+            owner.write(frame(DATA, END_STREAM, self.id))
+            self._end()
+        while position < length and not (self.lost or owner.write_paused):
+            stop = min(length, position + min(self.send_window, owner.send_window, _SLICE_BYTES))
+            if stop <= position:
+                break
+            size = stop - position
+            self.send_window -= size
+            owner.send_window -= size
+            self.sent += size
+            is_last = end and stop == length
+            owner.write(self._data_frames(data, position, stop, end=is_last))
+            position = stop
+            if is_last:
+                self._end()
+        return position
+
+    def _data_frames(self, data: bytes, position: int, stop: int, *, end: bool) -> bytes:
+        most = self._owner.frame_bytes
+        if stop - position <= most:
+            part = data if stop - position == len(data) else data[position:stop]
+            return frame(DATA, END_STREAM if end else 0, self.id, part)
+        frames = []
+        while position < stop:
+            part = data[position : min(stop, position + most)]
+            position += len(part)
+            flags = END_STREAM if end and position == stop else 0
+            frames.append(frame(DATA, flags, self.id, part))
+        return b"".join(frames)
+
+    def send_trailers(self, headers: _Headers) -> None:
+        """Ends the response with trailers.
+
+        Raises:
+            RuntimeError: A name or a value is none.
+        """
+        block = encode_headers(headers)
+        if not self.lost:
+            self._owner.write(self._owner.header_frames(self.id, block, end_stream=True))
+            self._end()
+
+    def reset(self, code: ErrorCode) -> None:
+        """Ends the stream without a complete response."""
+        if not self.lost:
+            self._owner.reset(self, code)
+
+    def _end(self) -> None:
+        self.ended = True
+        self._owner.ended(self)
