@@ -160,6 +160,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def finish(self) -> None:
         """Asks the client for nothing more, answers what it has asked, and closes."""
+        if self._state == _ENDING:
+            self._patience.linger(self._loop.time() + LINGER_SECONDS)
         self._part()
         self._look_in(0.0)
 
