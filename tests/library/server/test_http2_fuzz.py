@@ -14,12 +14,16 @@ from polyrpc.server.http2_protocol import Http2Protocol
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4)
 names = st.sampled_from(
-    [":method", ":path", ":scheme", ":authority", ":protocol", "host", "te", "cookie", "expect"]
-    + ["content-length", "connection", "x", "X", "", "a b"]
+    [
+        *(":method", ":path", ":scheme", ":authority", ":protocol", "host", "te", "cookie"),
+        *("expect", "content-length", "connection", "x", "X", "", "a b"),
+    ]
 )
 values = st.sampled_from(
-    ["GET", "POST", "CONNECT", "/", "*", "http", "a", "", "trailers", "100-continue", "0", "5"]
-    + ["9" * 30, "-1", "9" * 5000, "é", "a\r\nb", "/%zz?#", "ok, no"]
+    [
+        *("GET", "POST", "CONNECT", "/", "*", "http", "a", "", "trailers", "100-continue"),
+        *("0", "5", "9" * 30, "-1", "9" * 5000, "é", "a\r\nb", "/%zz?#", "ok, no"),
+    ]
 ) | st.text(max_size=20)
 fields = st.lists(st.tuples(names, values), max_size=8)
 whole = st.tuples(fields, st.sampled_from(["/", "/a?b", "*"])).map(
