@@ -32,8 +32,7 @@ class Allowance:
 
     It begins with enough for 200 resets, and gets as much for 50 more each second; each answer
     that is given to its end makes up for a reset, and data that is sent or taken for the frames
-    that go with it: a client opens its windows again, and pings to find out how large they
-    should be.
+    that go with it: clients open windows again, and ping to find out how large they should be.
 
     Attributes:
         left: How much that is.

@@ -160,6 +160,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def finish(self) -> None:
         """Asks the client for nothing more, answers what it has asked, and closes."""
+        if self._state == _ENDING:
+            self._patience.linger(self._loop.time() + LINGER_SECONDS)
         self._part()
         self._look_in(0.0)
 
@@ -285,9 +287,9 @@ class Http2Protocol(asyncio.Protocol):
         logger.log(level, "closed the connection of %s: %s", self._common["client"], fault.detail)
         self.write(goaway(self._connection.last_id, fault.code, fault.detail))
         self._connection.lose()
-        self._linger()
+        self._linger(LINGER_SECONDS)
 
-    def _linger(self) -> None:
+    def _linger(self, seconds: float | None = None) -> None:
         """Says that nothing more comes, and waits for the client to see that.
 
         Closed with something unread, the connection would be reset, and answers with it.
@@ -301,8 +303,9 @@ class Http2Protocol(asyncio.Protocol):
         if self.transport.can_write_eof():
             with suppress(OSError):  # It has gone just now.
                 self.transport.write_eof()
-        is_stopping = self._connections.stopping
-        seconds = LINGER_SECONDS if is_stopping else self._limits.read_timeout
+        if seconds is None:
+            is_stopping = self._connections.stopping
+            seconds = LINGER_SECONDS if is_stopping else self._limits.read_timeout
         self._patience.linger(self._loop.time() + seconds)
         self._look_in(LINGER_SECONDS)
 
