@@ -544,7 +544,7 @@ REFUSED = {
         + SERVICE.format("Get").replace(
             "{}", "{ option message_set_wire_format = true; extensions 4 to max; }"
         ),
-        "buf, which lints protos/, fails: ",
+        "buf lint fails: ",
     ),
     **{
         f"a path {what}": (

@@ -66,7 +66,7 @@ def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_pat
     assert " passed" in pytest_in(project)
     check_project(project)
     left = {name for name, text in files(project).items() if b"greeter_pb2" in text}
-    assert left == {"README.md"}
+    assert left == {"README.md", "docs/development.md"}
     done = nox(project, "typecheck")
     assert done.returncode == 0, done.stdout
 

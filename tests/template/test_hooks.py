@@ -26,6 +26,7 @@ from baking import (
     with_the_library,
 )
 from checks import check_project
+from polyrpc.build.hatch import SWAGGER_FILES
 
 PROTOS = Path(__file__).parent / "protos"
 UV = shutil.which("uv") or "uv"
@@ -60,7 +61,8 @@ def stub_names(project: Path) -> set[str]:
 
 
 def test_generation_leaves_stubs_and_descriptors(generated: Path) -> None:
-    assert stub_names(generated) == {*(f"greeter{stub}" for stub in STUBS), "descriptors.binpb"}
+    stubs = {*(f"greeter{stub}" for stub in STUBS), "descriptors.binpb"}
+    assert stub_names(generated) == stubs | {"VERSION", *SWAGGER_FILES}
     version = subprocess.run(
         [sys.executable, "-c", PRINT_GENERATOR],
         env={**os.environ, "PYTHONPATH": str(generated / "src"), "PYTHONDONTWRITEBYTECODE": "1"},

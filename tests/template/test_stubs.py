@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import zipfile
@@ -113,3 +114,44 @@ def test_a_typescript_client_is_generated_as_the_readme_says(project: Path) -> N
     assert (project / "gen/typescript/google/api/http_pb.ts").is_file()
     options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
     run(project, "node_modules/.bin/tsc", *options, client, variables={"PATH": path})
+
+
+GO_PROGRAM = """package main
+
+import (
+	"fmt"
+
+	v1 "example.com/you/gen/greeter_service/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+func main() {
+	connection, _ := grpc.NewClient(
+		"localhost:1", grpc.WithTransportCredentials(insecure.NewCredentials()),
+	)
+	v1.NewGreeterClient(connection)
+	fmt.Println((&v1.SayHelloRequest{Name: "World"}).GetName())
+}
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(shutil.which("go") is None, reason="its compiler is not installed")
+def test_a_go_client_is_generated_as_the_example_says(project: Path) -> None:
+    polyrpc(project, "build")
+    example = project / "buf.gen.yaml"
+    lines = example.read_text(encoding="utf-8").splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith("# Go,"))
+    settings = [line.removeprefix("# ") for line in lines[start + 1 :]]
+    example.write_text("\n".join(["version: v2", *settings]) + "\n", encoding="utf-8")
+    programs = project.parent / "go"
+    for plugin in ("protobuf/cmd/protoc-gen-go", "grpc/cmd/protoc-gen-go-grpc"):
+        command = ("go", "install", f"google.golang.org/{plugin}@latest")
+        run(project, *command, variables={"GOBIN": str(programs)})
+    path = f"{programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run(project, "buf", "generate", variables={"PATH": path})
+    (project / "go.mod").write_text("module example.com/you\n\ngo 1.24\n", encoding="utf-8")
+    (project / "main.go").write_text(GO_PROGRAM, encoding="utf-8")
+    run(project, "go", "mod", "tidy")
+    assert run(project, "go", "run", ".").stdout == "World\n"
