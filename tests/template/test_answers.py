@@ -360,6 +360,7 @@ PRIVATE = {
     "__author_name_toml": '"',
     "__author_email_toml": '"',
     "__http_url": "example.com",
+    "__rpc_url": "example.com",
     "__sayhello_url": '" + str(open("ran-here", "w")) + "',
 }
 

@@ -27,6 +27,7 @@ def test_projects_differ_in_a_module_and_what_names_it(projects: dict[str, Path]
     # So both are tested by the same tests, too.
     assert {name for name in one if one[name] != other[name]} == {
         *(MODULE, "pyproject.toml", "README.md"),
+        *("docs/recipes/browser.md", "docs/recipes/upload-and-webhook.md"),
     }
 
 
