@@ -7,6 +7,7 @@ every protocol and HTTP/2; `--listener=grpc` takes the one of `grpc.aio` instead
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import ssl
 import struct
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from connectrpc.conformance.v1 import server_compat_pb2 as pb
+from esmerald import Gateway, get
 from polyrpc import Service, ServiceSettings
 from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
@@ -25,6 +27,7 @@ from .interop_service import TestService
 from .service import ConformanceService
 
 HOST = "127.0.0.1"
+SECONDS_UNTIL_LATE = 0.2
 _SIZE = struct.Struct(">I")
 
 
@@ -72,10 +75,22 @@ def trust(context: ssl.SSLContext, client_certificate: bytes) -> None:
     context.verify_mode = ssl.CERT_REQUIRED
 
 
+@get()
+async def late() -> str:
+    """Answers when all that a judge has to say of a request has come."""
+    await asyncio.sleep(SECONDS_UNTIL_LATE)
+    return "late"
+
+
 async def serve(settings: Settings, listener: str, request: Any) -> None:
     """Serves until the runner ends it."""
     stop = on_signals(signal.SIGTERM, signal.SIGINT)
-    service = Service(settings, package=__package__, servicers=[ConformanceService, TestService])
+    service = Service(
+        settings,
+        package=__package__,
+        servicers=[ConformanceService, TestService],
+        routes=[Gateway("/late", handler=late)],
+    )
     certificate = b""
     if service.tls is not None:
         certificate = request.server_creds.cert
