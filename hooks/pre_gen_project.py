@@ -125,6 +125,7 @@ def derived(answers: dict[str, str]) -> dict[str, str]:
         "__author_email_toml": toml(answers["author_email"]),
         "__http_url": http_url,
         "__sayhello_url": f"{http_url}/sayhello",
+        "__rpc_url": f"localhost:8000/{package}.v1.{service}",
     }
 
 
