@@ -189,9 +189,10 @@ async def test_padding_is_no_body() -> None:
         assert (await client.response(stream)).told["body"] == "body"
 
 
-async def test_who_waits_to_be_told_is_told_to_send_the_body() -> None:
+@pytest.mark.parametrize("expected", ["100-continue", "100-Continue"])
+async def test_who_waits_to_be_told_is_told_to_send_the_body(expected: str) -> None:
     async with serving(echo, http2=True) as port, http2(port) as client:
-        stream = client.ask("/echo", ("expect", "100-continue"), end=False)
+        stream = client.ask("/echo", ("expect", expected), end=False)
         await client.until(HEADERS, stream)
         assert client.answers[stream].informational == [100]
         client.data(stream, b"body", end=True)

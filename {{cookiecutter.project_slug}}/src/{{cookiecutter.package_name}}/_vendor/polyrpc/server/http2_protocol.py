@@ -39,7 +39,7 @@ from .http2_frames import (
     goaway,
 )
 from .http2_patience import Patience
-from .http2_request import is_served, request_scope
+from .http2_request import expects_continue, is_served, request_scope
 from .http2_stream import Stream
 from .refusals import Refused
 
@@ -194,7 +194,7 @@ class Http2Protocol(asyncio.Protocol):
         scope |= self._common
         scope["state"] = {}
         scope["extensions"] = {**self._extensions, REQUEST_STREAM: stream.let_pause}
-        stream.awaits_continue = not end and (b"expect", b"100-continue") in scope["headers"]
+        stream.awaits_continue = not end and expects_continue(request)
         exchange = Http2Exchange(stream, scope)
         connections = self._connections
         self._connection.running += 1

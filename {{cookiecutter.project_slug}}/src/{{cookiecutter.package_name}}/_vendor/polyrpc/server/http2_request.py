@@ -24,6 +24,14 @@ def is_served(request: zttp.Request) -> bool:
     return target.startswith(b"/") and target.isascii() and b"#" not in target
 
 
+def expects_continue(request: zttp.Request) -> bool:
+    """Whether its client waits to be told to send the body (RFC 9110, section 10.1.1)."""
+    for name, value in request.headers:
+        if name == b"expect":
+            return bool(value.lower() == b"100-continue")
+    return False
+
+
 def request_scope(request: zttp.Request, max_list_bytes: int) -> dict[str, Any]:
     """Makes the part of an ASGI scope that a request brings.
 
