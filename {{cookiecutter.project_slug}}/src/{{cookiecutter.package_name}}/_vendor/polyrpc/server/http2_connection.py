@@ -1,4 +1,4 @@
-"""What an HTTP/2 connection is made of: frames in, streams, windows, and frames out (RFC 9113).
+"""What an HTTP/2 connection is made of: frames in, streams, and frames out (RFC 9113).
 
 It knows no transport, no clock but the event loop's, and no application.
 """
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import http2_allowance as cost
 from . import http2_frames as wire
-from .header_decoder import MAX_BLOCK_BYTES, HeaderDecoder
 from .header_encoder import EMPTY_TABLE
 from .http2_allowance import Allowance
 from .http2_frames import ConnectionFault, ErrorCode, StreamFault
-from .http2_stream import CONNECTION_WINDOW, STREAM_WINDOW, Stream
+from .http2_header_blocks import TABLE_BYTES, HeaderBlock, HeaderBlocks
+from .http2_stream import STREAM_WINDOW, Stream
 from .http2_unfinished import UnfinishedRequests
+from .http2_windows import CONNECTION_WINDOW, Windows
 
 if TYPE_CHECKING:
     import zttp
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 MAX_STREAMS = 100
 """How many requests a client may have in flight on a connection."""
 
-_TABLE_BYTES = 4096
 _REMEMBERED_STREAMS = 512
-_NO_RENEWAL, _TABLE_IS_EMPTIED, _TABLE_IS_EMPTY = range(3)
 
 
 class Http2Endpoint(Protocol):
@@ -65,10 +64,9 @@ class Http2Connection:
         streams: Those that have not ended.
         last_id: The newest stream.
         running: How many requests are being answered, also such as nobody waits for any more.
-        send_window: How many bytes the client would take, on all streams together.
-        receive_window: How many it may send.
+        windows: How much of bodies each side may send.
+        blocks: The headers that the client sends.
         frame_bytes: The largest payload of a frame that it takes.
-        block_since: Since when a block of headers is incomplete; None: there is none.
         is_started: The client has sent its settings.
         is_leaving: The client has said that it asks for nothing more.
         accepts_until: The newest stream that is served; those after it are ignored.
@@ -82,28 +80,19 @@ class Http2Connection:
         self._loop = loop
         self.streams: dict[int, Stream] = {}
         self.last_id = self.running = 0
-        self.send_window = wire.DEFAULT_WINDOW
-        self.receive_window = CONNECTION_WINDOW
+        self.windows = Windows(endpoint, loop)
+        self.blocks = HeaderBlocks(self._set_table)
         self.frame_bytes = wire.MAX_FRAME_BYTES
-        self.block_since: float | None = None
         self.is_started = self.is_leaving = False
         self.accepts_until = wire.LARGEST_STREAM_ID
         self.allowance = Allowance()
-        self._unacknowledged = self._unrewarded = 0
-        self._initial_window = wire.DEFAULT_WINDOW
-        self._waiters: dict[int, tuple[Stream, asyncio.Future[None]]] = {}
+        self._unrewarded = 0
         self._unfinished = UnfinishedRequests(loop, self._stop_request)
         # The streams that have ended lately; True: there may be more of them on its way.
         self._past: dict[int, bool] = {}
-        # The block of headers that is being received.
-        self._block: bytearray = bytearray()
-        self._block_id = 0
-        self._block_ends = self._block_is_faulty = False
-        self._decoder = HeaderDecoder()
         self._resize = b""
         # What is to be done when the client has taken over settings that it was sent.
         self._unsettled: list[Callable[[], None] | None] = [None]
-        self._renewal = _NO_RENEWAL
         self.write(
             wire.settings_frame(
                 (
@@ -116,11 +105,6 @@ class Http2Connection:
         )
 
     # What its endpoint calls
-
-    @property
-    def write_paused(self) -> bool:
-        """The client is slow to take what was written."""
-        return self._endpoint.write_paused
 
     def take(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         """Takes a frame.
@@ -141,7 +125,7 @@ class Http2Connection:
 
     def writable(self) -> None:
         """The client takes what it is sent, again."""
-        self.used_window()
+        self.windows.used_window()
 
     def lose(self) -> None:
         """Nothing can be sent any more, on any stream."""
@@ -170,37 +154,6 @@ class Http2Connection:
         """What all responses have, encoded."""
         return self._endpoint.common_headers()
 
-    async def wait_for_room(self, stream: Stream) -> None:
-        """Waits until the stream may send something, or is lost."""
-        self.used_window()
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiters[stream.id] = stream, waiter
-        try:
-            await waiter
-        finally:
-            self._waiters.pop(stream.id, None)
-
-    def used_window(self) -> None:
-        """Wakes the one that has waited longest of those that can go on."""
-        if self.send_window <= 0 or self.write_paused:
-            return
-        for stream, waiter in self._waiters.values():
-            if stream.send_window > 0 and not waiter.done():
-                waiter.set_result(None)
-                return
-
-    def consumed(self, stream: Stream, size: int) -> None:
-        """Lets the client send as much again as was taken of a body."""
-        self._give_back(size)
-        if not stream.more_body or stream.lost:
-            return
-        stream.unacknowledged += size
-        if stream.unacknowledged >= STREAM_WINDOW // 2:
-            self.write(wire.window_update(stream.id, stream.unacknowledged))
-            stream.receive_window += stream.unacknowledged
-            stream.unacknowledged = 0
-            stream.since, stream.progress = self.now(), stream.received
-
     def wrote(self, size: int, *, at_once: bool) -> None:
         """Gives back for what was sent: bytes, and a whole part of a response."""
         unrewarded = self._unrewarded + size
@@ -225,14 +178,17 @@ class Http2Connection:
     # Frames
 
     def _take(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if self._block_id and (kind != wire.CONTINUATION or stream_id != self._block_id):
+        unfinished = self.blocks.stream_id
+        if unfinished and (kind != wire.CONTINUATION or stream_id != unfinished):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a frame between those of headers")
         if not self.is_started and kind != wire.SETTINGS:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no settings")
         if kind == wire.DATA:
             self._take_data(flags, stream_id, payload)
         elif kind == wire.HEADERS:
-            self._take_headers(flags, stream_id, payload)
+            block = self.blocks.begin(flags, stream_id, payload, self.now())
+            if block is not None:
+                self._take_block(block)
         elif kind == wire.WINDOW_UPDATE:
             self._take_window(stream_id, wire.read_word(payload))
         elif kind == wire.RST_STREAM:
@@ -241,7 +197,10 @@ class Http2Connection:
         elif kind == wire.PRIORITY:
             self._take_priority(stream_id, payload)
         elif kind == wire.CONTINUATION:
-            self._take_continuation(flags, stream_id, payload)
+            self.allowance.spend(cost.CONTINUATION_COST, "CONTINUATION frames")
+            block = self.blocks.go_on(flags, payload)
+            if block is not None:
+                self._take_block(block)
         elif kind in (wire.SETTINGS, wire.PING, wire.GOAWAY):
             if stream_id:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "of a stream, not the connection")
@@ -253,12 +212,10 @@ class Http2Connection:
 
     def _take_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
-        self.receive_window -= size
-        if self.receive_window < 0:
-            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more than the window")
+        self.windows.received(size)
         stream = self.streams.get(stream_id)
         if stream is None or not stream.more_body:
-            self._give_back(size)
+            self.windows.give_back(size)
             self._unfinished.hear(stream_id, size, end=bool(flags & wire.END_STREAM))
             if stream is None and self._is_over(stream_id):
                 return
@@ -268,7 +225,7 @@ class Http2Connection:
             raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR)
         data = wire.without_padding(flags, payload)
         if len(data) < size:
-            self.consumed(stream, size - len(data))
+            self.windows.consumed(stream, size - len(data))
         end = bool(flags & wire.END_STREAM)
         if data or end:
             self.allowance.gain(cost.DATA_GAIN)
@@ -276,62 +233,33 @@ class Http2Connection:
             self.allowance.spend(cost.EMPTY_DATA_COST, "empty DATA frames")
         stream.feed(data, end=end)
 
-    def _take_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if not stream_id % 2:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a stream that clients do not open")
-        block = wire.without_padding(flags, payload)
-        self._block_is_faulty = False
-        if flags & wire.PRIORITISED:
-            if len(block) < 5:
-                raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a priority cut short")
-            self._block_is_faulty = wire.read_dependency(block) == stream_id
-            block = block[5:]
-        ends = bool(flags & wire.END_STREAM)
-        if flags & wire.END_HEADERS:
-            self._take_block(stream_id, block, end=ends)
-        else:
-            self._block_id, self._block, self._block_ends = stream_id, bytearray(block), ends
-            self.block_since = self.now()
-
-    def _take_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if not self._block_id:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a continuation of nothing")
-        self.allowance.spend(cost.CONTINUATION_COST, "CONTINUATION frames")
-        self._block += payload
-        if len(self._block) > MAX_BLOCK_BYTES:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "headers without end")
-        if flags & wire.END_HEADERS:
-            block, self._block = bytes(self._block), bytearray()
-            self._block_id, self.block_since = 0, None
-            self._take_block(stream_id, block, end=self._block_ends)
-
-    def _take_block(self, stream_id: int, block: bytes, *, end: bool) -> None:
+    def _take_block(self, block: HeaderBlock) -> None:
+        stream_id = block.stream_id
         if stream_id > self.last_id:
-            self._begin(stream_id, block, end=end)
+            self._begin(block)
             return
-        trailers = self._decoder.trailers(block)
+        trailers = self.blocks.trailers(block)
         stream = self.streams.get(stream_id)
         if stream is None:
-            self._unfinished.hear(stream_id, 0, end=end)
+            self._unfinished.hear(stream_id, 0, end=block.ends_stream)
             if self._is_over(stream_id):
                 return
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "headers of a stream that has ended")
         if not stream.more_body:
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED)
-        if trailers is None or not end or self._block_is_faulty:
+        if trailers is None:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
         stream.trailers = trailers
         stream.feed(b"", end=True)
 
-    def _begin(self, stream_id: int, block: bytes, *, end: bool) -> None:
+    def _begin(self, block: HeaderBlock) -> None:
+        stream_id, end = block.stream_id, block.ends_stream
         self.last_id = stream_id
-        request = self._decoder.request(block)
-        if self._renewal or self._decoder.is_worn:
-            self._renew_decoder()
+        request = self.blocks.request(block)
         if stream_id > self.accepts_until:
             self._remember(stream_id, may_come=True)
             return
-        if request is None or self._block_is_faulty:
+        if request is None:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
         if len(self.streams) >= MAX_STREAMS or self.running >= 2 * MAX_STREAMS:
             self.allowance.spend(cost.REFUSED_COST, "requests")
@@ -342,7 +270,13 @@ class Http2Connection:
         if end and length:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
         stream = Stream(
-            self, stream_id, self._initial_window, length=length, more_body=not end, now=self.now()
+            self,
+            self.windows,
+            stream_id,
+            self.windows.initial,
+            length=length,
+            more_body=not end,
+            now=self.now(),
         )
         self.streams[stream_id] = stream
         self._endpoint.begin(stream, request, end=end)
@@ -350,23 +284,13 @@ class Http2Connection:
     def _take_window(self, stream_id: int, increment: int) -> None:
         self.allowance.spend(cost.WINDOW_COST, "WINDOW_UPDATE frames")
         if not stream_id:
-            if not increment:
-                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a window of nothing more")
-            self.send_window += increment
-            if self.send_window > wire.LARGEST_WINDOW:
-                raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "a window too large")
-            self.used_window()
+            self.windows.update(increment)
             return
         stream = self.streams.get(stream_id)
         if stream is None:
             self._check_begun(stream_id)
-            return
-        if not increment:
-            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
-        stream.send_window += increment
-        if stream.send_window > wire.LARGEST_WINDOW:
-            raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR)
-        self._wake(stream)
+        else:
+            self.windows.update_stream(stream, increment)
 
     def _take_reset(self, stream_id: int) -> None:
         stream = self.streams.get(stream_id)
@@ -420,45 +344,21 @@ class Http2Connection:
             return
         for identifier, value in wire.read_settings(payload):
             if identifier == wire.INITIAL_WINDOW_SIZE:
-                self._change_windows(value - self._initial_window)
-                self._initial_window = value
+                self.windows.change_initial(value, self.streams.values())
             elif identifier == wire.MAX_FRAME_SIZE:
                 self.frame_bytes = min(value, 4 * wire.MAX_FRAME_BYTES)
-            elif identifier == wire.HEADER_TABLE_SIZE and value < _TABLE_BYTES:
+            elif identifier == wire.HEADER_TABLE_SIZE and value < TABLE_BYTES:
                 self._resize = EMPTY_TABLE
         self.is_started = True
         self.write(wire.frame(wire.SETTINGS, wire.ACK, 0))
 
-    def _change_windows(self, difference: int) -> None:
-        for stream in self.streams.values():
-            stream.send_window += difference
-            if stream.send_window > wire.LARGEST_WINDOW:
-                raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "a window too large")
-            self._wake(stream)
-
     # Account
-
-    def _wake(self, stream: Stream) -> None:
-        if stream.id in self._waiters and self.send_window > 0 and stream.send_window > 0:
-            waiter = self._waiters[stream.id][1]
-            if not (waiter.done() or self.write_paused):
-                waiter.set_result(None)
-
-    def _give_back(self, size: int) -> None:
-        self._unacknowledged += size
-        if self._unacknowledged >= CONNECTION_WINDOW // 2:
-            self.write(wire.window_update(0, self._unacknowledged))
-            self.receive_window += self._unacknowledged
-            self._unacknowledged = 0
 
     def _forget(self, stream: Stream, *, may_come: bool) -> None:
         if self.streams.pop(stream.id, None) is None:
             return
-        self._give_back(len(stream.body))
+        self.windows.release(stream)
         self._remember(stream.id, may_come=may_come)
-        waiting = self._waiters.get(stream.id)
-        if waiting is not None and not waiting[1].done():
-            waiting[1].set_result(None)
         if not self.streams:
             self._endpoint.idle()
 
@@ -484,23 +384,6 @@ class Http2Connection:
     def _check_begun(self, stream_id: int) -> None:
         if not stream_id % 2 or stream_id > self.last_id:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a stream that was not begun")
-
-    def _renew_decoder(self) -> None:
-        """Takes a new decoder into use as soon as that need not know what the old one does.
-
-        A client that is told to use no table empties it. It may have one again when its next
-        headers were encoded without.
-        """
-        if self._renewal == _NO_RENEWAL and self._decoder.is_worn:
-            self._renewal = _TABLE_IS_EMPTIED
-            self._set_table(0, self._put_decoder)
-        elif self._renewal == _TABLE_IS_EMPTY:
-            self._renewal = _NO_RENEWAL
-            self._set_table(_TABLE_BYTES, None)
-
-    def _put_decoder(self) -> None:
-        self._decoder = HeaderDecoder()
-        self._renewal = _TABLE_IS_EMPTY
 
     def _set_table(self, size: int, then: Callable[[], None] | None) -> None:
         self._unsettled.append(then)

@@ -56,8 +56,8 @@ class Patience:
         """Nothing was read for a while: the client is not to blame for that."""
         if self._part_since is not None:
             self._part_since = now
-        if connection.block_since is not None:
-            connection.block_since = now
+        if connection.blocks.since is not None:
+            connection.blocks.since = now
         for stream in connection.streams.values():
             if not stream.waits:
                 stream.await_anew()
@@ -95,7 +95,7 @@ class Patience:
         timeout = self._limits.read_timeout
         if not connection.is_started and now - self._made >= timeout:
             raise ConnectionFault(ErrorCode.SETTINGS_TIMEOUT, "no settings")
-        if connection.block_since is not None and now - connection.block_since >= timeout:
+        if connection.blocks.since is not None and now - connection.blocks.since >= timeout:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "headers that take too long")
         if self._part_since is not None and now - self._part_since >= timeout:
             if self._heard - self._heard_before < self._enough:
@@ -110,8 +110,8 @@ class Patience:
         ends = [now + timeout]
         if not connection.is_started:
             ends.append(self._made + timeout)
-        if connection.block_since is not None:
-            ends.append(connection.block_since + timeout)
+        if connection.blocks.since is not None:
+            ends.append(connection.blocks.since + timeout)
         if self._part_since is not None:
             ends.append(self._part_since + timeout)
         if self._over_at is not None:
@@ -148,5 +148,5 @@ def _is_awaited(stream: Stream, connection: Http2Connection) -> bool:
         return False
     if stream.may_pause and not stream.has_length:
         return False
-    has_room = stream.receive_window > 0 and connection.receive_window > 0
+    has_room = stream.receive_window > 0 and connection.windows.receive_window > 0
     return has_room and len(stream.body) <= HIGH_WATER_BYTES

@@ -15,9 +15,6 @@ from .refusals import Refusal
 STREAM_WINDOW = 256 * 1024
 """How much of a request's body a client may send before it is asked for."""
 
-CONNECTION_WINDOW = 1024 * 1024
-"""The same of all requests of a connection together."""
-
 _SLICE_BYTES = 64 * 1024  # Of a large body, before it is looked whether the client still reads.
 
 _Headers = Iterable[tuple[bytes, bytes]]
@@ -49,15 +46,29 @@ class Nobody:
         """Follows `StreamHandler`."""
 
 
-class StreamOwner(Protocol):
-    """What a stream asks of the connection that it is on."""
+class FlowControl(Protocol):
+    """What a stream asks of its connection before it sends, and after it was sent something."""
 
     send_window: int
-    frame_bytes: int
 
     @property
     def write_paused(self) -> bool:
         """The client is slow to take what was written."""
+
+    async def wait_for_room(self, stream: Stream) -> None:
+        """Waits until something may be sent, or until the stream is over."""
+
+    def used_window(self) -> None:
+        """The stream has sent what it had, or is over: it is others' turn."""
+
+    def consumed(self, stream: Stream, size: int) -> None:
+        """So much of the stream's body was taken by who answers."""
+
+
+class StreamOwner(Protocol):
+    """What a stream asks of the connection that it is on."""
+
+    frame_bytes: int
 
     def now(self) -> float:
         """The event loop's time."""
@@ -70,15 +81,6 @@ class StreamOwner(Protocol):
 
     def common_headers(self) -> bytes:
         """What all responses have, encoded."""
-
-    async def wait_for_room(self, stream: Stream) -> None:
-        """Waits until something may be sent, or until the stream is over."""
-
-    def used_window(self) -> None:
-        """The stream has sent what it had, or is over: it is others' turn."""
-
-    def consumed(self, stream: Stream, size: int) -> None:
-        """So much of the stream's body was taken by who answers."""
 
     def wrote(self, size: int, *, at_once: bool) -> None:
         """So many bytes were sent; the client took all that there was, or made it wait."""
@@ -115,6 +117,7 @@ class Stream:
 
     __slots__ = (
         "_expected",
+        "_flow",
         "_owner",
         "awaits_continue",
         "body",
@@ -138,6 +141,7 @@ class Stream:
     def __init__(
         self,
         owner: StreamOwner,
+        flow: FlowControl,
         stream_id: int,
         send_window: int,
         *,
@@ -145,7 +149,7 @@ class Stream:
         more_body: bool,
         now: float,
     ) -> None:
-        self._owner = owner
+        self._owner, self._flow = owner, flow
         self._expected = length
         self.handler: StreamHandler = Nobody()
         self.id = stream_id
@@ -209,7 +213,7 @@ class Stream:
         """Takes what has arrived of the body, so that the client may send more."""
         body, self.body = bytes(self.body), b""
         if body:
-            self._owner.consumed(self, len(body))
+            self._flow.consumed(self, len(body))
         return body
 
     def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
@@ -243,13 +247,13 @@ class Stream:
         self.since, self.progress = owner.now(), self.sent
         try:
             while position < len(data) and not self.lost:
-                await owner.wait_for_room(self)
+                await self._flow.wait_for_room(self)
                 before = position
                 position = self._send_some(data, position, end=end)
                 owner.wrote(position - before, at_once=False)
         finally:
             self.waits = False
-            owner.used_window()
+            self._flow.used_window()
 
     def send_at_once(self, data: bytes) -> None:
         """Ends the response with a few bytes; without them, where the client takes none now."""
@@ -258,18 +262,18 @@ class Stream:
 
     def _send_some(self, data: bytes, position: int, *, end: bool) -> int:
         """Sends what the client and the connection take now, and returns where that ends."""
-        owner = self._owner
+        owner, flow = self._owner, self._flow
         length = len(data)
         if not length and end and not self.lost:
             owner.write(frame(DATA, END_STREAM, self.id))
             self._end()
-        while position < length and not (self.lost or owner.write_paused):
-            stop = min(length, position + min(self.send_window, owner.send_window, _SLICE_BYTES))
+        while position < length and not (self.lost or flow.write_paused):
+            stop = min(length, position + min(self.send_window, flow.send_window, _SLICE_BYTES))
             if stop <= position:
                 break
             size = stop - position
             self.send_window -= size
-            owner.send_window -= size
+            flow.send_window -= size
             self.sent += size
             is_last = end and stop == length
             owner.write(self._data_frames(data, position, stop, end=is_last))
