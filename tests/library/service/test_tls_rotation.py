@@ -45,10 +45,11 @@ class Mounted:
         link.symlink_to(version)
         link.replace(self.link)
 
-    def settings(self, *, mutual: bool) -> Settings:
+    def settings(self, *, mutual: bool, http2: bool = False) -> Settings:
         return Settings(
             http_port=0,
             grpc_port=0,
+            http2=http2,
             tls_cert_file=self.link / "server.pem",
             tls_key_file=self.link / "server.key",
             tls_client_ca_file=self.link / "ca.pem" if mutual else None,
@@ -98,12 +99,56 @@ async def test_new_connections_see_the_new_certificate_and_old_ones_go_on(
             assert await chat.read() == pb.ChatResponse(message="Hello, Ada!")
 
 
-async def test_a_new_client_ca_locks_out_the_clients_of_the_old_one(
+async def served_over_http2(port: int) -> str:
+    """What a new connection is shown that offers HTTP/2, which it gets."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    trusting.set_alpn_protocols(["h2", "http/1.1"])
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+    tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    certificate = tls.getpeercert(binary_form=True)
+    writer.transport.abort()
+    assert tls.selected_alpn_protocol() == "h2"
+    assert certificate is not None
+    return ssl.DER_cert_to_PEM_cert(certificate)
+
+
+async def test_so_do_those_of_http2(
     mounted: Mounted, certificates: Certificates, others: Certificates
+) -> None:
+    trust, new_trust = (ssl.create_default_context(cafile=one.ca) for one in (certificates, others))
+    async with serve(mounted.settings(mutual=False, http2=True)) as service:
+        port = service.http_port
+        url = f"https://localhost:{port}/healthz"
+        async with (
+            httpx.AsyncClient(http2=True, verify=trust) as client,
+            httpx.AsyncClient(http2=True, verify=new_trust) as newcomer,
+            channel(f"localhost:{port}", ca_file=certificates.ca) as grpc_channel,
+        ):
+            chat = pb_grpc.GreeterStub(grpc_channel).Chat()
+            await chat.write(pb.ChatRequest(name="Ada"))
+            await chat.read()
+            assert (await client.get(url)).http_version == "HTTP/2"
+            assert await served_over_http2(port) == certificates.server.read_text()
+
+            mounted.mount(others)
+            while await served_over_http2(port) != others.server.read_text():
+                pass
+
+            # Neither would trust what a connection made anew is shown.
+            assert (await client.get(url)).http_version == "HTTP/2"
+            await chat.write(pb.ChatRequest(name="Ada"))
+            assert await chat.read() == pb.ChatResponse(message="Hello, Ada!")
+            assert (await newcomer.get(url)).http_version == "HTTP/2"
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["both listeners", "HTTP/2"])
+async def test_a_new_client_ca_locks_out_the_clients_of_the_old_one(
+    mounted: Mounted, certificates: Certificates, others: Certificates, http2: bool
 ) -> None:
     async def hello(service: Server, client: Certificates) -> None:
         async with channel(
-            f"localhost:{service.grpc_port}",
+            f"localhost:{service.http_port if http2 else service.grpc_port}",
             ca_file=others.ca,
             cert_file=client.client,
             key_file=client.client_key,
@@ -113,10 +158,11 @@ async def test_a_new_client_ca_locks_out_the_clients_of_the_old_one(
             await stub.SayHello(pb.SayHelloRequest(name="TLS"))
         trust = ssl.create_default_context(cafile=others.ca)
         trust.load_cert_chain(client.client, client.client_key)
-        async with httpx.AsyncClient(verify=trust) as http:
-            await http.get(f"https://localhost:{service.http_port}/healthz")
+        async with httpx.AsyncClient(verify=trust, http2=http2) as http:
+            answer = await http.get(f"https://localhost:{service.http_port}/healthz")
+            assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
 
-    settings = mounted.settings(mutual=True)
+    settings = mounted.settings(mutual=True, http2=http2)
     async with serve(settings) as service:
         mounted.mount(others)
         while True:
