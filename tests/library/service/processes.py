@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,3 +71,12 @@ async def end(process: Process) -> tuple[int | None, list[dict[str, Any]]]:
     """Waits for the end of the process: its exit status, and what it still logged."""
     _, errors = await process.communicate()
     return process.returncode, [json.loads(line) for line in errors.splitlines()]
+
+
+def workers_of(process: Process) -> set[int]:
+    """The processes that a supervisor has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if children.exists():
+        return {int(pid) for pid in children.read_text().split()}
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, check=True)
+    return {int(pid) for pid in found.stdout.split()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,19 +15,10 @@ from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from polyrpc.client import channel
 from polyrpc.testing import Certificates
-from processes import Process, end, log_line, needs_workers, started
+from processes import end, log_line, needs_workers, started, workers_of
 
 PATH = "/grpc/greeterservice/sayhello"
 pytestmark = [needs_workers, pytest.mark.full]
-
-
-def workers_of(process: Process) -> set[int]:
-    """The processes that a supervisor has started."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    if children.exists():
-        return {int(pid) for pid in children.read_text().split()}
-    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, check=True)
-    return {int(pid) for pid in found.stdout.split()}
 
 
 def files_in(folder: Path) -> int:
