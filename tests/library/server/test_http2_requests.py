@@ -34,6 +34,7 @@ from http2_wire import (
     number,
     setting,
 )
+from polyrpc.server.http2_request import MAX_FIELDS
 from wire import serving, until
 
 
@@ -168,6 +169,17 @@ async def test_headers_that_are_too_large_are_refused_with_431() -> None:
         assert fine.status == 200
         settings = client.frames(SETTINGS)[0].payload
         assert setting(6, 8192) in settings
+
+
+async def test_more_headers_than_may_be_are_refused_however_small() -> None:
+    calls = Calls()
+    async with serving(calls, http2=True) as port, http2(port) as client:
+        # Beside them: `host`, which the authority becomes.
+        refused = await client.response(client.ask("/early", *[("x", "y")] * MAX_FIELDS))
+        assert (refused.status, refused.told["status"]) == (431, "RESOURCE_EXHAUSTED")
+        taken = await client.response(client.ask("/early", *[("x", "y")] * (MAX_FIELDS - 1)))
+        assert taken.status == 413
+    assert calls.begun == ["/early"]
 
 
 async def test_headers_may_come_in_parts() -> None:

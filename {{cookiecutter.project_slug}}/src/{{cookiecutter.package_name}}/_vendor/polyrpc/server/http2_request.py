@@ -11,6 +11,10 @@ from .refusals import HOST, NOT_TEXT, TOO_LARGE, Refused
 if TYPE_CHECKING:
     import zttp
 
+MAX_FIELDS = 128
+"""How many header fields a request may have. Compressed, one takes a byte of the wire; decoded, it
+takes a hundred and more of memory, for as long as its call lasts (RFC 7541, section 7.3)."""
+
 _BYTES_OF_A_FIELD = 32  # as RFC 9113 counts them (section 6.5.2)
 
 
@@ -40,9 +44,11 @@ def request_scope(request: zttp.Request, max_list_bytes: int) -> dict[str, Any]:
         max_list_bytes: How large its headers may be, as RFC 9113 counts.
 
     Raises:
-        Refused: They are too large, or say what cannot be.
+        Refused: They are too large, too many, or say what cannot be.
     """
     headers: list[tuple[bytes, bytes]] = request.headers  # type: ignore[assignment] # HTTP/2's
+    if len(headers) > MAX_FIELDS:
+        raise Refused(TOO_LARGE)
     size = _BYTES_OF_A_FIELD + len(request.target)
     cookies = 0
     for name, value in headers:
