@@ -8,6 +8,12 @@ from typing import Any
 
 MIB = 1024 * 1024
 
+ONE_PORT: Mapping[str, object] = {"HTTP2": "true", "GRPC_SERVER": "none"}
+"""Settings of a service that has HTTP/2 and gRPC on the HTTP port, honest callers' among them."""
+
+STREAM_MIB = 32 / 1024
+"""What a call over HTTP/2 may take as long as it lasts, besides its message and its answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:

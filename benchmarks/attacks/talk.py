@@ -13,7 +13,7 @@ from typing import Any
 
 SAY_HELLO = "/grpc/greeterservice/sayhello"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+DATA, HEADERS, PRIORITY, RESET, SETTINGS, _, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, END_HEADERS = 1, 4
 PATIENCE_SECONDS = 1.0
 """For how long the server may take nothing before a flood ends."""
@@ -157,15 +157,15 @@ def literal(name: bytes, value: bytes, *, indexed: bool = False) -> bytes:
     return bytes([0x40 if indexed else 0]) + _text(name) + _text(value)
 
 
-def call(path: bytes) -> bytes:
-    """The header block of a gRPC call."""
+def call(path: bytes, content_type: bytes = b"application/grpc") -> bytes:
+    """The header block of a call over HTTP/2."""
     fields = {
         b":method": b"POST",
         b":scheme": b"http",
         b":path": path,
         b":authority": b"service",
         b"te": b"trailers",
-        b"content-type": b"application/grpc",
+        b"content-type": content_type,
     }
     return b"".join(literal(name, value) for name, value in fields.items())
 

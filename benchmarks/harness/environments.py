@@ -104,7 +104,7 @@ def bake_default_service(cache: Path, template: Path = ROOT) -> Path:
 
 
 def install_default_service(cache: Path, project: Path) -> str:
-    """Installs what `bake_default_service` baked, in an environment of its own.
+    """Installs what `bake_default_service` baked, with HTTP/2, in an environment of its own.
 
     Returns:
         The interpreter of that environment.
@@ -113,7 +113,7 @@ def install_default_service(cache: Path, project: Path) -> str:
         subprocess.CalledProcessError: A tool failed; it has said why.
     """
     _make_venv(cache, "service")
-    _install(cache, "service", "--reinstall-package=greeter-service", str(project))
+    _install(cache, "service", "--reinstall-package=greeter-service", f"{project}[http2]")
     return str(cache / "service" / "bin" / "python")
 
 

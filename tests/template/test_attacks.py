@@ -81,6 +81,26 @@ async def test_an_answer_that_is_lost_is_told() -> None:
     assert set(told) == {"statuses [400, 0], not 200 and 400"}
 
 
+async def test_floods_that_nobody_ends_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from attack import Target
+    from families import http2
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            pass
+        writer.close()
+
+    monkeypatch.setattr(http2, "QUICK_SECONDS", 0.2)
+    monkeypatch.setattr(http2, "READ_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(http2, "CONNECTIONS", 2)
+    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        target = Target(port, port, None, quick=True)
+        await http2.resets(target)
+        await http2.windows(target)
+    assert target.faults == ["no flood was ended", "200 of 200 streams are held still"]
+
+
 @pytest.mark.xdist_group("tested")
 @pytest.mark.parametrize("name", ["a chunk extension", "a bad chunk behind"])
 async def test_the_default_service_passes(name: str, tested: Path) -> None:

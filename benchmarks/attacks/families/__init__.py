@@ -10,6 +10,7 @@ from . import (
     faulty_json,
     guards,
     hpack,
+    http2,
     log,
     names,
     odd_heads,
@@ -39,5 +40,6 @@ ATTACKS = [
     *names.ATTACKS,
     *pings.ATTACKS,
     *hpack.ATTACKS,
+    *http2.ATTACKS,
     *stopped.ATTACKS,
 ]
