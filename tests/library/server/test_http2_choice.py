@@ -132,6 +132,23 @@ async def test_the_handshake_chooses(
     assert bool(scopes[0]["extensions"]["tls"]["client_cert_chain"]) is mutual
 
 
+async def test_who_says_over_tls_that_it_leaves_is_answered_until_it_does(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    tls = settings_of(authority, tmp_path, mutual=False, http2=True)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["h2"])
+    settings: Any = {"http2": True, "read_timeout_seconds": TIMEOUT}
+    async with (
+        serving(echo, context=tls.context, **settings) as port,
+        http2(port, ssl=context) as client,
+    ):
+        assert (await client.response(client.ask())).status == 200
+        client.send(frame(GOAWAY, 0, 0, bytes(8)))
+        await client.ping()
+
+
 async def test_without_the_setting_the_handshake_offers_none(
     authority: trustme.CA, tmp_path: Path
 ) -> None:

@@ -339,7 +339,9 @@ class Http2Protocol(asyncio.Protocol):
                 self._part()
             elif self._state == _PARTING and patience.is_over(now):
                 self._say_last()
-            if not connection.streams and (self._state == _PARTED or connection.is_leaving):
+            # Over TLS nothing says that no more is written: who leaves is served until it has left.
+            has_left = connection.is_leaving and transport.can_write_eof()
+            if not connection.streams and (self._state == _PARTED or has_left):
                 self._linger()
                 return
         longest = LOOK_SECONDS if self._read_paused else self._limits.read_timeout
