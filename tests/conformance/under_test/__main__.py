@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from connectrpc.conformance.v1 import server_compat_pb2 as pb
-from esmerald import Gateway, get
+from esmerald import Gateway, route
 from polyrpc import Service, ServiceSettings
 from polyrpc.logs import configure_logging
 from polyrpc.process.server import Server
@@ -75,7 +75,7 @@ def trust(context: ssl.SSLContext, client_certificate: bytes) -> None:
     context.verify_mode = ssl.CERT_REQUIRED
 
 
-@get()
+@route(methods=["GET", "POST"])
 async def late() -> str:
     """Answers when all that a judge has to say of a request has come."""
     await asyncio.sleep(SECONDS_UNTIL_LATE)
