@@ -81,7 +81,7 @@ class Http2Connection:
         self.streams: dict[int, Stream] = {}
         self.last_id = self.running = 0
         self.windows = Windows(endpoint, loop)
-        self.blocks = HeaderBlocks(self._set_table)
+        self.blocks = HeaderBlocks(self.now, self._set_table)
         self.frame_bytes = wire.MAX_FRAME_BYTES
         self.is_started = self.is_leaving = False
         self.accepts_until = wire.LARGEST_STREAM_ID
@@ -186,7 +186,7 @@ class Http2Connection:
         if kind == wire.DATA:
             self._take_data(flags, stream_id, payload)
         elif kind == wire.HEADERS:
-            block = self.blocks.begin(flags, stream_id, payload, self.now())
+            block = self.blocks.begin(flags, stream_id, payload)
             if block is not None:
                 self._take_block(block)
         elif kind == wire.WINDOW_UPDATE:

@@ -38,15 +38,21 @@ class HeaderBlocks:
     """Those of one client, in the order in which they come.
 
     Args:
+        now: The event loop's time.
         set_table: Tells the client how large a table it may compress with, and has the function
             called, if there is one, when it has acknowledged that.
 
     Attributes:
         stream_id: Whose block is incomplete: nothing else may come before the rest. 0: none is.
-        since: Since when, by the event loop's time.
+        since: Since when.
     """
 
-    def __init__(self, set_table: Callable[[int, Callable[[], None] | None], None]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        set_table: Callable[[int, Callable[[], None] | None], None],
+    ) -> None:
+        self._now = now
         self._set_table = set_table
         self._decoder = HeaderDecoder()
         self._renewal = _NO_RENEWAL
@@ -55,7 +61,7 @@ class HeaderBlocks:
         self.stream_id = 0
         self.since: float | None = None
 
-    def begin(self, flags: int, stream_id: int, payload: bytes, now: float) -> HeaderBlock | None:
+    def begin(self, flags: int, stream_id: int, payload: bytes) -> HeaderBlock | None:
         """Takes a HEADERS frame.
 
         Returns:
@@ -76,7 +82,7 @@ class HeaderBlocks:
         ends_stream = bool(flags & wire.END_STREAM)
         if flags & wire.END_HEADERS:
             return HeaderBlock(stream_id, data, ends_stream, is_faulty)
-        self.stream_id, self.since, self._data = stream_id, now, bytearray(data)
+        self.stream_id, self.since, self._data = stream_id, self._now(), bytearray(data)
         self._ends_stream, self._is_faulty = ends_stream, is_faulty
         return None
 
