@@ -66,7 +66,8 @@ def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_pat
     assert " passed" in pytest_in(project)
     check_project(project)
     left = {name for name, text in files(project).items() if b"greeter_pb2" in text}
-    assert left == {"README.md", "docs/development.md"}
+    # Guides may go on to speak of it.
+    assert {name for name in left if not name.startswith("docs/")} == {"README.md"}
     done = nox(project, "typecheck")
     assert done.returncode == 0, done.stdout
 
