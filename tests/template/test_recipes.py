@@ -167,7 +167,7 @@ def test_the_tests_of_a_project_with_postgresql(kitchen: Kitchen, database: Data
 
 @NEEDS_POSTGRESQL
 def test_migrations(kitchen: Kitchen, database: Database) -> None:
-    project = kitchen.project("postgresql", "migrations", protos={})
+    project = kitchen.project("postgresql", "outbox", "migrations", protos={})
     database.execute("CREATE DATABASE migrated")
     url = sqlalchemy_url(database).replace("@/postgres?", "@/migrated?")
     document = kitchen.documents / "migrations.md"
@@ -177,13 +177,15 @@ def test_migrations(kitchen: Kitchen, database: Database) -> None:
         project.shell(line)
     project.follow(document, within="src/greeter_service/migrations/")
     for line in commands[1]:
-        project.shell(line, DATABASE_URL=url)
-    assert database.execute("SELECT count(*) FROM greetings", "migrated") == ["0"]
+        project.shell(line, **settings)
+    for table in ("greetings", "outbox"):
+        assert database.execute(f"SELECT count(*) FROM {table}", "migrated") == ["0"]
+    settings = {"DATABASE_URL": url, "EVENTS_URL": "http://localhost"}
     # A column that no revision has.
     models = project.folder / "src" / "greeter_service" / "models.py"
     models.write_text(models.read_text() + "    title: Mapped[str | None]\n")
     with pytest.raises(AssertionError, match="New upgrade operations detected"):
-        project.shell("alembic check", DATABASE_URL=url)
+        project.shell("alembic check", **settings)
     project.check()
 
 
@@ -212,6 +214,7 @@ async def test_outbox(kitchen: Kitchen, database: Database) -> None:
         receiver.status = 200
         async with project.running(**settings):
             await until(lambda: sent(41))
+        assert "httpx" not in {line.get("logger") for line in service.log}
         told = [post["text"] for post in receiver.posts]
         names = [*map(str, range(20)), *map(str, range(20)), "late"]
         assert sorted(told) == sorted(f"{name} was greeted" for name in names)
