@@ -23,6 +23,7 @@ from databases import (
     database_server,
     redis_server,
 )
+from grpc import StatusCode
 from recipes.document import blocks
 from recipes.others import SigningKey, stock_service, web
 from recipes.serving import Kitchen, Project, Running, until
@@ -38,6 +39,7 @@ RECIPES = {
     "outbox": ("postgresql", "outbox"),
     "redis-cache": ("redis-cache",),
     "jwt": ("jwt",),
+    "jwt-tests": ("jwt", "jwt-tests"),
     "validation": ("validation",),
     "rate-limit": ("rate-limit",),
     "another-service": ("another-service",),
@@ -45,6 +47,7 @@ RECIPES = {
     "browser": ("browser",),
 }
 
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 STOCK = Path(__file__).with_name("recipes") / "stock.proto"
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("recipes")]
@@ -167,7 +170,7 @@ def test_the_tests_of_a_project_with_postgresql(kitchen: Kitchen, database: Data
 
 @NEEDS_POSTGRESQL
 def test_migrations(kitchen: Kitchen, database: Database) -> None:
-    project = kitchen.project("postgresql", "migrations", protos={})
+    project = kitchen.project("postgresql", "outbox", "migrations", protos={})
     database.execute("CREATE DATABASE migrated")
     url = sqlalchemy_url(database).replace("@/postgres?", "@/migrated?")
     document = kitchen.documents / "migrations.md"
@@ -176,14 +179,16 @@ def test_migrations(kitchen: Kitchen, database: Database) -> None:
     for line in commands[0]:
         project.shell(line)
     project.follow(document, within="src/greeter_service/migrations/")
+    settings = {"DATABASE_URL": url, "EVENTS_URL": "http://localhost"}
     for line in commands[1]:
-        project.shell(line, DATABASE_URL=url)
-    assert database.execute("SELECT count(*) FROM greetings", "migrated") == ["0"]
+        project.shell(line, **settings)
+    for table in ("greetings", "outbox"):
+        assert database.execute(f"SELECT count(*) FROM {table}", "migrated") == ["0"]
     # A column that no revision has.
     models = project.folder / "src" / "greeter_service" / "models.py"
     models.write_text(models.read_text() + "    title: Mapped[str | None]\n")
     with pytest.raises(AssertionError, match="New upgrade operations detected"):
-        project.shell("alembic check", DATABASE_URL=url)
+        project.shell("alembic check", **settings)
     project.check()
 
 
@@ -209,6 +214,7 @@ async def test_outbox(kitchen: Kitchen, database: Database) -> None:
             assert (await service.over_grpc("late"))[0] == "OK"
             await until(refused)
         assert any("background task outbox failed" in line["event"] for line in service.log)
+        assert "httpx" not in {line.get("logger") for line in service.log}
         receiver.status = 200
         async with project.running(**settings):
             await until(lambda: sent(41))
@@ -285,6 +291,9 @@ async def test_jwt(kitchen: Kitchen) -> None:
                 headers={"authorization": f"Bearer {good}"},
             )
             assert answer.status_code == 403
+            refusal = StatusCode.PERMISSION_DENIED
+            assert await reflection(service, authorization=f"Bearer {good}") is refusal
+            assert await reflection(service) is StatusCode.UNAUTHENTICATED
             document = (await service.http.get("/openapi.json")).json()
             operation = document["paths"]["/grpc/greeterservice/sayhello"]["post"]
             assert operation["security"] == [{"bearer": []}]
@@ -293,6 +302,20 @@ async def test_jwt(kitchen: Kitchen) -> None:
         async with project.running(**settings) as service:
             ready = (503, "not serving: keys of the issuer")
             assert await service.readiness() == ready
+
+
+async def reflection(service: Running, **metadata: str) -> StatusCode:
+    """How a session ends that asks for nothing: a refusal comes at once."""
+    session: Any = service.channel.stream_stream(REFLECTION)
+    code: StatusCode = await session(metadata=list(metadata.items())).code()
+    return code
+
+
+def test_the_tests_of_a_project_with_tokens(kitchen: Kitchen) -> None:
+    project = made(kitchen, "jwt-tests")
+    gone = "test_strangers_are_refused_where_tokens_are_asked_for"
+    said = project.run("pytest", "-q", f"--deselect=tests/test_service.py::{gone}")
+    assert " passed" in said
 
 
 def test_keys_are_changed_and_outlive_their_issuer(kitchen: Kitchen) -> None:

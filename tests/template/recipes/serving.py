@@ -67,7 +67,13 @@ class Kitchen:
         run(*uv, "venv", "--quiet", folder / "venv", cwd=folder)
         run(
             *(*uv, "pip", "install", "--quiet", f"--python={self.scripts / 'python'}"),
-            *("--editable=.", "--group=test", "--group=lint", "--group=typecheck"),
+            *(
+                "--editable=.",
+                "--group=test",
+                "--group=lint",
+                "--group=protolint",
+                "--group=typecheck",
+            ),
             *requirements(self.documents.glob("*.md")),
             cwd=project,
         )
@@ -153,9 +159,10 @@ class Project:
         return run("bash", "-c", line, cwd=self.folder, env=env)
 
     def check(self) -> None:
-        """Checks style and types of what is the team's."""
+        """Checks style and types of what is the team's, and the style of the protos."""
         self.run("ruff", "check")
         self.run("ruff", "format", "--check")
+        self.run("buf", "lint", f"src/{PACKAGE}/descriptors.binpb")
         self.run("mypy", f"--cache-dir={self.mypy_cache}", "src")
 
     @asynccontextmanager

@@ -86,7 +86,7 @@ def add_client(proto: Path, *, dry_run: bool) -> None:
         line = import_line(services[0].grpc_module, services[0].grpc_module.rpartition(".")[2])
         print(
             f"\nNext: `{line}`, and in lifespan.py\n"
-            f"`{services[0].name}Stub(await stack.enter_async_context(channel(…)))`; "
+            f"`async with channel(…) as …`, then `{services[0].name}Stub(…)`; "
             "the README has an example."
         )
 

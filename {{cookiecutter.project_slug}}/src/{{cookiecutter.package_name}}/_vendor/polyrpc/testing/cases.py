@@ -36,13 +36,16 @@ class Case:
         return f"{self.rpc}-{self.status}"
 
 
-async def assert_same(server: Server, service: ServiceDescriptor, case: Case) -> None:
+async def assert_same(
+    server: Server, service: ServiceDescriptor, case: Case, **metadata: str
+) -> None:
     """Asserts that a call ends as it should, and in the same way over every protocol.
 
     Args:
         server: The running service.
         service: The descriptor of the service that has the RPC.
         case: The call; where it has a reason to be skipped, the test that runs is.
+        metadata: Of the call, such as `authorization`; `_` in a keyword is `-` there.
     """
     if case.skip:
         import pytest
@@ -52,7 +55,7 @@ async def assert_same(server: Server, service: ServiceDescriptor, case: Case) ->
     outcomes = []
     for protocol in PROTOCOLS:
         async with client(server, protocol) as call:
-            outcomes.append(await call(rpc, *case.requests))
+            outcomes.append(await call(rpc, *case.requests, **metadata))
     for protocol, outcome in zip(PROTOCOLS, outcomes, strict=True):
         assert outcome.status == case.status, f"{protocol}: {outcome.status} {outcome.details!r}"
         if case.compare is not None:
