@@ -114,7 +114,11 @@ def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
                     request = take(request)
         result = await run(request, context)
         if not response_streaming and (call.code_set is None or succeeds(call)):
-            call.body = call.encode(result if give is None else give(result))
+            response = result if give is None else give(result)
+            if call.stream is None:
+                call.body = call.encode(response)
+            else:  # An interceptor has put it in the place of an RPC that answers a stream.
+                await call.stream.message(response, call)
 
     return serve
 
