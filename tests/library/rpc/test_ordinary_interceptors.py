@@ -17,7 +17,7 @@ from polyrpc.rpc.handlers import RpcFunction
 from polyrpc.rpc.method_info import method_info
 from polyrpc.rpc.method_interceptors import MethodInterceptor
 from protocol_clients import Outcome, connect, grpc_over_http, grpc_web
-from serving import EchoService, Served, gateway_of, serving
+from serving import EchoService, Served, gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
@@ -178,6 +178,13 @@ async def test_one_may_answer_an_rpc_that_there_is_not() -> None:
         call = served.channel.unary_unary("/no.such.Service/Rpc")
         answer = await call(pb.EchoRequest(text="x").SerializeToString())
         assert pb.EchoResponse.FromString(answer).text == "x"
+        async with (
+            http_server(served.app, http="zttp", http2=True) as port,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            call = channel.unary_unary("/no.such.Service/Rpc")
+            answer = await call(pb.EchoRequest(text="x").SerializeToString())
+            assert pb.EchoResponse.FromString(answer).text == "x"
 
 
 class Failing(grpc.aio.ServerInterceptor):
