@@ -156,8 +156,8 @@ class Http2Exchange(Answering):
             raise RuntimeError("the response was begun without trailers")
         self._trailers += headers
         if not more_trailers:
-            self._complete()
             self._stream.send_trailers(self._trailers)
+            self._complete()
 
     def _complete(self) -> None:
         self.response_complete = True
