@@ -12,6 +12,8 @@ import pytest
 import trustme
 from polyrpc import ServiceGateway
 from polyrpc.framework.imports import Application, Gateway, GrpcGateway, ImproperlyConfigured, get
+from polyrpc.interceptors.auth import Tokens
+from polyrpc.interceptors.standard import StandardInterceptor
 from serving import EchoService, gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -262,6 +264,68 @@ async def test_handlers_without_a_descriptor_are_served_by_grpc(
             call = channel.unary_unary(f"/legacy.Echo/{method}")(b"")
             assert await call.code() is code
             assert "secret" not in await call.details()
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+async def test_handlers_without_a_descriptor_are_not_asked_for_strangers(over_http: bool) -> None:
+    asked: list[str] = []
+
+    class Asked(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            asked.append(handler_call_details.method)
+            raise RuntimeError("strangers make it fail")
+
+    class WithAsked(EchoService):
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            pb_grpc.add_EchoServicer_to_server(instance, server)
+            server.add_generic_rpc_handlers((Asked(),))
+
+    guard = StandardInterceptor(tokens=Tokens("token"))
+    async with (
+        serving(gateway_of(WithAsked, interceptors=[guard])) as served,
+        http_server(served.app, http="zttp", http2=True) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as on_http,
+    ):
+        channel = on_http if over_http else served.channel
+        rpc = channel.unary_unary("/legacy.Echo/Unary")
+        assert await rpc(b"").code() is grpc.StatusCode.UNAUTHENTICATED
+        assert not asked
+        known = rpc(b"", metadata=[("authorization", "Bearer token")])
+        assert await known.code() is grpc.StatusCode.UNKNOWN
+        assert asked == ["/legacy.Echo/Unary"]
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+async def test_a_handler_without_a_descriptor_sees_no_message_that_cannot_be_read(
+    over_http: bool,
+) -> None:
+    seen: list[bytes] = []
+
+    class Legacy(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(self.keep)
+
+        async def keep(self, request: bytes, context: Any) -> bytes:
+            seen.append(request)
+            return request
+
+    class WithLegacy(EchoService):
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            pb_grpc.add_EchoServicer_to_server(instance, server)
+            server.add_generic_rpc_handlers((Legacy(),))
+
+    async with (
+        serving(gateway_of(WithLegacy, max_message_bytes=100)) as served,
+        http_server(served.app, http="zttp", http2=True) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as on_http,
+    ):
+        channel = on_http if over_http else served.channel
+        rpc = channel.unary_unary("/legacy.Echo/Unary")
+        assert await rpc(bytes(101)).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await rpc(b"short") == b"short"
+        assert seen == [b"short"]
 
 
 class _Ordinary(grpc.aio.ServerInterceptor):

@@ -16,7 +16,8 @@ from polyrpc.interceptors import tracing
 from polyrpc.rpc.handlers import RpcFunction
 from polyrpc.rpc.method_info import method_info
 from polyrpc.rpc.method_interceptors import MethodInterceptor
-from serving import EchoService, Served, gateway_of, serving
+from protocol_clients import Outcome, connect, grpc_over_http, grpc_web
+from serving import EchoService, Served, gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
@@ -146,6 +147,21 @@ async def test_one_may_put_a_handler_of_any_kind_in_place_of_every_other(
         assert await call.code() is grpc.StatusCode.OK
 
 
+@pytest.mark.parametrize("by", [grpc_over_http, grpc_web, connect])
+@pytest.mark.parametrize(
+    "make", [grpc.unary_unary_rpc_method_handler, grpc.stream_unary_rpc_method_handler]
+)
+@pytest.mark.parametrize("rpc", ["ServerStream", "Bidi"])
+async def test_one_may_answer_a_stream_with_a_message_over_http(
+    rpc: str, make: Any, by: Callable[..., Awaitable[Outcome]]
+) -> None:
+    async with serving(gateway_of(EchoService, interceptors=[Replacing(make)])) as served:
+        outcome = await by(served, rpc, ["x"])
+        assert (outcome.code, outcome.texts) == (grpc.StatusCode.OK, ["x"])
+        response = await served.http.post(f"/grpc/echoservice/{rpc.lower()}", json={"text": "x"})
+        assert response.json()["result"]["text"] == "x"
+
+
 async def test_one_that_answers_a_unary_call_with_no_message_fails_it() -> None:
     silent = Replacing(grpc.stream_stream_rpc_method_handler, messages=0)
     async with serving(gateway_of(EchoService, interceptors=[silent])) as served:
@@ -162,6 +178,13 @@ async def test_one_may_answer_an_rpc_that_there_is_not() -> None:
         call = served.channel.unary_unary("/no.such.Service/Rpc")
         answer = await call(pb.EchoRequest(text="x").SerializeToString())
         assert pb.EchoResponse.FromString(answer).text == "x"
+        async with (
+            http_server(served.app, http="zttp", http2=True) as port,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            call = channel.unary_unary("/no.such.Service/Rpc")
+            answer = await call(pb.EchoRequest(text="x").SerializeToString())
+            assert pb.EchoResponse.FromString(answer).text == "x"
 
 
 class Failing(grpc.aio.ServerInterceptor):

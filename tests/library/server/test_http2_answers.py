@@ -99,6 +99,17 @@ async def test_a_header_that_is_none_is_the_applications_fault(headers: Any) -> 
     assert (got.status, got.told["detail"]) == (500, "Internal Server Error")
 
 
+async def test_a_trailer_that_is_none_ends_the_stream() -> None:
+    app = saying(
+        {"type": "start", "status": 200, "headers": [], "trailers": True},
+        {"type": "body", "body": b"one"},
+        {"type": "trailers", "headers": [(b"name", b"a\r\nb: c")]},
+    )
+    async with serving(app, http2=True) as port, http2(port) as client:
+        got = await client.response(client.ask())
+    assert (got.body, got.reset, got.is_complete) == (b"one", INTERNAL_ERROR, False)
+
+
 @pytest.mark.parametrize("path", ["/raise", "/cut"])
 async def test_an_application_that_fails_ends_its_stream_alone(path: str) -> None:
     async with serving(Calls(), http2=True) as port, http2(port) as client:

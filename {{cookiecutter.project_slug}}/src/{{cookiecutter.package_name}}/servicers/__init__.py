@@ -8,7 +8,7 @@ from typing import Any
 from .{{ cookiecutter.__proto_name }} import {{ cookiecutter.service_name }}Service
 {% endif %}
 
-# Served over both protocols, with health, reflection and OpenAPI.
+# Served over every protocol, with health, reflection and OpenAPI.
 SERVICERS: list[type[Any]] = [
     # `nox -s add_service -- PROTO` adds one.
 {% if not cookiecutter.proto_file %}

@@ -58,7 +58,7 @@ class ServiceGateway(GrpcGateway):
     Args:
         path: The HTTP path before those of the RPCs; starts with a slash.
         services: Servicer classes, or instances, each with `__add_to_server__`. One instance of
-            each serves both protocols.
+            each serves every protocol.
         expose_http: False: no HTTP routes.
         http_methods: The HTTP methods that RPCs answer; None: all of them.
         is_secure: Whether the gRPC server uses TLS; then `server_credentials` are needed.
@@ -67,7 +67,7 @@ class ServiceGateway(GrpcGateway):
         port: Its port; 0 takes a free one.
         native_services: Like `services`, but not as JSON routes, such as health checks.
         interceptors: `polyrpc.Interceptor`s or `grpc.aio` server interceptors, outermost first, run
-            for the calls of both protocols. What one has as `security_schemes` (OpenAPI's, by name)
+            for the calls of every protocol. What one has as `security_schemes` (OpenAPI's, by name)
             the OpenAPI document asks of callers.
         options: Further channel arguments of the gRPC server.
         max_message_bytes: The limit for each message that is received, in bytes.
@@ -201,7 +201,7 @@ class ServiceGateway(GrpcGateway):
         """
         server = self.grpc_server
         if server is not None:
-            # A second call while the first one waits may install_fast_path its grace.
+            # A second call while the first one waits may shorten its grace.
             await self._departure.stop(server, grace)
             self.grpc_server = self.bound_port = None
 

@@ -28,11 +28,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
 _FIELD = re.compile(r'field "(\w+)"')
-# What clusters set for whoever is to find a service of this name.
 # As browsers write it (RFC 6454): lower case, no path, no port that the scheme implies.
 _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.-]*://[a-z0-9._~-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
 )
+# What clusters set for whoever is to find a service of this name.
 _OF_A_CLUSTER = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)")
 
 

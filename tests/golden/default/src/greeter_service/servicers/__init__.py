@@ -6,7 +6,7 @@ from typing import Any
 
 from .greeter import GreeterService
 
-# Served over both protocols, with health, reflection and OpenAPI.
+# Served over every protocol, with health, reflection and OpenAPI.
 SERVICERS: list[type[Any]] = [
     # `nox -s add_service -- PROTO` adds one.
     GreeterService,

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from ..rpc.handlers import Context, RpcFunction, adapt
@@ -18,6 +18,8 @@ from .messages import RefusedRequest, RequestMessages
 from .response import Encoder, ResponseStream
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_Conversion = Callable[[Any], Any]
+"""Between what a handler takes or gives and what the wire has: messages of the RPC, or bytes."""
 
 
 class Call(HttpServicerContext, Incoming):
@@ -81,12 +83,15 @@ def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
 
     Args:
         handler: The one of `method`, or what an interceptor has put in its place.
-        method: Its messages are what is read from the wire and written to it; None: there is no
-            such RPC, and no message of it is read.
+        method: Its messages are what is read from the wire and written to it; None: no generated
+            code describes the RPC, and these are bytes.
     """
     run = adapt(handler)
-    take = give = None
-    if method is not None:
+    take: _Conversion | None
+    give: _Conversion | None
+    if method is None:
+        take, give = _deserializing(handler), handler.response_serializer
+    else:
         take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
 
@@ -105,16 +110,25 @@ def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
                 request = await call.messages.next(call)
             except CallError:
                 # A handler that deserializes nothing does not care: it is an interceptor's own,
-                # such as one that rejects the call, which must not depend on what was sent.
-                if handler.request_deserializer is not None:
+                # such as one that rejects the call, which must not depend on what was sent. But
+                # where messages are bytes, it may as well be the RPC's.
+                if handler.request_deserializer is not None or (
+                    method is None and call.refusal is None
+                ):
                     raise
                 request = b""
             else:
+                if request is None:
+                    raise _undecodable()
                 if take is not None:
                     request = take(request)
         result = await run(request, context)
         if not response_streaming and (call.code_set is None or succeeds(call)):
-            call.body = call.encode(result if give is None else give(result))
+            response = result if give is None else give(result)
+            if call.stream is None:
+                call.body = call.encode(response)
+            else:  # An interceptor has put it in the place of an RPC that answers a stream.
+                await call.stream.message(response, call)
 
     return serve
 
@@ -127,6 +141,25 @@ def is_direct(handler: Handler, method: MethodDescriptor) -> bool:
         or _taking(handler, method)
         or _giving(handler, method)
     )
+
+
+def _deserializing(handler: Handler) -> _Conversion | None:
+    """What makes a handler's request of bytes; None: they are what it takes."""
+    deserialize = handler.request_deserializer
+    if deserialize is None:
+        return None
+
+    def take(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except (DecodeError, ValueError):
+            raise _undecodable() from None
+
+    return take
+
+
+def _undecodable() -> CallError:
+    return CallError(grpc.StatusCode.INTERNAL, "The request is no message of its type")
 
 
 def _taking(handler: Handler, method: MethodDescriptor) -> Callable[[Message], Any] | None:
@@ -157,7 +190,7 @@ def succeeds(call: Call) -> bool:
     return call.aborted is None and call.status() is grpc.StatusCode.OK
 
 
-def _reader(call: Call, take: Callable[[Message], Any] | None) -> Reader:
+def _reader(call: Call, take: _Conversion | None) -> Reader:
     async def read() -> Any:
         message = await call.messages.next(call)
         if message is None:
@@ -167,7 +200,7 @@ def _reader(call: Call, take: Callable[[Message], Any] | None) -> Reader:
     return read
 
 
-def _writer(call: Call, give: Callable[[Any], Message] | None) -> Writer:
+def _writer(call: Call, give: _Conversion | None) -> Writer:
     async def write(message: Any) -> None:
         given = message if give is None else give(message)
         if call.stream is not None:

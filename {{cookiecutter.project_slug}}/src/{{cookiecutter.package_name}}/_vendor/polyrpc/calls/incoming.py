@@ -14,6 +14,9 @@ from .cancellation import CallCancellation
 
 Receive = Callable[[], Awaitable[Any]]
 
+_ON_DISCONNECT = "polyrpc.on_disconnect"
+"""An extension of the ASGI scope: takes a function, and calls it once the client has gone."""
+
 READ_AHEAD_BYTES = 256 * 1024
 """What may wait for a handler that reads slower than its client sends, or not at all."""
 
@@ -25,7 +28,11 @@ class Incoming:
     waits for something, one task receives: the body, a little ahead of who reads it, and then the
     disconnect, which ends the call whatever it waits for.
 
+    What a handler does not read holds the rest back, and the disconnect behind that. Servers that
+    have the extension above tell of it all the same; of others, it is heard when the handler reads.
+
     Attributes:
+        scope: The ASGI connection scope.
         receive: Gives the events.
         read_ahead_bytes: How much of the body may be there before it is read.
         keeps_body: False: the body is of no use, and dropped as it comes.
@@ -36,6 +43,7 @@ class Incoming:
         disconnected: The client has gone.
     """
 
+    scope: Mapping[str, Any]
     receive: Receive
     read_ahead_bytes = READ_AHEAD_BYTES
     keeps_body = True
@@ -132,10 +140,26 @@ class Incoming:
     async def _receive_all(self) -> None:
         lifetime = self.lifetime
         while not self.disconnected:
-            while self._unread > self.read_ahead_bytes:
-                self._room = self._room or asyncio.Event()
-                self._room.clear()
-                await self._room.wait()
-            self.take(await self.receive())
+            if self._unread > self.read_ahead_bytes:
+                await self._room_for_more()
+            else:
+                self.take(await self.receive())
         if lifetime is not None:
             lifetime.disconnect()
+
+    async def _room_for_more(self) -> None:
+        """Waits until something has been read, or the client has gone."""
+        if self._room is None:
+            self._room = asyncio.Event()
+            on_disconnect = (self.scope.get("extensions") or {}).get(_ON_DISCONNECT)
+            if on_disconnect is not None:
+                on_disconnect(self._disconnected)
+                if self.disconnected:
+                    return
+        self._room.clear()
+        await self._room.wait()
+
+    def _disconnected(self) -> None:
+        self.take({"type": "http.disconnect"})
+        if self._room is not None:
+            self._room.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -19,6 +19,7 @@ from .call import Call, Handler, serving
 from .cancellation import CallCancellation, resumed
 
 Scope = Mapping[str, Any]
+FindOther: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
 CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
 
 _ENDED = object()
@@ -37,6 +38,8 @@ class CallRunner:
         handlers: All handlers of the gateway by full name: an interceptor may choose another.
         interception: Put around the RPC.
         protocol: What its callers speak.
+        find_other: Asked at every call, inside of all interceptors, for an RPC that is none of
+            `handlers`; then `handler` only tells of what kind its calls are taken to be.
 
     Attributes:
         handler: As given.
@@ -51,13 +54,16 @@ class CallRunner:
         handlers: Mapping[str, Handler],
         interception: Interception,
         protocol: Protocol,
+        find_other: FindOther | None = None,
     ) -> None:
         self._full_name = full_name
         self.handler = handler
         self.method = method
         self._handlers = handlers
+        self._find_other = find_other
+        known = handler if find_other is None else None
         self._run = _coroutine_function(
-            interception.around(full_name, protocol, handler, self._serving, self._find)
+            interception.around(full_name, protocol, known, self._serving, self._find)
         )
 
     async def run(self, call: Call) -> CallError | None:
@@ -123,6 +129,8 @@ class CallRunner:
 
     def _find(self, details: grpc.HandlerCallDetails, call: Any) -> Handler | None:
         handler = self._handlers.get(details.method)
+        if handler is None and self._find_other is not None:
+            handler = self._find_other(details)
         if handler is None or call.refusal is None:
             return handler
         return _refusing(handler, call.refusal)

@@ -9,7 +9,7 @@ import grpc
 
 from ..calls.call import Handler
 from ..calls.refusals import refuse_request
-from ..calls.runner import CallRunner
+from ..calls.runner import CallRunner, FindOther
 from ..protocols.chooser import PROTOCOLS, RpcPath
 from ..protocols.unknown import UnknownRpcPaths
 from ..protojson import JsonCodec
@@ -101,10 +101,11 @@ class RpcPaths:
         )
 
     def _runner(
-        self, path: str, handler: Handler, protocol: Protocol, *, is_known: bool
+        self, path: str, handler: Handler, protocol: Protocol, find_other: FindOther | None
     ) -> CallRunner:
-        handlers = {**self._handlers, path: handler} if is_known else self._handlers
-        return CallRunner(path, handler, None, handlers, self._interception, protocol)
+        return CallRunner(
+            path, handler, None, self._handlers, self._interception, protocol, find_other
+        )
 
     def _generic_handlers(self) -> Sequence[grpc.GenericRpcHandler]:
         return generic_handlers({id(servicer): servicer for servicer in self._servicers}.values())

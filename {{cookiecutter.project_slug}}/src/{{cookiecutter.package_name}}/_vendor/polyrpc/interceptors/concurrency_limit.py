@@ -1,4 +1,4 @@
-"""How many calls the process serves at a time, by both protocols together."""
+"""How many calls the process serves at a time, by all protocols together."""
 
 from __future__ import annotations
 

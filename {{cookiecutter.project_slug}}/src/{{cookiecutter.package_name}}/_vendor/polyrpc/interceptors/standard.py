@@ -1,4 +1,4 @@
-"""The layer that runs all concerns around each call, of either protocol.
+"""The layer that runs all concerns around each call, of every protocol.
 
 What they need to know of an RPC is looked up once, and they are put around its handler once, as
 one function. Interceptors that each wrapped the handler anew, for every call, would cost a small

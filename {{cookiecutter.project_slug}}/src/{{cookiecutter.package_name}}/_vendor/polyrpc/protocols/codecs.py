@@ -10,7 +10,6 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ..calls.call import Handler
 from ..calls.response import Encoder
 from ..protojson import JsonCodec, JsonError
 from ..rpc.status import CallError
@@ -45,13 +44,6 @@ def proto_codec(method: MethodDescriptor, malformed: grpc.StatusCode) -> Codec:
     return Codec("proto", _decoder(parse, malformed), serialize)
 
 
-def handler_codec(handler: Handler) -> Codec:
-    """Makes the codec of a handler that reads and writes its messages itself, as gRPC has it."""
-    decode, encode = handler.request_deserializer, handler.response_serializer
-    read = _as_it_is if decode is None else _decoder(decode, grpc.StatusCode.INTERNAL)
-    return Codec("proto", read, encode or _as_it_is)
-
-
 def json_codec(method: MethodDescriptor, codec: JsonCodec) -> Codec:
     """Makes the codec of canonical JSON; what is wrong with a request is the caller's to know."""
     parse = codec.message_decoder(GetMessageClass(method.input_type))
@@ -77,3 +69,7 @@ def _decoder(parse: Decoder, malformed: grpc.StatusCode) -> Decoder:
 
 def _as_it_is(data: bytes) -> bytes:
     return data
+
+
+BYTES = Codec("proto", _as_it_is, _as_it_is)
+"""That of RPCs whose handlers read and write their messages themselves, as gRPC has it."""

@@ -2,61 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
-from typing import NoReturn, Protocol
+from typing import NoReturn, TypeAlias
 
 import grpc
 
 from ..calls.call import Handler
-from ..calls.incoming import Receive
-from ..calls.metadata import invocation_metadata
-from ..calls.response import Send
-from ..calls.runner import CallRunner, Scope
-from ..rpc.errors import failure_of
+from ..calls.runner import CallRunner, FindOther
 from ..rpc.handlers import make_handler
-from ..rpc.interception import HandlerCallDetails
-from ..rpc.method_info import Protocol as ProtocolName
+from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
 from .chooser import Answer
-from .codecs import handler_codec
+from .codecs import BYTES
 from .connect_unary import CONTENT_TYPES as UNARY
 from .connect_unary import ConnectUnary
 from .enveloped import EnvelopedEndpoint, EnvelopedFormat
 from .formats import FORMATS
 
-
-class RunnerFor(Protocol):
-    """Makes what runs a handler that no generated code describes."""
-
-    def __call__(
-        self, path: str, handler: Handler, protocol: ProtocolName, *, is_known: bool
-    ) -> CallRunner:
-        """Makes it.
-
-        Args:
-            path: The gRPC path.
-            handler: What answers it.
-            protocol: What its callers speak.
-            is_known: Whether there is such an RPC, so that interceptors are given its handler.
-        """
+RunnerFor: TypeAlias = "Callable[[str, Handler, Protocol, FindOther | None], CallRunner]"
+"""Makes what runs the calls of a path, as `CallRunner` takes it."""
 
 
 class UnknownRpcPaths:
     """Answers the requests to paths that no RPC of a gateway has.
 
-    By gRPC and gRPC-Web, the generic handlers of servicers are asked first, as they are natively.
+    By gRPC and gRPC-Web, the generic handlers of servicers are asked, as they are natively: inside
+    of all interceptors, so not for strangers where tokens are asked for.
 
     Args:
         protocols: Those that are spoken.
-        runner_for: Makes what runs a handler.
+        runner_for: Makes what runs the calls of a path.
         generic_handlers: Gives the generic handlers; called once, when they are first needed.
         max_message_bytes: The limit for each request message.
     """
 
     def __init__(
         self,
-        protocols: Collection[ProtocolName],
+        protocols: Collection[Protocol],
         runner_for: RunnerFor,
         generic_handlers: Callable[[], Sequence[grpc.GenericRpcHandler]],
         max_message_bytes: int,
@@ -89,38 +72,19 @@ class UnknownRpcPaths:
             return None
         wire = self._formats[content_type]
         if wire is None:
-            runner = self._runner_for(path, _UNKNOWN, "connect", is_known=False)
-            return ConnectUnary(runner, handler_codec(_UNKNOWN), *self._limits).answer
-
-        def answer(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            handler = None
-            if content_type in self._generic_types:
-                handler = self._generic_handler(path, scope, wire.protocol)
-            runner = self._runner_for(
-                path, handler or _UNKNOWN, wire.protocol, is_known=handler is not None
-            )
-            codec = handler_codec(handler or _UNKNOWN)
-            encoded = content_type.encode()
-            endpoint = EnvelopedEndpoint(runner, codec, wire, encoded, *self._limits)
-            return endpoint.answer(scope, receive, send)
-
-        return answer
+            runner = self._runner_for(path, _UNKNOWN, "connect", None)
+            return ConnectUnary(runner, BYTES, *self._limits).answer
+        find = self._generic_handler if content_type in self._generic_types else None
+        runner = self._runner_for(path, _UNKNOWN, wire.protocol, find)
+        return EnvelopedEndpoint(runner, BYTES, wire, content_type.encode(), *self._limits).answer
 
     @cached_property
     def _generic(self) -> Sequence[grpc.GenericRpcHandler]:
         return self._generic_handlers()
 
-    def _generic_handler(self, path: str, scope: Scope, protocol: ProtocolName) -> Handler | None:
-        metadata = invocation_metadata(scope["headers"])
-        details = HandlerCallDetails(path, metadata, protocol)
-        try:
-            for generic in self._generic:
-                handler = generic.service(details)
-                if handler is not None:
-                    return handler
-        except Exception as error:  # whatever they raise ends the call that they were asked about
-            return _failing(failure_of(error, path, grpc.StatusCode.OK))
-        return None
+    def _generic_handler(self, details: grpc.HandlerCallDetails) -> Handler | None:
+        asked = (generic.service(details) for generic in self._generic)
+        return next((handler for handler in asked if handler is not None), None)
 
 
 async def _not_found(_request: object, _context: object) -> NoReturn:
@@ -128,10 +92,4 @@ async def _not_found(_request: object, _context: object) -> NoReturn:
 
 
 _UNKNOWN = make_handler((True, True), _not_found)
-
-
-def _failing(failure: CallError) -> Handler:
-    async def fail(_request: object, _context: object) -> NoReturn:
-        raise failure
-
-    return make_handler((True, True), fail)
+"""Calls may be of any kind: as streams, they take and give any number of messages."""

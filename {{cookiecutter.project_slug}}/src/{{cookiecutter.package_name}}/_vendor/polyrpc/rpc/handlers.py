@@ -1,4 +1,4 @@
-"""The one form in which both protocols run a handler, however its author wrote it.
+"""The one form in which every protocol runs a handler, however its author wrote it.
 
 `grpc.aio` allows `async def` and plain `def`, `return`, `yield` and `context.write()`. Here each
 becomes a coroutine function of the request (a message, or an asynchronous iterator of them) and a

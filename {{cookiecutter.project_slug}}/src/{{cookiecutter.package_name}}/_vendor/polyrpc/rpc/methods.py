@@ -19,7 +19,7 @@ class RpcMethod:
     """One RPC of one servicer instance.
 
     Attributes:
-        servicer: The instance that answers it, for both protocols.
+        servicer: The instance that answers it, for every protocol.
         handler: The gRPC method handler: serializers and the callable.
         descriptor: The method's descriptor, from the pool of the generated modules.
     """

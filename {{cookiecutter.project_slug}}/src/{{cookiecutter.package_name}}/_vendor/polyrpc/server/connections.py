@@ -23,6 +23,10 @@ REQUEST_STREAM = "polyrpc.request_stream"
 """An extension of the ASGI scope: a function of no arguments, with which an application says that
 the request's body is a stream, whose client may pause between chunks for as long as it likes."""
 
+ON_DISCONNECT = "polyrpc.on_disconnect"
+"""An extension of the ASGI scope: takes a function of no arguments, and calls it once the client
+has gone, for an application that receives nothing for a while, and so does not hear of that."""
+
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 """What ASGI has of itself in a scope."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -100,6 +100,7 @@ class Exchange(Answering):
     """One request and its response.
 
     Attributes:
+        on_disconnect: Called when nobody listens any more; None: the application will receive it.
         missing: How many bytes of the body are still to come, where its length was declared.
         chunks: What takes the body apart, where it comes in chunks.
         more_body: The body has not all arrived.
@@ -128,6 +129,7 @@ class Exchange(Answering):
         "may_pause",
         "missing",
         "more_body",
+        "on_disconnect",
         "received",
         "response_complete",
         "response_started",
@@ -143,6 +145,7 @@ class Exchange(Answering):
         # Of the response: how much of its declared length is still to be sent, None for chunks.
         self._left: int | None = None
         self._unframed = False
+        self.on_disconnect: Callable[[], None] | None = None
         self.missing = head.length
         self.chunks = ChunkedBody(max_bytes) if head.is_chunked else None
         self.more_body = head.is_chunked or head.length > 0
@@ -177,6 +180,8 @@ class Exchange(Answering):
         self.disconnected = True
         self.body = b""
         self.wake()
+        if self.on_disconnect is not None:
+            self.on_disconnect()
 
     def wake(self) -> None:
         """Something has changed that `receive` may wait for."""

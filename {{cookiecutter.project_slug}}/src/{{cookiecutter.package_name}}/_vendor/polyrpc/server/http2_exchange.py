@@ -147,7 +147,14 @@ class Http2Exchange(Answering):
                 raise RuntimeError("the response is shorter than its content-length")
         self._body_complete = not more_body
         is_last = not more_body and self._trailers is None
-        await self._stream.send(body, end=is_last)
+        sent = self._stream.sent
+        try:
+            await self._stream.send(body, end=is_last)
+        except asyncio.CancelledError:
+            # What came behind a part of it would be taken for the rest; trailers would not.
+            if self._trailers is None and self._stream.sent > sent:
+                self._stream.reset(ErrorCode.INTERNAL_ERROR)
+            raise
         if is_last:
             self._complete()
 
@@ -156,8 +163,8 @@ class Http2Exchange(Answering):
             raise RuntimeError("the response was begun without trailers")
         self._trailers += headers
         if not more_trailers:
-            self._complete()
             self._stream.send_trailers(self._trailers)
+            self._complete()
 
     def _complete(self) -> None:
         self.response_complete = True

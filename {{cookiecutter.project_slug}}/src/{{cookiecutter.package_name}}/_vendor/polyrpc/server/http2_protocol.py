@@ -14,6 +14,7 @@ from .connections import (
     ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
+    ON_DISCONNECT,
     REQUEST_STREAM,
     Connections,
     Outflow,
@@ -193,7 +194,11 @@ class Http2Protocol(asyncio.Protocol):
             return
         scope |= self._common
         scope["state"] = {}
-        scope["extensions"] = {**self._extensions, REQUEST_STREAM: stream.let_pause}
+        scope["extensions"] = {
+            **self._extensions,
+            REQUEST_STREAM: stream.let_pause,
+            ON_DISCONNECT: stream.on_lost,
+        }
         stream.awaits_continue = not end and expects_continue(request)
         exchange = Http2Exchange(stream, scope)
         connections = self._connections

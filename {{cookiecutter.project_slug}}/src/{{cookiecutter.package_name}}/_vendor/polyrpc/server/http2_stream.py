@@ -5,7 +5,7 @@ It knows nothing of ASGI: whoever answers is a `StreamHandler`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from .header_encoder import encode_headers, encode_status
@@ -118,6 +118,7 @@ class Stream:
     __slots__ = (
         "_expected",
         "_flow",
+        "_on_lost",
         "_owner",
         "awaits_continue",
         "body",
@@ -151,6 +152,7 @@ class Stream:
     ) -> None:
         self._owner, self._flow = owner, flow
         self._expected = length
+        self._on_lost: Callable[[], None] | None = None
         self.handler: StreamHandler = Nobody()
         self.id = stream_id
         self.body: bytes | bytearray = b""
@@ -198,6 +200,8 @@ class Stream:
             self.lost = True
             self.body = b""
             self.handler.stream_lost()
+            if self._on_lost is not None:
+                self._on_lost()
 
     def await_anew(self) -> None:
         """The client is awaited to send more of the body from now on."""
@@ -208,6 +212,13 @@ class Stream:
     def let_pause(self) -> None:
         """The body is a stream, whose client may take its time."""
         self.may_pause = True
+
+    def on_lost(self, tell: Callable[[], None]) -> None:
+        """Has `tell` called when nobody listens any more."""
+        if self.lost:
+            tell()
+        else:
+            self._on_lost = tell
 
     def read(self) -> bytes:
         """Takes what has arrived of the body, so that the client may send more."""

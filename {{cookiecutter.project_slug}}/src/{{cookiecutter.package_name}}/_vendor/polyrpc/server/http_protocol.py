@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
@@ -21,6 +22,7 @@ from .connections import (
     ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
+    ON_DISCONNECT,
     REQUEST_STREAM,
     SLOWEST_BYTES_PER_SECOND,
     Connections,
@@ -58,7 +60,10 @@ class HttpProtocol(asyncio.Protocol):
         self._connections = connections
         self._limits = connections.limits
         self._loop = loop
-        self._extensions: dict[str, Any] = {REQUEST_STREAM: self._allow_pauses}
+        self._extensions: dict[str, Any] = {
+            REQUEST_STREAM: self._allow_pauses,
+            ON_DISCONNECT: self._on_disconnect,
+        }
         self._scheme = "http"
         self._server: tuple[str, int] | None = None
         self._client: tuple[str, int] | None = None
@@ -105,7 +110,7 @@ class HttpProtocol(asyncio.Protocol):
             exchange.disconnect()
         self._head = self._held = None
         self._unread = b""
-        self._extensions = {}  # It holds a method of this object.
+        self._extensions = {}  # It holds methods of this object.
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -209,7 +214,7 @@ class HttpProtocol(asyncio.Protocol):
         self._connections.open.discard(self)
         self._resume_reading()
         self._exchange = None
-        self._extensions = {}  # It holds a method of this object.
+        self._extensions = {}  # It holds methods of this object.
         socket.begin(head, unread)
         return socket
 
@@ -308,6 +313,12 @@ class HttpProtocol(asyncio.Protocol):
     def _allow_pauses(self) -> None:
         if self._exchange is not None:
             self._exchange.may_pause = True
+
+    def _on_disconnect(self, tell: Callable[[], None]) -> None:
+        if self._exchange is None:
+            tell()
+        else:
+            self._exchange.on_disconnect = tell
 
     def _pause_reading(self) -> None:
         if not self._read_paused:

@@ -1,0 +1,71 @@
+"""A call over HTTP/2 that ends while a message waits for its client to take the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from http2_wire import DATA, INTERNAL_ERROR, http2
+from protocol_clients import envelope
+from serving import EchoService, gateway_of, serving
+from testing.v1 import testing_pb2 as pb
+from wire import serving as http_server
+
+PATH = "/testing.v1.Echo/ServerStream"
+MORE_THAN_A_WINDOW = 100_000
+TIMEOUT = ("grpc-timeout", "200m")
+
+
+class Large(EchoService):
+    """Sends a message that no client takes at once, and notes how that ends."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        context.add_done_callback(lambda _context: self.ended.set())
+        yield pb.EchoResponse(text="x" * MORE_THAN_A_WINDOW)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "deadline", "body"),
+    [
+        (PATH, "application/connect+proto", ("connect-timeout-ms", "200"), envelope(b"")),
+        (PATH, "application/grpc-web+proto", TIMEOUT, envelope(b"")),
+        ("/grpc/large/serverstream", "application/json", TIMEOUT, b"{}"),
+    ],
+)
+async def test_nothing_is_said_behind_a_part_of_a_message(
+    path: str, content_type: str, deadline: tuple[str, str], body: bytes
+) -> None:
+    service = Large()
+    async with (
+        serving(gateway_of(service)) as served,
+        http_server(served.app, http2=True) as port,
+        http2(port) as client,
+    ):
+        stream = client.ask(path, ("content-type", content_type), deadline, body=body)
+        await client.until(DATA, stream)
+        await service.ended.wait()
+        got = await client.response(stream)
+        assert (got.reset, got.is_complete) == (INTERNAL_ERROR, False)
+        assert b"eadline" not in got.body
+        # The others on the connection go on, once the client takes more.
+        client.give(0, MORE_THAN_A_WINDOW)
+        again = client.ask(PATH, ("content-type", "application/json"))
+        assert (await client.response(again)).status == 415
+
+
+async def test_trailers_tell_grpc_why_a_message_is_not_whole() -> None:
+    service = Large()
+    async with (
+        serving(gateway_of(service)) as served,
+        http_server(served.app, http2=True) as port,
+        http2(port) as client,
+    ):
+        stream = client.ask(PATH, ("content-type", "application/grpc"), TIMEOUT, body=envelope(b""))
+        got = await client.response(stream)
+    assert (got.trailers["grpc-status"], got.is_complete) == ("4", True)
+    assert len(got.body) < MORE_THAN_A_WINDOW
