@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ PROTOCOLS = ("grpc", "http")
 
 _LOST = "Internal error from Core"
 _TRIES = 10
+_PAUSE_SECONDS = 0.01
 
 Call = Callable[..., Awaitable["Outcome"]]
 
@@ -106,10 +108,11 @@ async def client(
             headers = {name.replace("_", "-"): value for name, value in metadata.items()}
             method = _method(full_name)
             if protocol == "grpc":
-                for _ in range(_TRIES):
-                    outcome = await _over_grpc(native, method, requests, headers)
+                for attempt in range(_TRIES):
+                    pause = attempt * _PAUSE_SECONDS
+                    outcome = await _over_grpc(native, method, requests, headers, pause)
                     # What a client of grpc.aio says when the call ended while it was still writing;
-                    # the status of the call is lost then.
+                    # the status of the call is lost then. So it writes a little later.
                     if not method.client_streaming or outcome.details != _LOST:
                         break
                 return outcome
@@ -136,6 +139,7 @@ async def _over_grpc(
     rpc: MethodDescriptor,
     requests: Sequence[Message],
     metadata: Mapping[str, str],
+    pause: float,
 ) -> Outcome:
     kinds: dict[tuple[bool, bool], Any] = {
         (False, False): channel.unary_unary,
@@ -148,7 +152,7 @@ async def _over_grpc(
         request_serializer=GetMessageClass(rpc.input_type).SerializeToString,
         response_deserializer=GetMessageClass(rpc.output_type).FromString,
     )
-    request = iter(requests) if rpc.client_streaming else requests[0]
+    request = _after(pause, requests) if rpc.client_streaming else requests[0]
     call = multicallable(request, metadata=list(metadata.items()))
     outcome = Outcome()
     try:
@@ -162,6 +166,12 @@ async def _over_grpc(
     outcome.initial_metadata = dict(await call.initial_metadata())
     outcome.trailing_metadata = dict(await call.trailing_metadata())
     return outcome
+
+
+async def _after(pause: float, requests: Sequence[Message]) -> AsyncIterator[Message]:
+    await asyncio.sleep(pause)
+    for request in requests:
+        yield request
 
 
 async def _over_http(
