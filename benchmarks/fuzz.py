@@ -34,7 +34,7 @@ LIBRARY = (
 sys.path[:0] = [str(LIBRARY), str(TESTS), str(TESTS / "protocols")]
 
 import conftest  # noqa: E402, F401 - the path comes first; it compiles the stubs
-import test_fuzz as of_tests  # noqa: E402
+import test_protocol_fuzz as of_tests  # noqa: E402 - likewise
 
 MOST_GROWTH_MIB = 16
 """After the first tenth of the inputs, by when all caches are full."""
