@@ -60,6 +60,14 @@ class Call(HttpServicerContext, Incoming):
         """Has the call fail once it is the servicer's turn: interceptors may have other reasons."""
         self.refusal, self.messages = refusal, RefusedRequest(refusal)
 
+    def plain_request(self) -> Any:
+        """Takes the request, if that is one message, usual, and all there; None: it is not.
+
+        Raises:
+            CallError: It is no message of its type.
+        """
+        return None
+
     async def request_arrived(self) -> None:
         """Waits until a request of one message is there, which is not looked at yet.
 
@@ -94,8 +102,14 @@ def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
     else:
         take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
+    is_plain = method is not None and is_direct(handler, method)
 
     async def serve(call: Any, context: Context) -> None:
+        if is_plain and (plain := call.plain_request()) is not None:
+            result = await run(plain, context)
+            if call.code_set is None or succeeds(call):
+                call.body = call.encode(result)
+            return
         if request_streaming or response_streaming:
             call.attach(
                 _reader(call, take),

@@ -16,6 +16,7 @@ from ..calls.response import Encoder
 from ..protojson import JsonError
 from ..rpc.handlers import Context, RpcFunction, adapt
 from .request import BodyMessage, Decoder, malformed
+from .response import StreamResponse
 
 
 class JsonCall(Call):
@@ -24,9 +25,11 @@ class JsonCall(Call):
     Attributes:
         is_plain: Its request is one message, and the whole body, as is usual.
         decode: Reads a message.
+        stream: Where messages go if they can be many.
     """
 
     is_plain = False
+    stream: StreamResponse | None = None
 
     def __init__(
         self,

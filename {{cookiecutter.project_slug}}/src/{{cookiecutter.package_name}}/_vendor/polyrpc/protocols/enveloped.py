@@ -1,81 +1,30 @@
-"""RPCs whose messages come in envelopes, of every kind: gRPC, gRPC-Web and Connect's streams.
-
-`EnvelopedFormat` is what these differ in.
-"""
+"""RPCs whose messages come in envelopes, of every kind: gRPC, gRPC-Web and Connect's streams."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any
 
 import grpc
 
 from ..calls.call import Call
-from ..calls.context import HttpServicerContext
 from ..calls.incoming import Incoming, Receive
+from ..calls.messages import RequestMessages
 from ..calls.refusals import refuse_request
-from ..calls.response import Encoder, Event, ResponseStream, Send, chunk_event
+from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
-from ..rpc.metadata import response_headers
-from ..rpc.method_info import Protocol
+from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
-from .compression import GZIP, KNOWN, compressed, most_compressed
-from .endpoint import WireEndpoint, check_metadata
-from .envelopes import COMPRESSED, PREFIX_BYTES, EnvelopeReader, envelope
+from .compression import KNOWN, most_compressed
+from .endpoint import BeginAnswer, WireEndpoint, check_metadata
+from .enveloped_response import EnvelopedEvents, EnvelopedFormat
+from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
 from .request_head import UNREADABLE, RequestHead
-
-
-class EnvelopedFormat(ABC):
-    """What one protocol makes of headers, bodies and ends.
-
-    Attributes:
-        protocol: As logs and metrics call it.
-        malformed: What calls end with whose message cannot be parsed.
-        encoding: The header that names the compression of messages.
-        accept_encoding: The header that lists those known.
-        of_requests: Headers of requests that are no metadata.
-        of_responses: Headers that no servicer may set.
-        has_trailers: The call ends with trailers, besides the body.
-        is_text: Bodies are base64.
-    """
-
-    protocol: ClassVar[Protocol]
-    malformed: ClassVar[grpc.StatusCode]
-    encoding: ClassVar[bytes]
-    accept_encoding: ClassVar[bytes]
-    of_requests: ClassVar[Collection[bytes]]
-    of_responses: ClassVar[Collection[bytes]]
-    has_trailers: ClassVar[bool] = False
-    is_text: bool = False
-
-    def refusal(self, scope: Scope) -> CallError | None:  # noqa: ARG002 - most do not care
-        """Why a request that comes this way can be no call of the protocol; None: it can."""
-        return None
-
-    @abstractmethod
-    def head(self, headers: Mapping[bytes, bytes]) -> RequestHead:
-        """Reads the headers of a request.
-
-        Raises:
-            CallError: They are malformed, or name a compression that is not known.
-        """
-
-    @abstractmethod
-    def end(self, failure: CallError | None, context: HttpServicerContext) -> bytes:
-        """What the body ends with, after the last message."""
-
-    def trailers(
-        self, failure: CallError | None, context: HttpServicerContext
-    ) -> list[tuple[bytes, bytes]]:
-        """What comes after the body, where that `has_trailers`."""
-        raise NotImplementedError
-
-    def chunk(self, data: bytes) -> bytes:
-        """Writes envelopes as the body has them."""
-        return data
+from .straight import StraightResponse, answer_straight
 
 
 class EnvelopedMessages:
@@ -144,100 +93,6 @@ def _wrong_number(number: str) -> CallError:
     )
 
 
-class EnvelopedResponse(ResponseStream):
-    """The response of a call, of whatever kind.
-
-    Args:
-        send: ASGI's `send`.
-        encode: Writes a message.
-        wire: The protocol.
-        content_type: Of the response.
-        head: What the request has asked for.
-    """
-
-    def __init__(
-        self,
-        send: Send,
-        encode: Encoder,
-        wire: EnvelopedFormat,
-        content_type: bytes,
-        head: RequestHead,
-    ) -> None:
-        super().__init__(send)
-        self._encode = encode
-        self._wire = wire
-        self._content_type = content_type
-        self._head = head
-        self._compresses: bool | None = None
-
-    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
-        """What is left to be sent when a call has ended."""
-        if outcome is None and call.stream is None and call.body is not None:
-            return self._end(None, call, self._envelope(call.body, call))
-        return self._end(outcome, call)
-
-    def finish(self, context: HttpServicerContext) -> Sequence[Event]:
-        return self._end(None, context)
-
-    def fail(self, failure: CallError, context: HttpServicerContext) -> Sequence[Event]:
-        return self._end(failure, context)
-
-    def _end(
-        self, failure: CallError | None, context: HttpServicerContext, last: bytes = b""
-    ) -> Sequence[Event]:
-        wire = self._wire
-        start = () if self._started else (self._start(context),)
-        body = chunk_event(wire.chunk(last + wire.end(failure, context)), more_body=False)
-        if not wire.has_trailers:
-            return *start, body
-        trailers = {
-            "type": "http.response.trailers",
-            "headers": wire.trailers(failure, context),
-            "more_trailers": False,
-        }
-        return *start, body, trailers
-
-    def _start(self, context: HttpServicerContext) -> Event:
-        context.headers_sent = True
-        wire = self._wire
-        headers = [
-            (b"content-type", self._content_type),
-            (wire.accept_encoding, KNOWN),
-            *context.headers,
-        ]
-        if self._compressing(context):
-            headers.append((wire.encoding, GZIP))
-        if context.initial_metadata:
-            headers += [
-                header
-                for header in response_headers(context.initial_metadata)
-                if header[0] not in wire.of_responses
-            ]
-        event: Event = {"type": "http.response.start", "status": 200, "headers": headers}
-        if wire.has_trailers:
-            event["trailers"] = True
-        return event
-
-    def _frame(self, message: Any, context: HttpServicerContext) -> bytes:
-        return self._wire.chunk(self._envelope(self._encode(message), context))
-
-    def _envelope(self, data: bytes, context: HttpServicerContext) -> bytes:
-        if not self._compressing(context):
-            return envelope(data)
-        if context.next_uncompressed:
-            context.next_uncompressed = False
-            return envelope(data)
-        return envelope(compressed(data), COMPRESSED)
-
-    def _compressing(self, context: HttpServicerContext) -> bool:
-        if self._compresses is None:
-            chosen = context.compression
-            self._compresses = self._head.accepts_gzip and (
-                self._head.prefers_gzip if chosen is None else chosen == grpc.Compression.Gzip
-            )
-        return self._compresses
-
-
 class EnvelopedEndpoint(WireEndpoint):
     """Answers the requests of one RPC, of whatever kind, that have one content type.
 
@@ -261,7 +116,7 @@ class EnvelopedEndpoint(WireEndpoint):
     ) -> None:
         super().__init__(runner, codec, max_message_bytes, default_timeout)
         self._wire = wire
-        self._content_type = content_type
+        self._constant = (b"content-type", content_type), (wire.accept_encoding, KNOWN)
         handler = runner.handler
         self._request_streaming = handler.request_streaming
         self._response_streaming = handler.response_streaming
@@ -276,27 +131,73 @@ class EnvelopedEndpoint(WireEndpoint):
             await refuse_request(send, refusal)
             return
         call = Call(scope, receive, codec.encode, self._max_body_bytes)
-        call.reserved = wire.of_requests
-        headers, head = scope["headers"], UNREADABLE
-        try:
-            check_metadata(headers)
-            head = wire.head(dict(headers))
-        except CallError as failure:
-            call.refuse(failure)
-        else:
-            self._connect(call, head)
-        self._limit_time(call, head.timeout)
-        response = EnvelopedResponse(send, codec.encode, wire, self._content_type, head)
+        head, failure = self._read(scope["headers"])
+        self._connect(call, head, failure)
+        response = EnvelopedEvents(send, codec.encode, wire, self._constant, head)
         if self._response_streaming:
             call.stream, call.tells_early = response, True
         await self._settle(call, send, response)
 
-    def _connect(self, call: Call, head: RequestHead) -> None:
-        reader = EnvelopeReader(self.max_message_bytes, head.decompress)
-        text = Base64Reader() if self._wire.is_text else None
-        messages = EnvelopedMessages(self.codec.decode, reader, text)
+    def straight(self, scope: Scope) -> BeginAnswer | None:
+        """Follows `WireEndpoint.straight`."""
+        head, failure = self._read(scope["headers"])
+        if failure is not None:
+            return None
+        wire, constant, codec = self._wire, self._constant, self.codec
+        limit, encode, run = self.max_message_bytes, codec.encode, self.runner.run
+        timeout = self._default_timeout if head.timeout is None else head.timeout
+        streams_request, streams_response = self._request_streaming, self._response_streaming
+
+        def plain(body: bytes) -> Any:
+            message = only_message(body, limit)
+            return None if message is None else codec.decode(message)
+
+        request = StreamedRequest(
+            scope,
+            wire.of_requests,
+            self._max_body_bytes,
+            lambda: self._messages(head),
+            None if streams_request or wire.is_text else plain,
+        )
+
+        def begin(stream: HttpStream) -> Coroutine[Any, Any, None]:
+            call = StreamCall(stream, request, encode)
+            if timeout is not None:
+                call.deadline = monotonic() + timeout
+            response = StraightResponse(stream, encode, wire, constant, head)
+            if streams_response:
+                call.stream, call.tells_early = response, True
+            if streams_request:
+                stream.let_pause()
+            else:
+                call.is_whole = True
+            return answer_straight(run, call, response)
+
+        return begin
+
+    def _read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
+        """Reads the headers of a request, and says why it cannot be a call."""
+        try:
+            check_metadata(headers)
+            return self._wire.head(dict(headers)), None
+        except CallError as failure:
+            return UNREADABLE, failure
+
+    def _connect(self, call: Call, head: RequestHead, failure: CallError | None) -> None:
+        call.reserved = self._wire.of_requests
+        self._limit_time(call, head.timeout)
+        if failure is not None:
+            call.refuse(failure)
+            return
+        call.messages = self._messages(head)
         if self._request_streaming:
             let_pause(call.scope)
-            call.messages = messages
         else:
-            call.messages, call.is_whole = OneMessage(self.codec.decode, messages), True
+            call.is_whole = True
+
+    def _messages(self, head: RequestHead) -> RequestMessages:
+        decode = self.codec.decode
+        reader = EnvelopeReader(self.max_message_bytes, head.decompress)
+        text = Base64Reader() if self._wire.is_text else None
+        messages = EnvelopedMessages(decode, reader, text)
+        return messages if self._request_streaming else OneMessage(decode, messages)
