@@ -19,7 +19,6 @@ from ..rpc.metadata import Headers
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .codecs import Codec
 
-
 BeginAnswer: TypeAlias = "Callable[[HttpStream], Coroutine[Any, Any, None]]"
 """Makes the handler of a stream of HTTP/2, and what has to run to answer it."""
 

@@ -377,4 +377,3 @@ class Http2Connection:
     def _set_table(self, size: int, then: Callable[[], None] | None) -> None:
         self._unsettled.append(then)
         self.write(wire.settings_frame([(wire.HEADER_TABLE_SIZE, size)]))
-

@@ -164,4 +164,3 @@ class Http2Exchange(Answering):
     def _wake(self) -> None:
         if self._arrived is not None:
             self._arrived.set()
-
