@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -62,42 +63,38 @@ class HttpStream(Protocol):
         """Ends the stream in the middle of the response, for no fault of the client's."""
 
 
-class StreamedRequest:
+class StreamedRequest(ABC):
     """What all requests of a connection have in common that say the same.
 
     Args:
         scope: As ASGI has it.
         reserved: The names of request headers that are no metadata.
-        max_body_bytes: How long the body may be of a request of one message.
-        messages: Makes what reads the messages of one of them.
-        plain: Reads the body of one that is one message and usual; None for one that is not. None:
-            no body is.
 
     Attributes:
         scope: As given.
-        max_body_bytes: As given.
-        messages: As given.
-        plain: As given.
+        max_body_bytes: How long the body may be of a request of one message.
     """
 
-    def __init__(
-        self,
-        scope: Mapping[str, Any],
-        reserved: Collection[bytes],
-        max_body_bytes: int,
-        messages: Callable[[], RequestMessages],
-        plain: Callable[[bytes], Any] | None,
-    ) -> None:
+    max_body_bytes: int
+    _metadata: Metadata | None = None
+
+    def __init__(self, scope: Mapping[str, Any], reserved: Collection[bytes]) -> None:
         self.scope = scope
         self._reserved = reserved
-        self.max_body_bytes = max_body_bytes
-        self.messages = messages
-        self.plain = plain
 
-    @cached_property
     def metadata(self) -> Metadata:
         """The invocation metadata."""
-        return invocation_metadata(self.scope["headers"], self._reserved)
+        if self._metadata is None:
+            self._metadata = invocation_metadata(self.scope["headers"], self._reserved)
+        return self._metadata
+
+    @abstractmethod
+    def messages(self) -> RequestMessages:
+        """Makes what reads the messages of one of them."""
+
+    @abstractmethod
+    def plain(self, body: bytes) -> Any:
+        """Reads a body that is one message and usual; None: it is not."""
 
 
 class StreamCall(Call):
@@ -133,14 +130,14 @@ class StreamCall(Call):
         return self._request.messages()
 
     def invocation_metadata(self) -> Any:
-        return self._request.metadata
+        return self._request.metadata()
 
     def plain_request(self) -> Any:
-        read, stream = self._request.plain, self.http
-        if read is None or stream.more_body or self.disconnected or self.chunks is not None:
+        stream = self.http
+        if stream.more_body or self.disconnected or self.chunks is not None:
             return None
         body = stream.read()
-        request = read(body)
+        request = self._request.plain(body)
         if request is None:
             self.chunks, self._unread = deque((body,)), len(body)
         self.body_ended = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -131,7 +130,7 @@ class _Response:
         )
 
     def _compresses(self, call: Call) -> bool:
-        if not self._head.accepts_gzip or call.next_uncompressed:
+        if not self._head.compressing.accepts_gzip or call.next_uncompressed:
             return False
         return call.compression is None or call.compression == grpc.Compression.Gzip
 
@@ -153,7 +152,9 @@ class ConnectUnary(WireEndpoint):
         except CallError as failure:
             call.refuse(failure)
         else:
-            call.messages = _Body(self.codec.decode, self.max_message_bytes, head.decompress)
+            call.messages = _Body(
+                self.codec.decode, self.max_message_bytes, head.compressing.decompress
+            )
             call.is_whole = True
         await self._end(call, head, send, varies=False)
 
@@ -168,7 +169,7 @@ class ConnectUnary(WireEndpoint):
             head = request_head(found, b"", b"")
             data = query.message(self.max_message_bytes)
             accepts = accepts_gzip(found.get(_ACCEPT_ENCODING), query.compression)
-            head = replace(head, accepts_gzip=accepts)
+            head = RequestHead(head.timeout, head.compressing._replace(accepts_gzip=accepts))
         except CallError as failure:
             call.refuse(failure)
         else:

@@ -55,7 +55,7 @@ class WireEndpoint(ABC):
         self.runner = runner
         self.codec = codec
         self.max_message_bytes = max_message_bytes
-        self._default_timeout = default_timeout
+        self.default_timeout = default_timeout
 
     @abstractmethod
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +90,7 @@ class WireEndpoint(ABC):
 
     def _limit_time(self, call: Call, timeout: float | None) -> None:
         if timeout is None:
-            timeout = self._default_timeout
+            timeout = self.default_timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
 

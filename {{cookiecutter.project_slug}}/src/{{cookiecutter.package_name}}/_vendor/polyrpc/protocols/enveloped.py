@@ -103,6 +103,13 @@ class EnvelopedEndpoint(WireEndpoint):
         content_type: Of the requests and of the responses.
         max_message_bytes: As `WireEndpoint` has it.
         default_timeout: As `WireEndpoint` has it.
+
+    Attributes:
+        wire: As given.
+        constant: The headers that all responses have.
+        request_streaming: Whether requests are streams.
+        response_streaming: Whether responses are.
+        max_body_bytes: How long the body of a request of one message may be.
     """
 
     def __init__(
@@ -115,89 +122,103 @@ class EnvelopedEndpoint(WireEndpoint):
         default_timeout: float | None,
     ) -> None:
         super().__init__(runner, codec, max_message_bytes, default_timeout)
-        self._wire = wire
-        self._constant = (b"content-type", content_type), (wire.accept_encoding, KNOWN)
+        self.wire = wire
+        self.constant = (b"content-type", content_type), (wire.accept_encoding, KNOWN)
         handler = runner.handler
-        self._request_streaming = handler.request_streaming
-        self._response_streaming = handler.response_streaming
+        self.request_streaming = handler.request_streaming
+        self.response_streaming = handler.response_streaming
         most = PREFIX_BYTES + most_compressed(max_message_bytes)
-        self._max_body_bytes = most * 4 // 3 + 8 if wire.is_text else most
+        self.max_body_bytes = most * 4 // 3 + 8 if wire.is_text else most
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Follows `WireEndpoint.answer`."""
-        wire, codec = self._wire, self.codec
+        wire, codec = self.wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
             await refuse_request(send, refusal)
             return
-        call = Call(scope, receive, codec.encode, self._max_body_bytes)
+        call = Call(scope, receive, codec.encode, self.max_body_bytes)
         head, failure = self._read(scope["headers"])
         self._connect(call, head, failure)
-        response = EnvelopedEvents(send, codec.encode, wire, self._constant, head)
-        if self._response_streaming:
+        response = EnvelopedEvents(send, codec.encode, wire, self.constant, head.compressing)
+        if self.response_streaming:
             call.stream, call.tells_early = response, True
         await self._settle(call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         """Follows `WireEndpoint.straight`."""
         head, failure = self._read(scope["headers"])
-        if failure is not None:
-            return None
-        wire, constant, codec = self._wire, self._constant, self.codec
-        limit, encode, run = self.max_message_bytes, codec.encode, self.runner.run
-        timeout = self._default_timeout if head.timeout is None else head.timeout
-        streams_request, streams_response = self._request_streaming, self._response_streaming
-
-        def plain(body: bytes) -> Any:
-            message = only_message(body, limit)
-            return None if message is None else codec.decode(message)
-
-        request = StreamedRequest(
-            scope,
-            wire.of_requests,
-            self._max_body_bytes,
-            lambda: self._messages(head),
-            None if streams_request or wire.is_text else plain,
-        )
-
-        def begin(stream: HttpStream) -> Coroutine[Any, Any, None]:
-            call = StreamCall(stream, request, encode)
-            if timeout is not None:
-                call.deadline = monotonic() + timeout
-            response = StraightResponse(stream, encode, wire, constant, head)
-            if streams_response:
-                call.stream, call.tells_early = response, True
-            if streams_request:
-                stream.let_pause()
-            else:
-                call.is_whole = True
-            return answer_straight(run, call, response)
-
-        return begin
+        return None if failure is not None else EnvelopedRequest(self, scope, head)
 
     def _read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
         """Reads the headers of a request, and says why it cannot be a call."""
         try:
             check_metadata(headers)
-            return self._wire.head(dict(headers)), None
+            return self.wire.head(dict(headers)), None
         except CallError as failure:
             return UNREADABLE, failure
 
     def _connect(self, call: Call, head: RequestHead, failure: CallError | None) -> None:
-        call.reserved = self._wire.of_requests
+        call.reserved = self.wire.of_requests
         self._limit_time(call, head.timeout)
         if failure is not None:
             call.refuse(failure)
             return
-        call.messages = self._messages(head)
-        if self._request_streaming:
+        call.messages = self.messages(head)
+        if self.request_streaming:
             let_pause(call.scope)
         else:
             call.is_whole = True
 
-    def _messages(self, head: RequestHead) -> RequestMessages:
+    def messages(self, head: RequestHead) -> RequestMessages:
+        """Makes what reads the messages of a request."""
         decode = self.codec.decode
-        reader = EnvelopeReader(self.max_message_bytes, head.decompress)
-        text = Base64Reader() if self._wire.is_text else None
+        reader = EnvelopeReader(self.max_message_bytes, head.compressing.decompress)
+        text = Base64Reader() if self.wire.is_text else None
         messages = EnvelopedMessages(decode, reader, text)
-        return messages if self._request_streaming else OneMessage(decode, messages)
+        return messages if self.request_streaming else OneMessage(decode, messages)
+
+
+class EnvelopedRequest(StreamedRequest):
+    """What requests say that are answered straight on their streams, and what answers them.
+
+    Args:
+        endpoint: The RPC, by a protocol and a codec.
+        scope: As `StreamedRequest` has it.
+        head: What it says of the call.
+    """
+
+    def __init__(self, endpoint: EnvelopedEndpoint, scope: Scope, head: RequestHead) -> None:
+        super().__init__(scope, endpoint.wire.of_requests)
+        self.max_body_bytes = endpoint.max_body_bytes
+        self._endpoint = endpoint
+        self._head = head
+        self._timeout = endpoint.default_timeout if head.timeout is None else head.timeout
+
+    def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
+        """Follows `BeginAnswer`."""
+        endpoint = self._endpoint
+        encode = endpoint.codec.encode
+        call = StreamCall(stream, self, encode)
+        if self._timeout is not None:
+            call.deadline = monotonic() + self._timeout
+        response = StraightResponse(
+            stream, encode, endpoint.wire, endpoint.constant, self._head.compressing
+        )
+        if endpoint.response_streaming:
+            call.stream, call.tells_early = response, True
+        if endpoint.request_streaming:
+            stream.let_pause()
+        else:
+            call.is_whole = True
+        return answer_straight(endpoint.runner.run, call, response)
+
+    def messages(self) -> RequestMessages:
+        return self._endpoint.messages(self._head)
+
+    def plain(self, body: bytes) -> Any:
+        endpoint = self._endpoint
+        if endpoint.wire.is_text:
+            return None
+        message = only_message(body, endpoint.max_message_bytes)
+        return None if message is None else endpoint.codec.decode(message)

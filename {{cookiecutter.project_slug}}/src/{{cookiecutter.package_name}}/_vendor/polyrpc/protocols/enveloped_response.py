@@ -24,7 +24,7 @@ from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
 from .compression import GZIP, compressed
 from .envelopes import COMPRESSED, envelope
-from .request_head import RequestHead
+from .request_head import Compressing, RequestHead
 
 ConstantHeaders: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 
@@ -86,7 +86,7 @@ class EnvelopedResponse(ResponseStream):
         encode: Writes a message.
         wire: The protocol.
         constant: The headers that all responses have.
-        head: What the request has asked for.
+        compressing: What the request has asked for.
     """
 
     _compresses: bool | None = None
@@ -96,12 +96,12 @@ class EnvelopedResponse(ResponseStream):
         encode: Encoder,
         wire: EnvelopedFormat,
         constant: ConstantHeaders,
-        head: RequestHead,
+        compressing: Compressing,
     ) -> None:
         self._encode = encode
         self._wire = wire
         self._constant = constant
-        self._head = head
+        self._wish = compressing
 
     def last(self, call: Call, outcome: CallError | None) -> bytes:
         """What the body ends with when a call has ended."""
@@ -144,8 +144,8 @@ class EnvelopedResponse(ResponseStream):
     def _compressing(self, context: HttpServicerContext) -> bool:
         if self._compresses is None:
             chosen = context.compression
-            self._compresses = self._head.accepts_gzip and (
-                self._head.prefers_gzip if chosen is None else chosen == grpc.Compression.Gzip
+            self._compresses = self._wish.accepts_gzip and (
+                self._wish.prefers_gzip if chosen is None else chosen == grpc.Compression.Gzip
             )
         return self._compresses
 
@@ -164,9 +164,9 @@ class EnvelopedEvents(EnvelopedResponse, EventResponseStream):
         encode: Encoder,
         wire: EnvelopedFormat,
         constant: ConstantHeaders,
-        head: RequestHead,
+        compressing: Compressing,
     ) -> None:
-        super().__init__(encode, wire, constant, head)
+        super().__init__(encode, wire, constant, compressing)
         self._send = send
 
     def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:

@@ -13,7 +13,7 @@ from ..calls.stream_call import HttpStream, StreamCall
 from ..rpc.status import CallError
 from .endpoint import judged
 from .enveloped_response import ConstantHeaders, EnvelopedFormat, EnvelopedResponse
-from .request_head import RequestHead
+from .request_head import Compressing
 
 logger = logging.getLogger("polyrpc.protocols")
 
@@ -26,7 +26,7 @@ class StraightResponse(EnvelopedResponse):
         encode: Writes a message.
         wire: The protocol.
         constant: The headers that all responses have.
-        head: What the request has asked for.
+        compressing: What the request has asked for.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class StraightResponse(EnvelopedResponse):
         encode: Encoder,
         wire: EnvelopedFormat,
         constant: ConstantHeaders,
-        head: RequestHead,
+        compressing: Compressing,
     ) -> None:
-        super().__init__(encode, wire, constant, head)
+        super().__init__(encode, wire, constant, compressing)
         self._stream = stream
 
     async def begin(self, context: HttpServicerContext) -> None:

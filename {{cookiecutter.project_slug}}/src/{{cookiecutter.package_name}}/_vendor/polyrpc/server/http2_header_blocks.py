@@ -51,6 +51,7 @@ class HeaderBlocks:
         # What blocks say that leave the table as it is, for as long as that is so: clients send the
         # same ones again and again.
         self._known: dict[bytes, Http2Request] = {}
+        self._seen: set[bytes] = set()
         self._renewal = _NO_RENEWAL
         self._data = bytearray()
         # Its stream is said to depend on itself.
@@ -133,13 +134,19 @@ class HeaderBlocks:
         self._is_faulty = wire.read_dependency(data) == stream_id
         return data[5:]
 
-    def _remember(self, data: bytes, request: Http2Request | None) -> None:
-        if changes_table(data):
-            self._known.clear()
-        elif request is not None and request.size <= _REMEMBERED_BYTES:
-            if len(self._known) >= _REMEMBERED_BLOCKS:
+    def _remember(self, block: bytes, request: Http2Request | None) -> None:
+        # A client whose blocks all differ, by their deadlines as a rule, costs no closer look.
+        if block in self._seen or self._known:
+            if changes_table(block):
                 self._known.clear()
-            self._known[data] = request
+            elif request is not None and request.size <= _REMEMBERED_BYTES:
+                if len(self._known) >= _REMEMBERED_BLOCKS:
+                    self._known.clear()
+                self._known[block] = request
+        elif len(block) <= _REMEMBERED_BYTES:
+            if len(self._seen) >= _REMEMBERED_BLOCKS:
+                self._seen.clear()
+            self._seen.add(block)
 
     def _look_after_decoder(self) -> None:
         if self._renewal or self._decoder.is_worn:
