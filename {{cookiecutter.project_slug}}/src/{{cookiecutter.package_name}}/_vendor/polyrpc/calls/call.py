@@ -26,6 +26,7 @@ class Call(HttpServicerContext, Incoming):
     """The context of a call, together with where its messages come from and go.
 
     Attributes:
+        is_plain: Its request is one message, and the whole body, as is usual.
         is_whole: Its request is one message, for which whoever limits calls waits.
         refusal: Why its messages cannot be read, whatever they are; None as a rule.
         messages: Where they come from.
@@ -36,6 +37,7 @@ class Call(HttpServicerContext, Incoming):
         tells_early: Initial metadata are sent as soon as the servicer sends them, in a stream.
     """
 
+    is_plain = False
     is_whole = False
     refusal: CallError | None = None
     messages: RequestMessages
@@ -102,10 +104,10 @@ def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
     else:
         take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
-    is_plain = method is not None and is_direct(handler, method)
+    direct = method is not None and is_direct(handler, method)
 
     async def serve(call: Any, context: Context) -> None:
-        if is_plain and (plain := call.plain_request()) is not None:
+        if direct and (plain := call.plain_request()) is not None:
             result = await run(plain, context)
             if call.code_set is None or succeeds(call):
                 call.body = call.encode(result)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import cached_property
 from time import monotonic
 from typing import Any
 
 import grpc
 
-from ..calls.call import Call
 from ..calls.incoming import Incoming, Receive
 from ..calls.messages import RequestMessages
+from ..calls.plain_call import PlainCall
 from ..calls.refusals import refuse_request
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
@@ -24,7 +25,8 @@ from .endpoint import BeginAnswer, WireEndpoint, check_metadata
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
 from .request_head import UNREADABLE, RequestHead
-from .straight import StraightResponse, answer_straight
+from .straight_answer import answer_straight
+from .straight_response import StraightResponse
 
 
 class EnvelopedMessages:
@@ -137,9 +139,18 @@ class EnvelopedEndpoint(WireEndpoint):
         if refusal is not None:
             await refuse_request(send, refusal)
             return
-        call = Call(scope, receive, codec.encode, self.max_body_bytes)
+        call = _EnvelopedCall(scope, receive, self.plain, codec.encode, self.max_body_bytes)
+        call.reserved = wire.of_requests
         head, failure = self._read(scope["headers"])
-        self._connect(call, head, failure)
+        self._limit_time(call, head.timeout)
+        if failure is not None:
+            call.refuse(failure)
+        elif self.request_streaming:
+            let_pause(scope)
+            call.messages = self.messages(head)
+        else:
+            call.endpoint, call.head = self, head
+            call.is_whole = call.is_plain = True
         response = EnvelopedEvents(send, codec.encode, wire, self.constant, head.compressing)
         if self.response_streaming:
             call.stream, call.tells_early = response, True
@@ -158,17 +169,12 @@ class EnvelopedEndpoint(WireEndpoint):
         except CallError as failure:
             return UNREADABLE, failure
 
-    def _connect(self, call: Call, head: RequestHead, failure: CallError | None) -> None:
-        call.reserved = self.wire.of_requests
-        self._limit_time(call, head.timeout)
-        if failure is not None:
-            call.refuse(failure)
-            return
-        call.messages = self.messages(head)
-        if self.request_streaming:
-            let_pause(call.scope)
-        else:
-            call.is_whole = True
+    def plain(self, body: bytes) -> Any:
+        """Reads a body that is one message, not compressed; None: it is not."""
+        if self.wire.is_text:
+            return None
+        message = only_message(body, self.max_message_bytes)
+        return None if message is None else self.codec.decode(message)
 
     def messages(self, head: RequestHead) -> RequestMessages:
         """Makes what reads the messages of a request."""
@@ -177,6 +183,18 @@ class EnvelopedEndpoint(WireEndpoint):
         text = Base64Reader() if self.wire.is_text else None
         messages = EnvelopedMessages(decode, reader, text)
         return messages if self.request_streaming else OneMessage(decode, messages)
+
+
+class _EnvelopedCall(PlainCall):
+    """A call by ASGI."""
+
+    endpoint: EnvelopedEndpoint
+    head: RequestHead
+
+    @cached_property
+    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
+        """Where messages come from. Plain calls need not have it."""
+        return self.endpoint.messages(self.head)
 
 
 class EnvelopedRequest(StreamedRequest):
@@ -217,8 +235,4 @@ class EnvelopedRequest(StreamedRequest):
         return self._endpoint.messages(self._head)
 
     def plain(self, body: bytes) -> Any:
-        endpoint = self._endpoint
-        if endpoint.wire.is_text:
-            return None
-        message = only_message(body, endpoint.max_message_bytes)
-        return None if message is None else endpoint.codec.decode(message)
+        return self._endpoint.plain(body)

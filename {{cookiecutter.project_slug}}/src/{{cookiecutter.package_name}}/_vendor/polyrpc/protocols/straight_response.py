@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
 
-from ..calls.call import Call
 from ..calls.context import HttpServicerContext
 from ..calls.response import Encoder
 from ..calls.stream_call import HttpStream, StreamCall
 from ..rpc.status import CallError
-from .endpoint import judged
 from .enveloped_response import ConstantHeaders, EnvelopedFormat, EnvelopedResponse
 from .request_head import Compressing
-
-logger = logging.getLogger("polyrpc.protocols")
 
 
 class StraightResponse(EnvelopedResponse):
@@ -45,7 +39,7 @@ class StraightResponse(EnvelopedResponse):
         self._stream.send_headers(200, headers)
         self._started = True
 
-    async def settle(self, call: Call, outcome: CallError | None) -> None:
+    async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
         """Sends what is left when a call has ended."""
         stream = self._stream
         last, trailers = self.last(call, outcome), self.trailers(call, outcome)
@@ -70,30 +64,3 @@ class StraightResponse(EnvelopedResponse):
             if not self._wire.has_trailers and stream.sent > sent:
                 stream.fail()
             raise
-
-
-async def answer_straight(
-    run: Callable[[Call], Awaitable[CallError | None]],
-    call: StreamCall,
-    response: StraightResponse,
-) -> None:
-    """Runs a call and sends what is left of its response.
-
-    Args:
-        run: Runs it.
-        call: The call.
-        response: Its response.
-    """
-    try:
-        outcome = judged(call, await run(call))
-        if not call.disconnected:
-            await response.settle(call, outcome)
-    except asyncio.CancelledError:  # The time to stop is over.
-        call.http.fail()
-    except Exception as error:
-        logger.error("Unexpected %s of a response", type(error).__name__, exc_info=error)
-        call.http.fail()
-    finally:
-        call.finished = True
-        if call.callbacks:
-            call.run_callbacks()
