@@ -14,6 +14,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from protocol_clients import (
     CALLERS,
+    WAYS,
     by_connect,
     by_grpc_web,
     connect_stream_outcome,
@@ -22,7 +23,7 @@ from protocol_clients import (
     grpc_web_outcome,
     requests_of,
 )
-from serving import EchoService, gateway_of, http_server, serving
+from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
@@ -105,13 +106,14 @@ async def test_a_client_that_goes_away_ends_its_call(rpc: str, content_type: str
         await waiting.cancelled.wait()
 
 
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("rpc", ["Unary", "ServerStream", "Bidi"])
-async def test_a_stream_of_http_2_that_is_reset_ends_its_call(rpc: str) -> None:
+async def test_a_stream_of_http_2_that_is_reset_ends_its_call(rpc: str, way: Any) -> None:
     waiting = Waiting()
     async with (
         serving(gateway_of(waiting)) as served,
-        http_server(served.app, http="zttp", http2=True) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        way(served) as there,
+        grpc.aio.insecure_channel(f"127.0.0.1:{there.port}") as channel,
     ):
         request = pb.EchoRequest(text="a")
         stub: Any = pb_grpc.EchoStub(channel)
