@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from polyrpc.server.call_tasks import CallTasks
+from wire import until
 
 NUMBER: ContextVar[int] = ContextVar("number", default=-1)
 COUNT = 50
@@ -70,8 +71,7 @@ async def test_each_that_waits_has_a_task_and_a_context_of_its_own(requests: Req
 
     for number in range(COUNT):
         requests.start(answer(number))
-    while len(seen) < COUNT:
-        await asyncio.sleep(0)
+    await until(lambda: len(seen) == COUNT)
     assert requests.account.running == COUNT
     released.set()
     await requests.end()

@@ -13,9 +13,7 @@ from polyrpc.server.http2_frames import END_HEADERS, END_STREAM
 from polyrpc.server.http2_header_blocks import HeaderBlocks, changes_table
 
 PSEUDO = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/a"), (b":authority", b"h")]
-NAMES = st.sampled_from(
-    [b"accept", b"grpc-timeout", b"content-type", b"x-long-name-of-a-header", b"x"]
-)
+NAMES = st.sampled_from([b"accept", b"grpc-timeout", b"content-type", b"x-of-a-team", b"x"])
 VALUES = st.sampled_from([b"trailers", b"1S", b"application/grpc", b"", b"v" * 200, b"w" * 3000])
 FIELDS = st.lists(st.tuples(NAMES, VALUES, st.booleans()), max_size=6)
 
