@@ -104,14 +104,8 @@ def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
     else:
         take, give = _taking(handler, method), _giving(handler, method)
     request_streaming, response_streaming = handler.request_streaming, handler.response_streaming
-    direct = method is not None and is_direct(handler, method)
 
     async def serve(call: Any, context: Context) -> None:
-        if direct and (plain := call.plain_request()) is not None:
-            result = await run(plain, context)
-            if call.code_set is None or succeeds(call):
-                call.body = call.encode(result)
-            return
         if request_streaming or response_streaming:
             call.attach(
                 _reader(call, take),

@@ -1,4 +1,4 @@
-"""The short way of the usual call by ASGI: its body is its one message."""
+"""The short way of the usual call: its body is its one message."""
 
 from __future__ import annotations
 
@@ -55,7 +55,16 @@ def serving_plain(
 
     async def serve_body(call: Any, context: Context) -> None:
         # As there, in as few steps as there can be: they are what a call costs.
-        if not call.is_plain or call.lifetime is not None or call.chunks is not None:
+        if not call.is_plain:
+            plain = call.plain_request()
+            if plain is None:
+                await serve(call, context)
+                return
+            result = await run(plain, context)
+            if call.code_set is None or succeeds(call):
+                call.body = call.encode(result)
+            return
+        if call.lifetime is not None or call.chunks is not None:
             await serve(call, context)
             return
         call.is_reading = True

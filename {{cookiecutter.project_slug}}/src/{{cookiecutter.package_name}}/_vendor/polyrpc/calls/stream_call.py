@@ -17,6 +17,7 @@ from .call import Call
 from .cancellation import CallCancellation
 from .messages import RequestMessages
 from .metadata import invocation_metadata
+from .peer import peer_address
 from .response import Encoder
 
 _Headers = Iterable[tuple[bytes, bytes]]
@@ -77,10 +78,17 @@ class StreamedRequest(ABC):
 
     max_body_bytes: int
     _metadata: Metadata | None = None
+    _peer: str | None = None
 
     def __init__(self, scope: Mapping[str, Any], reserved: Collection[bytes]) -> None:
         self.scope = scope
         self._reserved = reserved
+
+    def peer(self) -> str:
+        """Who asks, in gRPC's form."""
+        if self._peer is None:
+            self._peer = peer_address(self.scope)
+        return self._peer
 
     def metadata(self) -> Metadata:
         """The invocation metadata."""
@@ -131,6 +139,9 @@ class StreamCall(Call):
 
     def invocation_metadata(self) -> Any:
         return self._request.metadata()
+
+    def peer(self) -> str:
+        return self._request.peer()
 
     def plain_request(self) -> Any:
         stream = self.http

@@ -61,6 +61,7 @@ class Http2Connection:
         windows: How much of bodies each side may send.
         blocks: The headers that the client sends.
         frame_bytes: The largest payload of a frame that it takes.
+        resize: What the next block of headers must begin with.
         is_started: The client has sent its settings.
         is_leaving: The client has said that it asks for nothing more.
         accepts_until: The newest stream that is served; those after it are ignored.
@@ -86,7 +87,7 @@ class Http2Connection:
         # before them are forgotten all at once.
         self._past: dict[int, bool] = {}
         self._past_before: dict[int, bool] = {}
-        self._resize = b""
+        self.resize = b""
         # What is to be done when the client has taken over settings that it was sent.
         self._unsettled: list[Callable[[], None] | None] = [None]
         self.write(
@@ -155,8 +156,8 @@ class Http2Connection:
 
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers, to be sent before any others."""
-        if self._resize:
-            block, self._resize = self._resize + block, b""
+        if self.resize:
+            block, self.resize = self.resize + block, b""
         return wire.header_frames(stream_id, block, self.frame_bytes, end_stream=end_stream)
 
     def common_headers(self) -> bytes:
@@ -169,6 +170,13 @@ class Http2Connection:
         self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
         whole = cost.WRITTEN_GAIN if at_once else 0
         self.allowance.gain(whole + unrewarded // cost.BYTES_OF_A_GAIN)
+
+    def answered(self, stream: Stream, size: int) -> None:
+        """All of the response was sent, at once; so many bytes were its body."""
+        unrewarded = self._unrewarded + size
+        self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
+        self.allowance.gain(cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
+        self.ended(stream)
 
     def ended(self, stream: Stream) -> None:
         """The response is complete, whether or not the request is."""
@@ -336,7 +344,7 @@ class Http2Connection:
             elif identifier == wire.MAX_FRAME_SIZE:
                 self.frame_bytes = min(value, 4 * wire.MAX_FRAME_BYTES)
             elif identifier == wire.HEADER_TABLE_SIZE and value < TABLE_BYTES:
-                self._resize = EMPTY_TABLE
+                self.resize = EMPTY_TABLE
         self.is_started = True
         self.write(wire.frame(wire.SETTINGS, wire.ACK, 0))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from .header_encoder import encode_constant, encode_headers, encode_status
-from .http2_frames import DATA, END_STREAM, ErrorCode, StreamFault, frame
+from .http2_frames import DATA, END_STREAM, ErrorCode, StreamFault, frame, response_frames
 from .refusals import Refusal
 
 STREAM_WINDOW = 256 * 1024
@@ -68,6 +68,7 @@ class StreamOwner(Protocol):
     """What a stream asks of the connection that it is on."""
 
     frame_bytes: int
+    resize: bytes
 
     def now(self) -> float:
         """The event loop's time."""
@@ -83,6 +84,9 @@ class StreamOwner(Protocol):
 
     def wrote(self, size: int, *, at_once: bool) -> None:
         """So many bytes were sent; the client took all that there was, or made it wait."""
+
+    def answered(self, stream: Stream, size: int) -> None:
+        """So many bytes were sent, which are all."""
 
     def ended(self, stream: Stream) -> None:
         """Nothing more is sent on the stream."""
@@ -287,11 +291,12 @@ class Stream:
         Raises:
             RuntimeError: A name or a value of a header or trailer is none.
         """
-        owner, flow, stream_id, size = self._owner, self._flow, self.id, len(data)
+        owner, flow, size = self._owner, self._flow, len(data)
         if (
             size > self.send_window
             or size > flow.send_window
             or size > owner.frame_bytes
+            or owner.resize
             or flow.write_paused
             or self.lost
         ):
@@ -300,20 +305,14 @@ class Stream:
         if headers:
             block += encode_headers(headers)
         last = None if trailers is None else encode_headers(trailers)
+        if len(block) > owner.frame_bytes or (last and len(last) > owner.frame_bytes):
+            return False
         self.send_window -= size
         flow.send_window -= size
         self.sent += size
-        self.started = True
-        frames = owner.header_frames(stream_id, block, end_stream=False)
-        if last is None:
-            frames += frame(DATA, END_STREAM, stream_id, data)
-        else:
-            if data:
-                frames += frame(DATA, 0, stream_id, data)
-            frames += owner.header_frames(stream_id, last, end_stream=True)
-        owner.write(frames)
-        owner.wrote(size, at_once=True)
-        self._end()
+        self.started = self.ended = True
+        owner.write(response_frames(self.id, block, data, last))
+        owner.answered(self, size)
         return True
 
     def send_at_once(self, data: bytes) -> None:
