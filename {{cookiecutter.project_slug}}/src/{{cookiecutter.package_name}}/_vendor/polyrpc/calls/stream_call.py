@@ -173,6 +173,8 @@ class StreamCall(Call):
 
     def supervise(self, lifetime: CallCancellation) -> None:
         self.lifetime = lifetime
+        if self.disconnected:  # before the call began
+            lifetime.disconnect_soon()
 
     async def _receive_more(self) -> None:
         while not self._take():

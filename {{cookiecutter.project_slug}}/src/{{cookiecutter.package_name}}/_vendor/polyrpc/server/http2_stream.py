@@ -202,7 +202,9 @@ class Stream:
         if not self.lost:
             self.lost = True
             self.body = b""
-            self.handler.stream_lost()
+            # Who answers refers to the stream: without this, the garbage collector would have work.
+            handler, self.handler = self.handler, _NOBODY
+            handler.stream_lost()
             if self._on_lost is not None:
                 self._on_lost()
 
@@ -311,6 +313,7 @@ class Stream:
         flow.send_window -= size
         self.sent += size
         self.started = self.ended = True
+        self.handler = _NOBODY
         owner.write(response_frames(self.id, block, data, last))
         owner.answered(self, size)
         return True
@@ -393,4 +396,5 @@ class Stream:
 
     def _end(self) -> None:
         self.ended = True
+        self.handler = _NOBODY
         self._owner.ended(self)
