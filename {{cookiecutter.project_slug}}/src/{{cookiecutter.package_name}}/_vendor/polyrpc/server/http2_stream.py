@@ -382,7 +382,9 @@ class Stream:
     def give_up(self, refusal: Refusal) -> None:
         """Ends the stream; the client is told why, if there is no response yet."""
         if not self.started:
+            handler = self.handler
             self.refuse(refusal)
+            self.handler = handler  # That is told, too.
         self.reset(ErrorCode.CANCEL)
 
     def fail(self) -> None:
