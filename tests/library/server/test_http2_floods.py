@@ -149,6 +149,10 @@ MEMORY = {
         frame(HEADERS, END_HEADERS, 1, WAITING.replace(b"wait", b"deaf")),
         *[frame(DATA, 0, 1, bytes(16_384))] * 1_000,
     ],
+    "a body of single bytes that is not read": [
+        frame(HEADERS, END_HEADERS, 1, WAITING.replace(b"wait", b"deaf")),
+        *[frame(DATA, 0, 1, b"a")] * 200_000,
+    ],
     "new names of headers": [
         frame(HEADERS, END, 2 * index + 1, REQUEST + b"\x40\x08%08d\x01a" % index)
         for index in range(20_000)

@@ -88,7 +88,7 @@ class Http2Exchange(Answering):
             stream.send_informational(100)
             stream.await_anew()
         while not (self.disconnected or self.response_complete):
-            if not self._delivered and (stream.body or not stream.more_body):
+            if not self._delivered and (stream.unread or not stream.more_body):
                 body = stream.read()
                 self._delivered = not stream.more_body
                 return {"type": "http.request", "body": body, "more_body": stream.more_body}

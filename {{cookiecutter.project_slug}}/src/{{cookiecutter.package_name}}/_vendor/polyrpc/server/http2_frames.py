@@ -79,6 +79,11 @@ class StreamFault(Exception):  # noqa: N818 - what RFC 9113 calls a stream error
         self.code = code
 
 
+def frame_header(kind: int, flags: int, stream_id: int, size: int) -> bytes:
+    """Makes what stands before a payload of so many bytes."""
+    return FRAME_HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id)
+
+
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     """Makes a frame of a payload that is no longer than the client takes."""
     size = len(payload)

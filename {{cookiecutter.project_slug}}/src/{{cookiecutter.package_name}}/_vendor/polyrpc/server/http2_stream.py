@@ -9,13 +9,22 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from .header_encoder import encode_constant, encode_headers, encode_status
-from .http2_frames import DATA, END_STREAM, ErrorCode, StreamFault, frame, response_frames
+from .http2_frames import (
+    DATA,
+    END_STREAM,
+    ErrorCode,
+    StreamFault,
+    frame,
+    frame_header,
+    response_frames,
+)
 from .refusals import Refusal
 
 STREAM_WINDOW = 256 * 1024
 """How much of a request's body a client may send before it is asked for."""
 
 _OK = encode_status(200)
+_PART_BYTES = 1024  # What comes in small pieces is put together, for each takes memory of its own.
 _SLICE_BYTES = 64 * 1024  # Of a large body, before it is looked whether the client still reads.
 
 _Headers = Iterable[tuple[bytes, bytes]]
@@ -101,7 +110,7 @@ class Stream:
     Attributes:
         id: Its number.
         handler: Who answers.
-        body: What has arrived of the request's body and was not taken yet.
+        unread: How many bytes of the request's body have arrived and were not taken yet.
         more_body: It has not all arrived.
         received: How much of it has.
         trailers: What came after it.
@@ -124,8 +133,8 @@ class Stream:
         "_flow",
         "_on_lost",
         "_owner",
+        "_parts",
         "awaits_continue",
-        "body",
         "ended",
         "handler",
         "id",
@@ -141,6 +150,7 @@ class Stream:
         "started",
         "trailers",
         "unacknowledged",
+        "unread",
         "waits",
     )
 
@@ -158,9 +168,9 @@ class Stream:
         self._on_lost: Callable[[], None] | None = None
         self.handler: StreamHandler = _NOBODY
         self.id = stream_id
-        self.body: bytes | bytearray = b""
+        self._parts: list[bytes] = []
         self.more_body = more_body
-        self.received = self.sent = self.progress = self.unacknowledged = 0
+        self.received = self.unread = self.sent = self.progress = self.unacknowledged = 0
         self.trailers: list[tuple[bytes, bytes]] = []
         self.send_window = flow.initial
         self.receive_window = STREAM_WINDOW
@@ -189,19 +199,20 @@ class Stream:
             raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR)
         self.more_body = not end
         if data:
-            if not self.body:
-                self.body = data
+            self.unread += len(data)
+            parts = self._parts
+            if parts and len(parts[-1]) + len(data) <= _PART_BYTES:
+                parts[-1] += data
             else:
-                if isinstance(self.body, bytes):
-                    self.body = bytearray(self.body)
-                self.body += data
+                parts.append(data)
         self.handler.stream_changed()
 
     def lose(self) -> None:
         """Nobody listens any more."""
         if not self.lost:
             self.lost = True
-            self.body = b""
+            self._parts.clear()
+            self.unread = 0
             # Who answers refers to the stream: without this, the garbage collector would have work.
             handler, self.handler = self.handler, _NOBODY
             handler.stream_lost()
@@ -227,9 +238,13 @@ class Stream:
 
     def read(self) -> bytes:
         """Takes what has arrived of the body, so that the client may send more."""
-        body, self.body = bytes(self.body), b""
-        if body:
-            self._flow.consumed(self, len(body))
+        parts = self._parts
+        if not parts:
+            return b""
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.unread = 0
+        self._flow.consumed(self, len(body))
         return body
 
     def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
@@ -347,16 +362,19 @@ class Stream:
 
     def _data_frames(self, data: bytes, position: int, stop: int, *, end: bool) -> bytes:
         most = self._owner.frame_bytes
-        if stop - position <= most:
-            part = data if stop - position == len(data) else data[position:stop]
-            return frame(DATA, END_STREAM if end else 0, self.id, part)
-        frames = []
+        if stop - position == len(data) <= most:
+            return frame(DATA, END_STREAM if end else 0, self.id, data)
+        view = memoryview(data)
+        parts: list[bytes | memoryview] = []
         while position < stop:
-            part = data[position : min(stop, position + most)]
-            position += len(part)
-            flags = END_STREAM if end and position == stop else 0
-            frames.append(frame(DATA, flags, self.id, part))
-        return b"".join(frames)
+            following = min(stop, position + most)
+            flags = END_STREAM if end and following == stop else 0
+            parts += (
+                frame_header(DATA, flags, self.id, following - position),
+                view[position:following],
+            )
+            position = following
+        return b"".join(parts)
 
     def send_trailers(self, headers: _Headers) -> None:
         """Ends the response with trailers.
