@@ -88,7 +88,6 @@ def earlier_route() -> Any:
     "make",
     [
         lambda: registered(application(middleware=[Around])),
-        lambda: registered(application(middleware=[DefineMiddleware(Cors, origins="*")])),
         lambda: registered(application(permissions=[DenyAll])),
         lambda: registered(application(allowed_hosts=["example.com"])),
         lambda: registered(application(settings_module=ApplicationSettings)),
@@ -99,12 +98,32 @@ def earlier_route() -> Any:
         earlier_route,
     ],
     ids=[
-        *("middleware", "cors", "permission", "hosts", "settings", "root path", "mounted"),
+        *("middleware", "permission", "hosts", "settings", "root path", "mounted"),
         *("wrapped", "stack", "earlier route"),
     ],
 )
 def test_what_the_application_has_to_run_is_not_left_out(make: Callable[[], Any]) -> None:
     assert not found(make())
+
+
+def test_pages_of_other_sites_get_their_headers() -> None:
+    app = registered(application(middleware=[DefineMiddleware(Cors, origins="*")]))
+    scope = {"type": "http", "method": "POST", "path": PATH, "headers": [GRPC]}
+    find = app.straight_answers().find
+    assert find(scope) is not None
+    assert find({**scope, "headers": [GRPC, (b"origin", b"https://example.com")]}) is None
+
+
+class AroundRpcs(Around):
+    skips_rpcs = True
+
+    def around_rpc(self, answer: Any) -> Any:
+        return answer
+
+
+def test_middleware_that_does_not_say_what_it_spares_spares_nothing() -> None:
+    cors = DefineMiddleware(Cors, origins="*")
+    assert not found(registered(application(middleware=[AroundRpcs, cors])))
 
 
 def test_what_comes_later_counts() -> None:

@@ -8,8 +8,11 @@ or `after_request` of the application, its router or the route, other settings, 
 that matches too. What comes later, or goes, is noticed, but for what the route of an RPC is given
 after the first request. Middleware whose attribute `skips_rpcs` is true is for other paths:
 it need not be passed, and has the next as `app`; what such middleware does around RPCs all the same
-is in its `around_rpc`. Where an application is mounted, its parents have
-run what is theirs before.
+is in its `around_rpc`, and `spares` tells for which requests that is nothing. Where an application
+is mounted, its parents have run what is theirs before.
+
+Of the RPCs at paths of their own, `straight_answers` gives those that a server may answer on streams
+of HTTP/2 without ASGI, under the same conditions: there it is the whole way that is left out.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
 too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
@@ -18,7 +21,7 @@ the framework's own exception handlers are not around the endpoint, which lets n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -95,9 +98,15 @@ def install_fast_path(app: Any) -> None:
 
 
 class StraightRpcs:
-    """The RPCs that an application answers without ASGI, on streams of HTTP/2."""
+    """The RPCs that an application answers without ASGI, on streams of HTTP/2.
 
-    def __init__(self) -> None:
+    Args:
+        spares: Middleware that has something to do around RPCs tells by these whether it has for a
+            request.
+    """
+
+    def __init__(self, spares: Sequence[Callable[[Any], bool]] = ()) -> None:
+        self._spares = spares
         self._by_path: dict[str, Callable[[Any], BeginAnswer | None]] = {}
 
     def add(self, path: str, straight: Callable[[Any], BeginAnswer | None]) -> None:
@@ -107,7 +116,9 @@ class StraightRpcs:
     def find(self, scope: Any) -> BeginAnswer | None:
         """Gives what answers requests with this scope of ASGI; None: they take another way."""
         straight = self._by_path.get(scope["path"]) if scope["method"] == "POST" else None
-        return None if straight is None else straight(scope)
+        if straight is None or not all(spares(scope) for spares in self._spares):
+            return None
+        return straight(scope)
 
 
 class FastPaths:
@@ -160,10 +171,13 @@ class FastPaths:
         self.answers, self.rest, self._others = {}, [], []
         self.straight = StraightRpcs()
         if not _has_own_steps(self._app):
-            self._arounds = _arounds(self._app)
+            layers = _layers_around(self._app)
+            self._arounds = [layer.around_rpc for layer in layers]
+            all_spare = all(hasattr(layer, "spares") for layer in layers)
+            self.straight = StraightRpcs([layer.spares for layer in layers if all_spare])
             for (method, path), handler in _reached_first(routes):
                 self.answers[method, path] = self._surrounded(handler.answers[method])
-                if method == "POST" and handler.straight is not None and not self._arounds:
+                if method == "POST" and handler.straight is not None and all_spare:
                     self.straight.add(path, handler.straight)
             self.rest = [route for route in routes if type(route) is RestRoutes]
             self._others = [
@@ -229,14 +243,13 @@ def _has_own_steps(app: Any) -> bool:
     )
 
 
-def _arounds(app: Any) -> list[Callable[[Answer], Answer]]:
-    """What the layers that need not be passed do around RPCs, the innermost first."""
+def _layers_around(app: Any) -> list[Any]:
+    """The layers that need not be passed, but do something around RPCs; the innermost first."""
     found = []
     layer = app.middleware_stack
     while layer is not app.router:
-        around = getattr(layer, "around_rpc", None)
-        if around is not None:
-            found.append(around)
+        if getattr(layer, "around_rpc", None) is not None:
+            found.append(layer)
         layer = layer.app
     return found[::-1]
 
