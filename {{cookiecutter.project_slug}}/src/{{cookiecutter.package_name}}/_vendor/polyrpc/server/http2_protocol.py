@@ -209,6 +209,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def idle(self) -> None:
         """Follows `Http2Endpoint`."""
+        if self._state == _ENDING:  # Nobody is looked after any more whose connection is lost.
+            return
         self._patience.idle(self._loop.time())
         if self._state == _PARTED or self._connection.is_leaving:
             self._look_in(0.0)
