@@ -88,8 +88,9 @@ class Http2Connection:
         self.allowance = Allowance()
         self._unrewarded = 0
         self._unfinished = UnfinishedRequests(loop, self._stop_request)
-        # The streams that have ended lately; True: there may be more of them on its way.
-        self._past: dict[int, bool] = {}
+        # Streams that have ended lately: such of which more may be on its way, and all others.
+        self._cut_short: dict[int, None] = {}
+        self._past: dict[int, None] = {}
         self._resize = b""
         # What is to be done when the client has taken over settings that it was sent.
         self._unsettled: list[Callable[[], None] | None] = [None]
@@ -222,6 +223,7 @@ class Http2Connection:
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED)
         stream.receive_window -= size
         if stream.receive_window < 0:
+            self.windows.give_back(size)
             raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR)
         data = wire.without_padding(flags, payload)
         if len(data) < size:
@@ -231,7 +233,11 @@ class Http2Connection:
             self.allowance.gain(cost.DATA_GAIN)
         else:
             self.allowance.spend(cost.EMPTY_DATA_COST, "empty DATA frames")
-        stream.feed(data, end=end)
+        try:
+            stream.feed(data, end=end)
+        except StreamFault:
+            self.windows.give_back(len(data))  # Nobody takes it.
+            raise
 
     def _take_block(self, block: HeaderBlock) -> None:
         stream_id = block.stream_id
@@ -366,9 +372,11 @@ class Http2Connection:
         self.write(wire.rst_stream(stream_id, ErrorCode.NO_ERROR))
 
     def _remember(self, stream_id: int, *, may_come: bool) -> None:
-        self._past[stream_id] = may_come
-        if len(self._past) > _REMEMBERED_STREAMS:
-            del self._past[next(iter(self._past))]
+        # Apart: the others come and go by the thousand while a part is on its way.
+        past = self._cut_short if may_come else self._past
+        past[stream_id] = None
+        if len(past) > _REMEMBERED_STREAMS:
+            del past[next(iter(past))]
 
     def _is_over(self, stream_id: int) -> bool:
         """Whether what comes for a stream that is no more is to be expected, and ignored.
@@ -377,9 +385,11 @@ class Http2Connection:
             ConnectionFault: There has been no such stream, as far as that is known.
         """
         self._check_begun(stream_id)
+        if stream_id in self._cut_short:
+            return True
         if stream_id not in self._past:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a stream that was not begun")
-        return self._past[stream_id]
+        return False
 
     def _check_begun(self, stream_id: int) -> None:
         if not stream_id % 2 or stream_id > self.last_id:

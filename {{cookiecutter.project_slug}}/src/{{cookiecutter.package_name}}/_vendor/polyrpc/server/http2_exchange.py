@@ -73,7 +73,7 @@ class Http2Exchange(Answering):
         """Follows `StreamHandler`."""
         if not self.response_started:
             self.response_started = True
-            send_refusal(self._stream, refusal)
+            self._send_refusal(refusal)
         self._stream.reset(ErrorCode.CANCEL)
         self.stream_lost()
 
@@ -87,7 +87,7 @@ class Http2Exchange(Answering):
             self._stream.reset(ErrorCode.INTERNAL_ERROR)
             return
         self.response_started = self.response_complete = True
-        send_refusal(self._stream, refusal, with_body=self._scope["method"] != "HEAD")
+        self._send_refusal(refusal)
 
     async def receive(self) -> Mapping[str, Any]:
         """ASGI's `receive`."""
@@ -165,6 +165,9 @@ class Http2Exchange(Answering):
         if not more_trailers:
             self._stream.send_trailers(self._trailers)
             self._complete()
+
+    def _send_refusal(self, refusal: Refusal) -> None:
+        send_refusal(self._stream, refusal, with_body=self._scope["method"] != "HEAD")
 
     def _complete(self) -> None:
         self.response_complete = True
