@@ -5,6 +5,7 @@ It knows nothing of ASGI: whoever answers is a `StreamHandler`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -118,6 +119,7 @@ class Stream:
     __slots__ = (
         "_expected",
         "_flow",
+        "_free",
         "_on_lost",
         "_owner",
         "awaits_continue",
@@ -153,6 +155,7 @@ class Stream:
         self._owner, self._flow = owner, flow
         self._expected = length
         self._on_lost: Callable[[], None] | None = None
+        self._free: asyncio.Event | None = None
         self.handler: StreamHandler = Nobody()
         self.id = stream_id
         self.body: bytes | bytearray = b""
@@ -249,6 +252,11 @@ class Stream:
 
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Sends a part of the response's body, as fast as the client takes it."""
+        while self.waits:  # What another task sends must not come into the midst of this one's.
+            self._free = self._free or asyncio.Event()
+            await self._free.wait()
+        if self.ended:
+            return
         owner = self._owner
         position = self._send_some(data, 0, end=end)
         owner.wrote(position, at_once=position == len(data))
@@ -264,6 +272,9 @@ class Stream:
                 owner.wrote(position - before, at_once=False)
         finally:
             self.waits = False
+            if self._free is not None:
+                self._free.set()
+                self._free = None
             self._flow.used_window()
 
     def send_at_once(self, data: bytes) -> None:
