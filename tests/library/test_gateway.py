@@ -267,7 +267,10 @@ async def test_handlers_without_a_descriptor_are_served_by_grpc(
 
 
 @pytest.mark.parametrize("over_http", [False, True])
-async def test_handlers_without_a_descriptor_are_not_asked_for_strangers(over_http: bool) -> None:
+@pytest.mark.parametrize("path", ["/legacy.Echo/Unary", "/grpc.health.v1.Health/Anything"])
+async def test_handlers_without_a_descriptor_are_not_asked_for_strangers(
+    path: str, over_http: bool
+) -> None:
     asked: list[str] = []
 
     class Asked(grpc.GenericRpcHandler):
@@ -288,12 +291,12 @@ async def test_handlers_without_a_descriptor_are_not_asked_for_strangers(over_ht
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as on_http,
     ):
         channel = on_http if over_http else served.channel
-        rpc = channel.unary_unary("/legacy.Echo/Unary")
+        rpc = channel.unary_unary(path)
         assert await rpc(b"").code() is grpc.StatusCode.UNAUTHENTICATED
         assert not asked
         known = rpc(b"", metadata=[("authorization", "Bearer token")])
         assert await known.code() is grpc.StatusCode.UNKNOWN
-        assert asked == ["/legacy.Echo/Unary"]
+        assert asked == [path]
 
 
 @pytest.mark.parametrize("over_http", [False, True])
