@@ -101,6 +101,9 @@ MALFORMED: dict[str, tuple[tuple[tuple[str, str], ...], dict[str, str]]] = {
     "no path": ((), {"path": ""}),
     "a path that is none": ((), {"path": "a"}),
     "a path with a fragment": ((), {"path": "/a#b"}),
+    "a path with a blank": ((), {"path": "/a b"}),
+    "a path with a tab": ((), {"path": "/a?b\tc"}),
+    "a path that is not ASCII": ((), {"path": "/é"}),
     "a star": ((), {"path": "*"}),
     "a WebSocket": ((), {"method": "CONNECT", "protocol": "websocket"}),
     "a protocol": ((), {"protocol": "websocket"}),
@@ -135,6 +138,15 @@ async def test_a_request_that_lacks_something_is_refused(missing: str) -> None:
         block = client.encoder.encode(list(headers.items()))
         client.send(frame(HEADERS, END_HEADERS | END_STREAM, client.last, block))
         assert (await client.response(client.last)).reset == PROTOCOL_ERROR
+
+
+async def test_a_request_may_do_without_an_authority() -> None:
+    # RFC 9113 (8.3.1) leaves it out where there is none to convey, and gRPC's protocol lets it.
+    async with serving(echo, http2=True) as port, http2(port) as client:
+        client.last += 2
+        block = client.encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", "/")])
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, client.last, block))
+        assert (await client.response(client.last)).told["headers"] == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -15,6 +16,8 @@ MAX_FIELDS = 128
 """How many header fields a request may have. Compressed, one takes a byte of the wire; decoded, it
 takes a hundred and more of memory, for as long as its call lasts (RFC 7541, section 7.3)."""
 
+# Whatever is printable, but for what begins a fragment.
+_TARGET = re.compile(rb"/[!\"$-~]*")
 _BYTES_OF_A_FIELD = 32  # as RFC 9113 counts them (section 6.5.2)
 
 
@@ -25,7 +28,7 @@ def is_served(request: zttp.Request) -> bool:
         return False
     if target == b"*":
         return request.method == b"OPTIONS"
-    return target.startswith(b"/") and target.isascii() and b"#" not in target
+    return _TARGET.fullmatch(target) is not None
 
 
 def expects_continue(request: zttp.Request) -> bool:
