@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from ..origins import Headers
+from .connections import Connections
 from .exchange import DISCONNECT, HIGH_WATER_BYTES, Answering
 from .http2_frames import ErrorCode
 from .http2_stream import Stream
@@ -21,6 +23,7 @@ class Http2Exchange(Answering):
     Args:
         stream: The stream, whose handler this becomes.
         scope: ASGI's.
+        connections: The others of the server, and what holds for all.
 
     Attributes:
         disconnected: Nobody listens any more.
@@ -31,6 +34,7 @@ class Http2Exchange(Answering):
     __slots__ = (
         "_arrived",
         "_body_complete",
+        "_connections",
         "_delivered",
         "_has_body",
         "_left",
@@ -42,8 +46,9 @@ class Http2Exchange(Answering):
         "response_started",
     )
 
-    def __init__(self, stream: Stream, scope: Mapping[str, Any]) -> None:
+    def __init__(self, stream: Stream, scope: Mapping[str, Any], connections: Connections) -> None:
         self._stream = stream
+        self._connections = connections
         self._scope = scope
         self._arrived: asyncio.Event | None = None
         self._delivered = self._body_complete = False
@@ -167,7 +172,9 @@ class Http2Exchange(Answering):
             self._complete()
 
     def _send_refusal(self, refusal: Refusal) -> None:
-        send_refusal(self._stream, refusal, with_body=self._scope["method"] != "HEAD")
+        allowed = self._connections.allowed_to(self._scope["headers"])
+        with_body = self._scope["method"] != "HEAD"
+        send_refusal(self._stream, refusal, allowed, with_body=with_body)
 
     def _complete(self) -> None:
         self.response_complete = True
@@ -178,12 +185,22 @@ class Http2Exchange(Answering):
             self._arrived.set()
 
 
-def send_refusal(stream: Stream, refusal: Refusal, *, with_body: bool = True) -> None:
-    """Answers in the place of an application."""
+def send_refusal(
+    stream: Stream, refusal: Refusal, allowed: Headers, *, with_body: bool = True
+) -> None:
+    """Answers in the place of an application.
+
+    Args:
+        stream: What is answered.
+        refusal: How.
+        allowed: What pages of other origins are told, so that they may read it.
+        with_body: False: the request is for the headers alone.
+    """
     body = refusal.body()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
+        *allowed,
     ]
     stream.send_headers(refusal.status, headers)
     stream.send_at_once(body if with_body else b"")

@@ -190,7 +190,8 @@ class Http2Protocol(asyncio.Protocol):
         try:
             scope = request_scope(request, self._max_list_bytes)
         except Refused as refused:
-            send_refusal(stream, refused.refusal, with_body=request.method != b"HEAD")
+            allowed = self._connections.allowed_to(request.headers)
+            send_refusal(stream, refused.refusal, allowed, with_body=request.method != b"HEAD")
             return
         scope |= self._common
         scope["state"] = {}
@@ -200,8 +201,8 @@ class Http2Protocol(asyncio.Protocol):
             ON_DISCONNECT: stream.on_lost,
         }
         stream.awaits_continue = not end and expects_continue(request)
-        exchange = Http2Exchange(stream, scope)
         connections = self._connections
+        exchange = Http2Exchange(stream, scope, connections)
         self._connection.running += 1
         task = self._loop.create_task(exchange.run(connections.app))
         connections.tasks.add(task)
