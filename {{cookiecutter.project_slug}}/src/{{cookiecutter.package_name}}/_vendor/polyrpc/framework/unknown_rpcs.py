@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ..calls.body import media_type
 from ..protocols.unknown import UnknownRpcPaths
 from .imports import BasePath, Match, NoMatchFound
 from .rest_route import raw_path
@@ -73,8 +74,7 @@ class UnknownRpcs(BasePath):
         if found is None or path in self._known:
             return Match.NONE, {}
         headers = dict(scope["headers"])
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        content_type = content_type.partition(";")[0].strip().lower()
+        content_type = media_type(headers.get(b"content-type", b""))
         if _OF_CONNECT not in headers and (
             content_type == "application/json"
             or (content_type == "application/proto" and "." not in found[1])
