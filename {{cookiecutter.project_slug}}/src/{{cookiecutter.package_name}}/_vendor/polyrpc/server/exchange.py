@@ -79,7 +79,9 @@ class Answering:
         except asyncio.CancelledError:  # The time to stop is over.
             await self.refuse(STOPPING)
             return
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # such as SystemExit: it ends the request, not the service
             logger.error("Unexpected %s of the application", type(error).__name__, exc_info=error)
         else:
             if self.response_complete or self.disconnected:
