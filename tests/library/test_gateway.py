@@ -267,7 +267,10 @@ async def test_handlers_without_a_descriptor_are_served_by_grpc(
 
 
 @pytest.mark.parametrize("over_http", [False, True])
-async def test_handlers_without_a_descriptor_are_not_asked_for_strangers(over_http: bool) -> None:
+@pytest.mark.parametrize("path", ["/legacy.Echo/Unary", "/grpc.health.v1.Health/Anything"])
+async def test_handlers_without_a_descriptor_are_not_asked_for_strangers(
+    path: str, over_http: bool
+) -> None:
     asked: list[str] = []
 
     class Asked(grpc.GenericRpcHandler):
@@ -288,12 +291,46 @@ async def test_handlers_without_a_descriptor_are_not_asked_for_strangers(over_ht
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as on_http,
     ):
         channel = on_http if over_http else served.channel
-        rpc = channel.unary_unary("/legacy.Echo/Unary")
+        rpc = channel.unary_unary(path)
         assert await rpc(b"").code() is grpc.StatusCode.UNAUTHENTICATED
         assert not asked
         known = rpc(b"", metadata=[("authorization", "Bearer token")])
         assert await known.code() is grpc.StatusCode.UNKNOWN
-        assert asked == ["/legacy.Echo/Unary"]
+        assert asked == [path]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_of_several_gateways_the_one_that_may_know_it_answers_an_unknown_rpc(
+    first: int,
+) -> None:
+    class Legacy(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(self.echo)
+
+        async def echo(self, request: bytes, context: Any) -> bytes:
+            return request
+
+    class WithLegacy(LibraryService):
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            super().__add_to_server__(instance, server)
+            server.add_generic_rpc_handlers((Legacy(),))
+
+    guard = StandardInterceptor(tokens=Tokens("token"))
+    guarded = gateway_of(EchoService, interceptors=[guard])
+    gateways = [guarded, ServiceGateway("/legacy", [WithLegacy], port=0)]
+    async with (
+        serving(gateways[first], gateways[1 - first]) as served,
+        http_server(served.app, http="zttp", http2=True) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        # Nobody else answers for a service.
+        stranger = channel.unary_unary("/testing.v1.Echo/Nope")
+        assert await stranger(b"").code() is grpc.StatusCode.UNAUTHENTICATED
+        known = stranger(b"", metadata=[("authorization", "Bearer token")])
+        assert await known.code() is grpc.StatusCode.UNIMPLEMENTED
+        for rpc in ("/legacy.Echo/Unary", "/testing.v1.Library/Nope"):
+            assert await channel.unary_unary(rpc)(b"old") == b"old"
 
 
 @pytest.mark.parametrize("over_http", [False, True])

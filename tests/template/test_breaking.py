@@ -130,6 +130,14 @@ def test_what_cannot_be_compared_is_said_in_a_line(project: Path) -> None:
     )
 
 
+def test_a_link_that_a_revision_has_leads_nowhere(project: Path) -> None:
+    link = project / "protos" / "outside.proto"
+    link.symlink_to(project / "pyproject.toml")
+    commit(project, "Link")
+    link.unlink()
+    assert "breaks anybody" in polyrpc(project, "release.breaking", "main")
+
+
 def test_a_revision_without_protos_can_be_broken_by_nothing(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     shutil.move(project / "protos", tmp_path / "protos")

@@ -86,3 +86,5 @@ def test_the_boundary_is_known_of_multipart_bodies_alone() -> None:
     assert boundary_of(scope_of(b"Multipart/Form-Data;charset=x; boundary=b")) == b"b"
     assert boundary_of(scope_of(b"multipart/form-data")) is None
     assert boundary_of(scope_of(b"application/json; boundary=b")) is None
+    # Text of whatever kind, in the form that RFC 2231 gives to parameters.
+    assert boundary_of(scope_of(b"multipart/form-data; boundary*=utf-8''%E2%82%AC")) is None

@@ -64,6 +64,8 @@ class Calls:
                 await answer(send, bytes(4_000_000))
             case "raise":
                 raise ValueError("secret")
+            case "exit":
+                raise SystemExit("secret")
             case "cut":
                 await send({"type": "http.response.start", "status": 200, "headers": []})
                 await send({"type": "http.response.body", "body": b"one", "more_body": True})

@@ -11,6 +11,7 @@ from applications import Calls, answer, body_of
 from http2_wire import (
     CANCEL,
     DATA,
+    END_STREAM,
     GOAWAY,
     HEADERS,
     INTERNAL_ERROR,
@@ -110,11 +111,11 @@ async def test_a_trailer_that_is_none_ends_the_stream() -> None:
     assert (got.body, got.reset, got.is_complete) == (b"one", INTERNAL_ERROR, False)
 
 
-@pytest.mark.parametrize("path", ["/raise", "/cut"])
+@pytest.mark.parametrize("path", ["/raise", "/exit", "/cut"])
 async def test_an_application_that_fails_ends_its_stream_alone(path: str) -> None:
     async with serving(Calls(), http2=True) as port, http2(port) as client:
         got = await client.response(client.ask(path))
-        if path == "/raise":
+        if path != "/cut":
             assert (got.status, got.told["status"]) == (500, "UNKNOWN")
         else:
             assert (got.body, got.reset, got.is_complete) == (b"one", INTERNAL_ERROR, False)
@@ -205,6 +206,43 @@ async def test_a_response_waits_for_the_window_of_the_connection_and_leaves_some
         for stream in streams:
             assert (await client.response(stream)).is_complete
         assert [one.number for one in client.frames(RST_STREAM)] == []
+
+
+async def test_parts_of_several_tasks_come_one_after_the_other() -> None:
+    parts = [letter * 100_000 for letter in (b"a", b"b", b"c")]
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        events = [{"type": "http.response.body", "body": one, "more_body": True} for one in parts]
+        await asyncio.gather(*map(send, events))
+        await send({"type": "http.response.body"})
+
+    async with serving(app, http2=True) as port, http2(port) as client:
+        stream = client.ask()
+        await client.ping()
+        client.give(0, 300_000)
+        client.give(stream, 300_000)
+        assert (await client.response(stream)).body == b"".join(parts)
+
+
+async def test_nothing_comes_behind_the_end() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        event = {"type": "http.response.body", "body": bytes(100_000), "more_body": True}
+        other = asyncio.ensure_future(send(event))
+        await send(event)
+        await send({"type": "http.response.body"})
+        await other
+
+    async with serving(app, http2=True) as port, http2(port) as client:
+        stream = client.ask()
+        await client.ping()
+        client.give(0, 300_000)
+        client.give(stream, 300_000)
+        await client.response(stream)
+        await client.ping()
+        assert [one.flags for one in client.frames(DATA, stream)][-1] == END_STREAM
+        assert len(client.answers[stream].body) == 100_000
 
 
 async def test_frames_are_as_large_as_the_client_takes_them() -> None:

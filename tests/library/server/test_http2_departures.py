@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
 from applications import Calls
-from http2_wire import CANCEL, DATA, HEADERS, RST_STREAM, Http2Client, frame, http2, number, setting
+from http2_wire import (
+    CANCEL,
+    DATA,
+    GOAWAY,
+    HEADERS,
+    RST_STREAM,
+    Http2Client,
+    frame,
+    http2,
+    number,
+    setting,
+)
+from polyrpc.server.http2_protocol import Http2Protocol
 from test_http_departures import leave
 from wire import descriptors, serving, until
+
+
+def connections() -> list[Http2Protocol]:
+    """Those that are in memory, of whatever server."""
+    return [one for one in gc.get_objects() if isinstance(one, Http2Protocol)]
+
 
 WAYS = ["resets the stream", "closes", "resets", "closes its half"]
 
@@ -44,6 +64,28 @@ async def test_a_call_ends_when_nobody_waits_for_it(phase: str, way: str) -> Non
             if way == "resets the stream":
                 assert (await client.response(client.ask())).status == 200
         await until(lambda: descriptors() <= before)
+
+
+@pytest.mark.parametrize("way", ["closes", "resets"])
+async def test_nothing_is_left_of_a_client_that_says_goodbye_in_the_midst_of_a_call(
+    way: str,
+) -> None:
+    calls = Calls()
+    others = weakref.WeakSet(connections())
+    async with serving(calls, http2=True) as port, http2(port) as client:
+        client.ask("/wait")
+        await until(lambda: calls.begun)
+        (connection,) = [weakref.ref(one) for one in connections() if one not in others]
+        client.send(frame(GOAWAY, 0, 0, bytes(8)))
+        await client.ping()
+        leave(client, way)
+        await until(lambda: calls.gone)
+
+        def is_forgotten() -> bool:
+            gc.collect()
+            return connection() is None
+
+        await until(is_forgotten)
 
 
 @pytest.mark.parametrize("way", WAYS)

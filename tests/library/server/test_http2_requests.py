@@ -101,6 +101,9 @@ MALFORMED: dict[str, tuple[tuple[tuple[str, str], ...], dict[str, str]]] = {
     "no path": ((), {"path": ""}),
     "a path that is none": ((), {"path": "a"}),
     "a path with a fragment": ((), {"path": "/a#b"}),
+    "a path with a blank": ((), {"path": "/a b"}),
+    "a path with a tab": ((), {"path": "/a?b\tc"}),
+    "a path that is not ASCII": ((), {"path": "/é"}),
     "a star": ((), {"path": "*"}),
     "a WebSocket": ((), {"method": "CONNECT", "protocol": "websocket"}),
     "a protocol": ((), {"protocol": "websocket"}),
@@ -135,6 +138,15 @@ async def test_a_request_that_lacks_something_is_refused(missing: str) -> None:
         block = client.encoder.encode(list(headers.items()))
         client.send(frame(HEADERS, END_HEADERS | END_STREAM, client.last, block))
         assert (await client.response(client.last)).reset == PROTOCOL_ERROR
+
+
+async def test_a_request_may_do_without_an_authority() -> None:
+    # RFC 9113 (8.3.1) leaves it out where there is none to convey, and gRPC's protocol lets it.
+    async with serving(echo, http2=True) as port, http2(port) as client:
+        client.last += 2
+        block = client.encoder.encode([(":method", "GET"), (":scheme", "http"), (":path", "/")])
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, client.last, block))
+        assert (await client.response(client.last)).told["headers"] == []
 
 
 @pytest.mark.parametrize(
@@ -211,10 +223,12 @@ async def test_who_waits_to_be_told_is_told_to_send_the_body(expected: str) -> N
         assert (await client.response(stream)).told["body"] == "body"
 
 
-async def test_a_get_has_no_large_body() -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_get_has_no_large_body(method: str) -> None:
     async with serving(Calls(), http2=True) as port, http2(port) as client:
-        stream = client.ask("/wait", body=bytes(70_000), method="GET", end=False)
-        assert (await client.response(stream)).status == 413
+        stream = client.ask("/wait", body=bytes(70_000), method=method, end=False)
+        got = await client.response(stream)
+        assert (got.status, bool(got.body)) == (413, method == "GET")
 
 
 async def test_many_requests_are_answered_at_a_time() -> None:
@@ -399,3 +413,23 @@ async def test_data_for_what_was_answered_early_is_overlooked() -> None:
         client.data(stream, b"", end=True)
         assert (await client.response(client.ask())).status == 413
         assert not client.frames(GOAWAY)
+
+
+async def test_so_it_is_when_many_others_have_been_answered_meanwhile() -> None:
+    async with serving(Calls(), http2=True) as port, http2(port) as client:
+        late = client.ask("/early", end=False)
+        await client.response(late)
+        for _ in range(6):
+            for stream in [client.ask("/early") for _ in range(100)]:
+                await client.response(stream)
+        client.data(late, b"late", end=True)
+        assert (await client.response(client.ask("/early"))).status == 413
+
+
+async def test_what_is_refused_of_a_body_takes_nothing_of_the_window_of_others() -> None:
+    async with serving(Calls(), http2=True) as port, http2(port) as client:
+        for _ in range(100):  # which is more than the connection's window
+            stream = client.ask("/unread", ("content-length", "1"), end=False)
+            client.data(stream, bytes(16_000))
+            assert (await client.response(stream)).reset == PROTOCOL_ERROR
+        assert (await client.response(client.ask("/early"))).status == 413

@@ -66,9 +66,10 @@ async def test_a_refusal_can_be_read_by_who_sends_on(sent: bytes) -> None:
                 assert (await client.answer()).status == 400
 
 
-async def test_an_exception_is_answered_without_its_text() -> None:
+@pytest.mark.parametrize("path", ["/raise", "/exit"])
+async def test_an_exception_is_answered_without_its_text(path: str) -> None:
     async with serving(Calls()) as port, connected(port) as client:
-        client.send(request("/raise"))
+        client.send(request(path))
         answer = await client.answer()
         assert (answer.status, answer.told["status"]) == (500, "UNKNOWN")
         assert b"secret" not in answer.body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -25,10 +25,30 @@ class Large(EchoService):
         self.ended = asyncio.Event()
 
     async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        context.add_done_callback(lambda _context: self.ended.set())
-        yield pb.EchoResponse(text="x" * MORE_THAN_A_WINDOW)
+        try:
+            yield pb.EchoResponse(text="x" * MORE_THAN_A_WINDOW)
+        finally:
+            self.ended.set()
 
 
+class LargeInThread(Large):
+    """Does so in a thread, which nobody can cancel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+
+    def ServerStream(self, request: Any, context: Any) -> Iterator[Any]:  # type: ignore[override] # as grpc.aio allows
+        try:
+            yield pb.EchoResponse(text="x" * MORE_THAN_A_WINDOW)
+        finally:
+            self._loop.call_soon_threadsafe(self.ended.set)
+
+
+SERVICES = pytest.mark.parametrize("service_class", [Large, LargeInThread])
+
+
+@SERVICES
 @pytest.mark.parametrize(
     ("path", "content_type", "deadline", "body"),
     [
@@ -38,17 +58,23 @@ class Large(EchoService):
     ],
 )
 async def test_nothing_is_said_behind_a_part_of_a_message(
-    path: str, content_type: str, deadline: tuple[str, str], body: bytes
+    path: str,
+    content_type: str,
+    deadline: tuple[str, str],
+    body: bytes,
+    service_class: type[Large],
 ) -> None:
-    service = Large()
+    service = service_class()
     async with (
         serving(gateway_of(service)) as served,
         http_server(served.app, http2=True) as port,
         http2(port) as client,
     ):
+        path = path.replace("large", service_class.__name__.lower())
         stream = client.ask(path, ("content-type", content_type), deadline, body=body)
         await client.until(DATA, stream)
-        await service.ended.wait()
+        async with asyncio.timeout(30):
+            await service.ended.wait()
         got = await client.response(stream)
         assert (got.reset, got.is_complete) == (INTERNAL_ERROR, False)
         assert b"eadline" not in got.body
@@ -58,8 +84,9 @@ async def test_nothing_is_said_behind_a_part_of_a_message(
         assert (await client.response(again)).status == 415
 
 
-async def test_trailers_tell_grpc_why_a_message_is_not_whole() -> None:
-    service = Large()
+@SERVICES
+async def test_trailers_tell_grpc_why_a_message_is_not_whole(service_class: type[Large]) -> None:
+    service = service_class()
     async with (
         serving(gateway_of(service)) as served,
         http_server(served.app, http2=True) as port,
@@ -67,5 +94,9 @@ async def test_trailers_tell_grpc_why_a_message_is_not_whole() -> None:
     ):
         stream = client.ask(PATH, ("content-type", "application/grpc"), TIMEOUT, body=envelope(b""))
         got = await client.response(stream)
+        async with asyncio.timeout(30):
+            await service.ended.wait()
+        client.give(0, MORE_THAN_A_WINDOW)
+        await client.ping()
     assert (got.trailers["grpc-status"], got.is_complete) == ("4", True)
     assert len(got.body) < MORE_THAN_A_WINDOW

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
+from greeter.app import serve
 from greeter.settings import PREFIX, Settings
 from greeter_service.v1 import greeter_pb2 as pb
+from http2_wire import http2
 from polyrpc import SettingsError
 from polyrpc.framework.imports import Gateway, get
 from protocol_clients import envelope
 from pydantic import SecretStr
+from serving import http_client
+from wire import until
 
 PAGE = "https://app.example.com"
 OTHER = "https://evil.example.com"
@@ -153,6 +158,54 @@ async def test_what_is_no_list_of_headers_is_not_allowed(
         },
     )
     assert "access-control-allow-headers" not in response.headers
+
+
+NOT_FOR_THE_APPLICATION: dict[str, tuple[list[tuple[str, str]], bytes, int]] = {
+    "headers too large": ([("x", "e" * 20_000)], b"", 431),
+    "a large body": ([], bytes(100_000), 413),
+}
+
+
+@pytest.mark.parametrize("why", NOT_FOR_THE_APPLICATION)
+async def test_what_the_server_itself_refuses_may_be_read_as_well(why: str) -> None:
+    more, body, status = NOT_FOR_THE_APPLICATION[why]
+    async with serve(settings_of(PAGE, http2=True)) as service:
+        port = service.http_port
+        for origin, allowed in ((PAGE, PAGE), (OTHER, None)):
+            fields = [("origin", origin), *more]
+            async with http_client(port) as http:
+                response = await http.request("GET", "/hello", content=body, headers=fields)
+            async with http2(port) as client:
+                stream = client.ask("/hello", *fields, body=body, method="GET")
+                answer = await client.response(stream)
+            assert response.status_code == answer.status == status
+            for headers in (response.headers, answer.headers):
+                assert headers.get("access-control-allow-origin") == allowed
+                assert headers["vary"] == "origin"
+
+
+async def test_so_may_that_it_stops() -> None:
+    begun: list[Any] = []
+
+    @get()
+    async def endless() -> None:
+        begun.append(None)
+        await asyncio.Event().wait()
+
+    routes = [Gateway("/endless", handler=endless)]
+    async with (
+        serve(settings_of(PAGE, http2=True), routes=routes) as service,
+        http_client(service.http_port) as http,
+        http2(service.http_port) as client,
+    ):
+        asked = asyncio.ensure_future(http.get("/endless", headers={"origin": PAGE}))
+        stream = client.ask("/endless", ("origin", PAGE), method="GET")
+        await until(lambda: len(begun) == 2)
+        await service.stop(0.0)
+        response, answer = await asked, await client.response(stream)
+    assert response.status_code == answer.status == 503
+    for headers in (response.headers, answer.headers):
+        assert headers["access-control-allow-origin"] == PAGE
 
 
 @pytest.mark.parametrize(

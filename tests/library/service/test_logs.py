@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -46,6 +47,44 @@ def logged(program: str, log_format: str) -> str:
     )
     assert done.stdout == ""
     return done.stderr
+
+
+WRITER = """
+import logging, sys
+from polyrpc.logs import configure_logging
+
+configure_logging("info", "json", shared=True)
+for number in range(300):
+    logging.error("%s", sys.argv[1] * (10_000 if number % 2 else 200))
+print("logged", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="one process serves there: nobody shares its log")
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_lines_of_several_processes_do_not_cut_into_each_other(kind: str) -> None:
+    ends = socket.socketpair() if kind == "socket" else os.pipe()
+    reader, writer = (end if isinstance(end, int) else end.detach() for end in ends)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, letter], stdout=subprocess.PIPE, stderr=writer
+        )
+        for letter in "abc"
+    ]
+    os.close(writer)
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.read(6) == b"logged"
+    # All of them wait for room. Less is read at a time than a line has.
+    read = b"".join(iter(lambda: os.read(reader, 4096), b""))
+    os.close(reader)
+    for process in processes:
+        with process:
+            assert process.wait() == 0
+    events = [json.loads(line)["event"] for line in read.splitlines()]
+    assert sorted((len(event), *set(event)) for event in events) == sorted(
+        (size, letter) for size in (200, 10_000) for letter in "abc" for _ in range(150)
+    )
 
 
 def test_a_service_whose_log_nobody_reads_serves_and_stops() -> None:

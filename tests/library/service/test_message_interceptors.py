@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,9 +14,10 @@ import pytest
 from greeter.app import GreeterService, create_app
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
+from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from polyrpc import CallError, Health, Interceptor, MethodInfo
 from polyrpc.process.server import Server
-from polyrpc.testing import PROTOCOLS, Outcome, client
+from polyrpc.testing import PROTOCOLS, Outcome, channel, client
 
 KINDS = {
     "SayHello": [pb.SayHelloRequest(name="Ada")],
@@ -246,6 +250,31 @@ def test_a_class_whose_constructor_wants_what_there_is_not_is_refused() -> None:
         create_app(settings, interceptors=[Counting])
     with pytest.raises(ValueError, match=r"Greedy\.__init__ may take the resources"):
         create_app(settings, interceptors=[Greedy])
+
+
+async def test_nothing_is_left_of_a_stream_that_is_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ended = asyncio.Event()
+
+    class Waiting(GreeterService):
+        async def WatchGreetings(self, request: Any, context: Any) -> None:  # type: ignore[override] # as grpc.aio allows
+            context.add_done_callback(lambda _context: ended.set())
+            await context.write(pb.WatchGreetingsResponse(message="one"))
+            await asyncio.Event().wait()
+
+    app = create_app(
+        Settings(http_port=0, grpc_port=0), servicers=[Waiting], interceptors=[Shouting("!")]
+    )
+    async with Server(app) as server, channel(server) as connected:
+        watch: Any = pb_grpc.GreeterStub(connected).WatchGreetings
+        call = watch(pb.WatchGreetingsRequest(name="Ada", count=1))
+        assert (await call.read()).message == "one!"
+        call.cancel()
+        await ended.wait()
+    gc.collect()
+    # Such as that a task was destroyed that was still waiting.
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
 
 def test_an_intercept_that_yields_is_refused() -> None:

@@ -223,8 +223,9 @@ def test_a_watch_has_a_name_of_its_own_and_a_period(name: str, every: float) -> 
 # Background tasks.
 
 
+@pytest.mark.parametrize("error", [ConnectionError("gone"), asyncio.CancelledError()])
 async def test_a_background_task_that_fails_is_started_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pauses: list[float] = []
     sleep = asyncio.sleep
@@ -241,7 +242,7 @@ async def test_a_background_task_that_fails_is_started_again(
         nonlocal started
         started += 1
         if started <= 8:
-            raise ConnectionError("gone")
+            raise error  # also that of what it waits for, when somebody cancels that
         ended.set()
 
     async with serve(QUICK, background=[outbox]):

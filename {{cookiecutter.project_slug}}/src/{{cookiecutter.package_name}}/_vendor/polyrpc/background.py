@@ -77,11 +77,15 @@ class BackgroundTasks:
         loop = asyncio.get_running_loop()
         name = _name(function)
         pause = FIRST_PAUSE_SECONDS
+        task: Any = asyncio.current_task()
         while True:
             started = loop.time()
             try:
                 await function(resources)
-            except Exception:
+            except (Exception, asyncio.CancelledError) as error:
+                # What it has waited for may have been cancelled, and not this task.
+                if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                    raise
                 if self._stopping:
                     logger.exception("background task %s failed as it was to end", name)
                     return

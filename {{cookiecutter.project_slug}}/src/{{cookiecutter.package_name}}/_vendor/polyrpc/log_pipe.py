@@ -10,10 +10,11 @@ import logging
 import os
 import re
 import select
+import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from queue import SimpleQueue
@@ -22,6 +23,11 @@ from time import time
 from typing import Any, BinaryIO
 
 import orjson
+
+try:
+    import fcntl
+except ImportError:  # Windows, where one process serves
+    fcntl = None  # type: ignore[assignment] # it is a module elsewhere
 
 MOST_BYTES_WAITING = 4 * 1024 * 1024
 """How much may wait to be written; what comes on top is dropped."""
@@ -83,15 +89,20 @@ class Pipe(logging.Handler):
 
     Args:
         stream: Where to.
+        shared: Other processes write lines there, too: they take turns. What is longer than a few
+            kilobytes a pipe takes in parts, and so it would take theirs in between.
 
     Attributes:
         on_drop: Called with the number of lines just dropped, by any thread.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, shared: bool = False) -> None:
         super().__init__()
         # A buffer has a lock, which a thread that waits for a reader would hold at exit.
         self._stream: Any = getattr(stream, "raw", stream)
+        self._turn: AbstractContextManager[None] = nullcontext()
+        if shared and fcntl is not None and _takes_in_parts(self._stream):
+            self._turn = _Turn(self._stream)
         self.on_drop: Callable[[int], object] = _ignore
         self._overflowing = False
         self._refused = 0
@@ -198,7 +209,8 @@ class Pipe(logging.Handler):
             while isinstance(item, bytes):
                 lines.append(item)
                 item = nothing if queue.empty() else queue.get()
-            self._write(b"".join(lines))
+            with self._turn:
+                self._write(b"".join(lines))
             if item is None:
                 return
             item.set()
@@ -227,8 +239,8 @@ class JsonLinesHandler(Pipe):
     of the process, gives them to it immediately.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: BinaryIO, *, shared: bool = False) -> None:
+        super().__init__(stream, shared=shared)
         # One that any thread may append to while another one takes from it.
         self._pending: deque[tuple[Callable[[Any], bytes], Any]] = deque()
         self._given_by: asyncio.AbstractEventLoop | None = None
@@ -340,6 +352,32 @@ def _unwritten(error: Exception) -> bytes:
     """What is written for a line that `error` keeps from being made."""
     start = opening(time(), logging.ERROR, _UNWRITTEN)
     return (start + "," + text({"error": type(error).__name__})[1:] + "\n").encode()
+
+
+class _Turn(AbstractContextManager[None]):
+    """A process's turn to write where several write; it ends with the process at the latest.
+
+    Locks of the other kind (`flock`) are of what is open, which the processes have in common.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> None:
+        with suppress(OSError):  # Where there are no locks, nobody takes turns.
+            fcntl.lockf(self._stream, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            fcntl.lockf(self._stream, fcntl.LOCK_UN)
+
+
+def _takes_in_parts(stream: Any) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):  # It is none of the system's, or closed.
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _write(stream: Any, lines: bytes) -> None:

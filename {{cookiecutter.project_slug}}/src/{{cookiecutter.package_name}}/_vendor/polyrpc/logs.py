@@ -40,12 +40,15 @@ _OWN = frozenset(("timestamp", "level", "event", "logger", "exception", "stack")
 _LEVEL_COLORS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 
 
-def configure_logging(level: str, log_format: Literal["json", "console"] | None) -> None:
+def configure_logging(
+    level: str, log_format: Literal["json", "console"] | None, *, shared: bool = False
+) -> None:
     """Sends every line of this process to standard error, in one format.
 
     Args:
         level: The least severe messages that are logged.
         log_format: None takes `console` on a terminal and `json` elsewhere.
+        shared: Other processes of the service write there, too.
     """
     # gRPC's core writes lines of its own to standard error, past Python's logging.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -54,10 +57,10 @@ def configure_logging(level: str, log_format: Literal["json", "console"] | None)
         log_format = "console" if at_terminal else "json"
     handler: Pipe
     if log_format == "json":
-        handler = JsonLinesHandler(sys.stderr.buffer)
+        handler = JsonLinesHandler(sys.stderr.buffer, shared=shared)
         handler.setFormatter(_JsonFormatter())
     else:
-        handler = Pipe(sys.stderr.buffer)
+        handler = Pipe(sys.stderr.buffer, shared=shared)
         handler.setFormatter(_ConsoleFormatter(colors=at_terminal and sys.platform != "win32"))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)

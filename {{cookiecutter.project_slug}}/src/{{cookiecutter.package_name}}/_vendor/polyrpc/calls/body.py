@@ -1,6 +1,8 @@
-"""The body of a request as a whole."""
+"""The body of a request as a whole, and of what type it is."""
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import grpc
 
@@ -34,3 +36,9 @@ def too_large(max_message_bytes: int, place: str = "") -> CallError:
         f"{place}: {detail}" if place else detail,
         http_status=413,
     )
+
+
+@lru_cache(maxsize=256)
+def media_type(content_type: bytes) -> str:
+    """Reads a `content-type` header: the type in lower case, without parameters."""
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()

@@ -54,6 +54,8 @@ class Incoming:
     disconnected = False
     _unread = 0
     _closed = False
+    # What `receive` has raised while nobody waited for it.
+    _failure: Exception | None = None
     # Most calls need neither.
     _arrived: asyncio.Event | None = None
     _room: asyncio.Event | None = None
@@ -65,7 +67,8 @@ class Incoming:
             None after the last of it.
 
         Raises:
-            CallError: CANCELLED, the client has gone or the call has ended.
+            CallError: CANCELLED, the client has gone or the call has ended; or it is what `receive`
+                has raised.
         """
         while not self.chunks:
             if self.body_ended:
@@ -126,6 +129,8 @@ class Incoming:
             raise CallError(grpc.StatusCode.CANCELLED, "The client disconnected")
         if self._closed:
             raise CallError(grpc.StatusCode.CANCELLED, "The call has ended")
+        if self._failure is not None:
+            raise self._failure
         if self.lifetime is not None:
             self._arrived = self._arrived or asyncio.Event()
             self._arrived.clear()
@@ -142,8 +147,15 @@ class Incoming:
         while not self.disconnected:
             if self._unread > self.read_ahead_bytes:
                 await self._room_for_more()
-            else:
-                self.take(await self.receive())
+                continue
+            try:
+                event = await self.receive()
+            except Exception as failure:  # it is for whoever waits for the body, or will
+                self._failure = failure
+                if self._arrived is not None:
+                    self._arrived.set()
+                return
+            self.take(event)
         if lifetime is not None:
             lifetime.disconnect()
 

@@ -1,7 +1,7 @@
 """Which pages of other origins may call (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol).
 
 It is around all that an application answers, RPCs of every protocol included, before any token is
-asked for: browsers send their preflights without one.
+asked for: browsers send their preflights without one. The server's own refusals never pass it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from ..settings import origins_of
+from ..origins import Origins
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -48,8 +48,7 @@ class Cors:
 
     def __init__(self, app: App, origins: str) -> None:
         self.app = app
-        self._origins = frozenset(origin.encode("ascii") for origin in origins_of(origins))
-        self._is_any = b"*" in self._origins
+        self._origins = Origins(origins)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -75,7 +74,7 @@ class Cors:
         if scope["method"] == "OPTIONS" and origin is not None and _ASKS in headers:
             await self._answer_preflight(origin, headers.get(_ASKED_HEADERS, b""), send)
             return
-        allowed = self._allowed(origin)
+        allowed = self._origins.allowed(origin)
 
         async def send_allowed(event: Any) -> None:
             if event["type"] == "http.response.start":
@@ -86,8 +85,8 @@ class Cors:
         await app(scope, receive, send_allowed)
 
     async def _answer_preflight(self, origin: bytes, asked: bytes, send: Any) -> None:
-        headers = self._allowed(origin)
-        if self._may_read(origin):
+        headers = self._origins.allowed(origin)
+        if self._origins.has(origin):
             headers += [
                 (b"access-control-allow-methods", _METHODS),
                 (b"access-control-max-age", _MAX_AGE),
@@ -97,21 +96,6 @@ class Cors:
         headers.append((b"vary", _ASKS + b", " + _ASKED_HEADERS))
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
-
-    def _may_read(self, origin: bytes | None) -> bool:
-        return self._is_any or origin in self._origins
-
-    def _allowed(self, origin: bytes | None) -> list[tuple[bytes, bytes]]:
-        if self._is_any:
-            # Never with credentials: any page could act in the name of whoever looks at it.
-            return [(b"access-control-allow-origin", b"*")]
-        if origin is None or not self._may_read(origin):
-            return [(b"vary", b"origin")]
-        return [
-            (b"access-control-allow-origin", origin),
-            (b"access-control-allow-credentials", b"true"),
-            (b"vary", b"origin"),
-        ]
 
 
 def _exposed(

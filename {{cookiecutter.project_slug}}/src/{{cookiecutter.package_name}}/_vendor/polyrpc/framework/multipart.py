@@ -18,7 +18,8 @@ def boundary_of(scope: Any) -> bytes | None:
             header = Message()
             header["content-type"] = value.decode("latin-1")
             boundary = header.get_boundary()
-            return boundary.encode("latin-1") if boundary else None
+            # Of one that is no ASCII, as its extended form may be, the parser knows nothing.
+            return boundary.encode() if boundary and boundary.isascii() else None
     return None
 
 

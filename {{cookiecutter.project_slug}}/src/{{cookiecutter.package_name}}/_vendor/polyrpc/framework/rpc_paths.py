@@ -97,7 +97,7 @@ class RpcPaths:
                 self._protocols, self._runner, self._generic_handlers, self._max_message_bytes
             )
             known = [path.path for path in self._paths]
-            UnknownRpcs.among(routes, base_path).add(known, unknown.answer_to)
+            UnknownRpcs.among(routes, base_path).add(known, unknown)
 
     def _runner_for(self, rpc: RpcMethod, protocol: Protocol) -> CallRunner:
         bound = self._interception.bind(rpc, protocol)

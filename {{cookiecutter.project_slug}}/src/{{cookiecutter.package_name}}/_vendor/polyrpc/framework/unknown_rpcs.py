@@ -7,9 +7,11 @@ route it would get the answer of any unknown path, which says nothing to such cl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
+from ..calls.body import media_type
+from ..protocols.unknown import UnknownRpcPaths
 from .imports import BasePath, Match, NoMatchFound
 from .rest_route import raw_path
 from .route import Answer, answer_alone
@@ -19,9 +21,6 @@ _PATH = re.compile(r"/([A-Za-z_][\w.]*)/[A-Za-z_]\w*", re.ASCII)
 _OF_CONNECT = b"connect-protocol-version"
 """The header by which clients of Connect are known, where other content types do not tell: JSON is
 everybody's, and protobuf is anybody's at a path without a package."""
-
-AnswerTo = Callable[[str, str], Answer | None]
-"""Gives what answers a path and a content type; None: it is of no protocol."""
 
 
 class UnknownRpcs(BasePath):
@@ -38,7 +37,7 @@ class UnknownRpcs(BasePath):
         self.path = base_path or "/"
         self._base_path = base_path
         self._known: set[str] = set()
-        self._answer_to: AnswerTo = _nobody
+        self._gateways: list[UnknownRpcPaths] = []
 
     @staticmethod
     def among(routes: list[Any], base_path: str) -> UnknownRpcs:
@@ -50,15 +49,18 @@ class UnknownRpcs(BasePath):
         routes.append(added)
         return added
 
-    def add(self, known: Iterable[str], answer_to: AnswerTo) -> None:
+    def add(self, known: Iterable[str], unknown: UnknownRpcPaths) -> None:
         """Adds a gateway.
+
+        Of several, the one answers that has the service of the RPC which there is not, or may have
+        it; of those that are alike, the first.
 
         Args:
             known: The paths of its RPCs.
-            answer_to: What answers all others; that of the last gateway does.
+            unknown: What answers all others.
         """
         self._known.update(known)
-        self._answer_to = answer_to
+        self._gateways.append(unknown)
 
     def search(self, scope: Any) -> tuple[Match, Any]:
         """Matches a request, as `BasePath` describes."""
@@ -72,14 +74,13 @@ class UnknownRpcs(BasePath):
         if found is None or path in self._known:
             return Match.NONE, {}
         headers = dict(scope["headers"])
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        content_type = content_type.partition(";")[0].strip().lower()
+        content_type = media_type(headers.get(b"content-type", b""))
         if _OF_CONNECT not in headers and (
             content_type == "application/json"
             or (content_type == "application/proto" and "." not in found[1])
         ):
             return Match.NONE, {}
-        answer = self._answer_to(path, content_type)
+        answer = self._answer_to(found[1], path, content_type)
         return (Match.NONE, {}) if answer is None else (Match.FULL, {_ANSWER: answer})
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
@@ -92,6 +93,9 @@ class UnknownRpcs(BasePath):
 
     path_for = url_path_for
 
-
-def _nobody(_path: str, _content_type: str) -> None:
-    return None
+    def _answer_to(self, service: str, path: str, content_type: str) -> Answer | None:
+        for gateway in sorted(self._gateways, key=lambda one: one.claim(service), reverse=True):
+            answer = gateway.answer_to(path, content_type)
+            if answer is not None:
+                return answer
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ..calls.body import media_type
 from ..calls.metadata import check_binary
 from ..calls.timeouts import grpc_timeout
 from ..rpc.metadata import Headers
@@ -47,7 +48,7 @@ class RequestHeaders:
     def __init__(self, headers: Headers) -> None:
         for name, value in headers:
             if name == b"content-type":
-                self.content_type = _media_type(value)
+                self.content_type = media_type(value)
             elif name == b"content-length":
                 # A malformed length is for the server to refuse. Python reads no endless numbers.
                 self.content_length = int(value[-20:]) if value.isdigit() else None
@@ -88,7 +89,7 @@ def is_plain(headers: Headers, max_length_digits: int) -> bool:
             if len(value) > max_length_digits:
                 return False
         elif name == b"content-type":
-            if value != b"application/json" and _media_type(value) not in ("", JSON):
+            if value != b"application/json" and media_type(value) not in ("", JSON):
                 return False
             has_type = True
         elif name == b"accept":
@@ -119,11 +120,6 @@ def is_forgeable(headers: Headers, content_type: str) -> bool:
 def _values(headers: Headers, *names: bytes) -> list[bytes | None]:
     found = dict(headers)
     return [found.get(name) for name in names]
-
-
-@lru_cache(maxsize=256)
-def _media_type(content_type: bytes) -> str:
-    return content_type.decode("latin-1").partition(";")[0].strip().lower()
 
 
 @lru_cache(maxsize=256)

@@ -63,7 +63,7 @@ def run(create_app: Callable[[Any], Any], settings: type[ServiceSettings]) -> No
                 )
                 raise SystemExit(2)
         values = settings()
-        configure_logging(values.log_level, values.log_format)
+        configure_logging(values.log_level, values.log_format, shared=values.workers > 1)
         show_frames_of(create_app.__module__)
         for line in settings.unknown_variables():
             logger.warning("%s", line)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from ..framework.probes import admin_app
 from ..framework.routing import takes_websocket
+from ..origins import Origins
 from ..server.http_server import HttpServer
 from ..server.socket_filter import drop_new_connections
 from ..server.sockets import listen
@@ -57,6 +58,7 @@ class Server:
             settings,
             service.tls.context if service.tls else None,
             partial(takes_websocket, app),
+            Origins(settings.cors_allow_origins) if settings.cors_allow_origins else None,
         )
         self._admin = (
             None

@@ -53,7 +53,7 @@ def main() -> None:
     create_app, settings_class, *descriptors = sys.argv[1:]
     with exit_statuses():
         settings: ServiceSettings = _referred(settings_class)()
-        configure_logging(settings.log_level, settings.log_format)
+        configure_logging(settings.log_level, settings.log_format, shared=True)
         show_frames_of(create_app.partition(":")[0])
         sockets = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
         run_loop(lambda: work(_referred(create_app), settings, *sockets))

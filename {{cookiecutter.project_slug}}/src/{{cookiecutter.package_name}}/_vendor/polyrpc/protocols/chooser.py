@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
+from ..calls.body import media_type
 from ..calls.incoming import Receive
 from ..calls.refusals import refuse_request
 from ..calls.response import Send, to_head
@@ -179,10 +179,5 @@ def _is_safe(method: MethodDescriptor) -> bool:
 def _content_type(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"content-type":
-            return _media_type(value)
+            return media_type(value)
     return ""
-
-
-@lru_cache(maxsize=256)
-def _media_type(content_type: bytes) -> str:
-    return content_type.decode("latin-1").partition(";")[0].strip().lower()

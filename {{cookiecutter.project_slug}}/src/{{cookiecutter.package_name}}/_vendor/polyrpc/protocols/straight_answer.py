@@ -40,7 +40,9 @@ async def answer_straight(
             await response.settle(call, outcome)
     except asyncio.CancelledError:  # The time to stop is over.
         call.http.fail()
-    except Exception as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # such as SystemExit: it ends the call, not the service
         logger.error("Unexpected %s of a response", type(error).__name__, exc_info=error)
         call.http.fail()
     finally:

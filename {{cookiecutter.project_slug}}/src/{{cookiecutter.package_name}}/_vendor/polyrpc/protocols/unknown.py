@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from enum import IntEnum
 from functools import cached_property
 from typing import NoReturn, TypeAlias
 
@@ -23,6 +24,14 @@ from .formats import FORMATS
 
 RunnerFor: TypeAlias = "Callable[[str, Handler, Protocol, FindOther | None], CallRunner]"
 """Makes what runs the calls of a path, as `CallRunner` takes it."""
+
+
+class Claim(IntEnum):
+    """What a gateway has of a service."""
+
+    NONE = 0
+    PERHAPS = 1
+    OWN = 2
 
 
 class UnknownRpcPaths:
@@ -78,6 +87,15 @@ class UnknownRpcPaths:
         find = self._generic_handler if content_type in self._generic_types else None
         runner = self._runner_for(path, _UNKNOWN, wire.protocol, find)
         return EnvelopedEndpoint(runner, BYTES, wire, content_type.encode(), *self._limits).answer
+
+    def claim(self, service: str) -> Claim:
+        """Tells whether a service is the gateway's, as far as its handlers tell."""
+        named = [
+            one.service_name() for one in self._generic if isinstance(one, grpc.ServiceRpcHandler)
+        ]
+        if service in named:
+            return Claim.OWN
+        return Claim.NONE if len(named) == len(self._generic) else Claim.PERHAPS
 
     @cached_property
     def _generic(self) -> Sequence[grpc.GenericRpcHandler]:

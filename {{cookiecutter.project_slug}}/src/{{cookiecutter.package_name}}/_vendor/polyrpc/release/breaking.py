@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import stat
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,18 @@ def _take_out(root: Path, revision: str, target: Path) -> None:
             "`git fetch` brings others."
         )
     # From within a folder of a repository, git takes that folder alone.
-    archive = _git(root, "archive", "--format=tar", commit)
+    archive = _git(root, "archive", "--format=zip", commit)
     if archive.returncode:
         raise RefusedError(f"git archive: {archive.stderr.decode(errors='replace').strip()}")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        protos = [one for one in tar if one.isfile() and one.name.startswith("protos/")]
-        tar.extractall(target, protos, filter="data")
+    # Of a zip file Python writes nothing outside of the folder, and makes no links. Of a tar file
+    # only 3.11.4 and later can be told so.
+    with zipfile.ZipFile(io.BytesIO(archive.stdout)) as files:
+        protos = [one for one in files.infolist() if one.filename.startswith("protos/")]
+        files.extractall(target, [one for one in protos if not _is_link(one)])
+
+
+def _is_link(one: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(one.external_attr >> 16)
 
 
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

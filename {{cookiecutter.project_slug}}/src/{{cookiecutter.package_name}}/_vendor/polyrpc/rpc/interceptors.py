@@ -204,6 +204,7 @@ async def _written(run: RpcFunction, request: Any, context: Context) -> AsyncGen
     """Yields what `run` writes: it runs in a task of its own, one message ahead at most."""
     messages: asyncio.Queue[Any] = asyncio.Queue(1)
     task = asyncio.ensure_future(run(request, cast(Context, _WritingContext(context, messages))))
+    message: asyncio.Future[Any] = task
     try:
         while True:
             message = asyncio.ensure_future(messages.get())
@@ -218,8 +219,9 @@ async def _written(run: RpcFunction, request: Any, context: Context) -> AsyncGen
         await task
     finally:
         task.cancel()
-        # What it raises is raised above, unless nobody asks for more.
-        await asyncio.gather(task, return_exceptions=True)
+        message.cancel()
+        # What they raise is raised above, unless nobody asks for more.
+        await asyncio.gather(task, message, return_exceptions=True)
 
 
 class _OtherContext:

@@ -60,8 +60,8 @@ class MethodInfo:
 
     @property
     def is_health(self) -> bool:
-        """Whether it is a health check."""
-        return self.service == HEALTH
+        """Whether it is a health check, and not merely called like one: those are never refused."""
+        return self.service == HEALTH and self.descriptor is not None
 
 
 def method_info(full_name: str, protocol: Protocol) -> MethodInfo:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import CancelledError, Future
 from typing import Any, NoReturn
 
 import grpc
 
 logger = logging.getLogger("polyrpc.rpc")
+
+_FINISHED = "RPC already finished."
 
 
 class SyncServicerContext(grpc.ServicerContext):
@@ -21,11 +24,15 @@ class SyncServicerContext(grpc.ServicerContext):
         self._context = context
         self._loop = loop
         self._callbacks: list[Callable[[], None]] = []
+        self._waiting: set[Future[Any]] = set()
         self._active = True
 
     def terminate(self) -> None:
         """Ends the RPC as the method sees it, and runs its callbacks."""
         self._active = False
+        # The method goes on for as long as it likes; what it has begun to send does not.
+        for future in list(self._waiting):
+            future.cancel()
         for callback in self._callbacks:
             try:
                 callback()
@@ -105,5 +112,14 @@ class SyncServicerContext(grpc.ServicerContext):
     def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         if not self._active:
             coroutine.close()
-            raise grpc.aio.UsageError("RPC already finished.")
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+            raise grpc.aio.UsageError(_FINISHED)
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self._waiting.add(future)
+        if not self._active:  # It has ended just now.
+            future.cancel()
+        try:
+            future.result()
+        except CancelledError:
+            raise grpc.aio.UsageError(_FINISHED) from None
+        finally:
+            self._waiting.discard(future)

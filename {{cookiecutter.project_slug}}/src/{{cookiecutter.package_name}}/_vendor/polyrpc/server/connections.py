@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakSet
 
+from ..origins import Headers, Origins
 from .call_tasks import CallTasks
 from .straight import StraightAnswers
 
@@ -62,6 +63,7 @@ class Connections:
         limits: They hold for each connection.
         takes_websocket: Whether the handshake that a WebSocket's scope tells of is for the
             application to accept; None: it has no WebSockets.
+        origins: Whose pages may read refusals; None: those of no other.
         open: Those that are made.
         unmade: Accepted, but still shaking hands.
         calls: The tasks in which requests over HTTP/2 are answered.
@@ -78,8 +80,10 @@ class Connections:
         app: Any,
         limits: Limits,
         takes_websocket: Callable[[Mapping[str, Any]], bool] | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self.app = app
+        self.origins = origins
         self.limits = limits
         self.takes_websocket = takes_websocket
         self.open: set[OpenConnection] = set()
@@ -89,6 +93,10 @@ class Connections:
         self.straight: Callable[[], StraightAnswers | None] | None = None
         self.default_head = b""
         self.draining = self.stopping = False
+
+    def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """What a refusal says to the page that has sent a request, so that it may be read."""
+        return [] if self.origins is None else self.origins.allowed_to(request_headers)
 
 
 class Outflow:

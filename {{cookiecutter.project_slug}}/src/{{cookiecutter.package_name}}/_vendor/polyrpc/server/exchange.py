@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from ..origins import Headers
 from .framing import ChunkedBody, RequestHeaders
 from .refusals import FAILED, NO_BODY, STOPPING, Refusal, Refused
 
@@ -31,6 +32,9 @@ class Connection(Protocol):
 
     def default_head(self) -> bytes:
         """The headers that all responses have, each with its line's end."""
+
+    def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """What a refusal says to the page that has sent a request."""
 
     def may_go_on(self) -> bool:
         """Whether there may be a request after the one that is being answered."""
@@ -75,7 +79,9 @@ class Answering:
         except asyncio.CancelledError:  # The time to stop is over.
             await self.refuse(STOPPING)
             return
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # such as SystemExit: it ends the request, not the service
             logger.error("Unexpected %s of the application", type(error).__name__, exc_info=error)
         else:
             if self.response_complete or self.disconnected:
@@ -156,6 +162,12 @@ class Exchange(Answering):
         self.awaits_continue = head.expects_continue and self.more_body
         self.disconnected = self.response_started = self.response_complete = False
 
+    @property
+    def request_headers(self) -> Headers:
+        """Those of the request; names in lower case."""
+        headers: Headers = self._scope["headers"]
+        return headers
+
     async def refuse(self, refusal: Refusal) -> None:
         """Answers in the application's place, and ends the connection."""
         if self.response_complete or self.disconnected:
@@ -166,11 +178,7 @@ class Exchange(Answering):
             self._connection.cut(reset=self._unframed)
             return
         body = refusal.body()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
+        headers = _refusal_headers(body, self._connection.allowed_to(self.request_headers))
         start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body})
@@ -348,6 +356,28 @@ def header_lines(headers: Any) -> bytes:
             raise RuntimeError("a header of the response has a value that is none")
         lines.append(b"%b: %b\r\n" % (field_name(name), value))
     return b"".join(lines)
+
+
+def refusal_response(refusal: Refusal, default_head: bytes, allowed: Headers) -> bytes:
+    """The whole response of a refusal, after which the connection ends.
+
+    Args:
+        refusal: What is said.
+        default_head: The headers that all responses have, each with its line's end.
+        allowed: What pages of other origins are told, so that they may read it.
+    """
+    body = refusal.body()
+    lines = header_lines(_refusal_headers(body, allowed))
+    return b"%b%b%b\r\n%b" % (status_line(refusal.status), default_head, lines, body)
+
+
+def _refusal_headers(body: bytes, allowed: Headers) -> Headers:
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *allowed,
+    ]
 
 
 @lru_cache(maxsize=64)

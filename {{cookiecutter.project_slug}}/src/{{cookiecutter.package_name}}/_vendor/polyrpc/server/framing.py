@@ -7,6 +7,7 @@ no trailer field can change what it takes for a body or for a header: that is de
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 import httptools
@@ -91,9 +92,11 @@ class RequestHeaders:
         whole = end > 0
         part = data if whole and not position and end == len(data) else data[position : end or None]
         self._size += len(part)
-        if self._size > max_bytes:
-            raise Refused(TOO_LARGE)
         parser = self._parser
+        if self._size > max_bytes:
+            with suppress(httptools.HttpParserError):  # For a page, its beginning has the origin.
+                parser.feed_data(part[: max_bytes - self._size])
+            raise Refused(TOO_LARGE)
         try:
             parser.feed_data(part)
         except httptools.HttpParserUpgrade:

@@ -23,7 +23,7 @@ from .http2_windows import CONNECTION_WINDOW, Windows
 MAX_STREAMS = 100
 """How many requests a client may have in flight on a connection."""
 
-_REMEMBERED_STREAMS = 256
+_REMEMBERED_STREAMS = 512
 
 
 class Http2Endpoint(Protocol):
@@ -83,10 +83,10 @@ class Http2Connection:
         self.allowance = Allowance()
         self._unrewarded = 0
         self._unfinished = UnfinishedRequests(loop, self._stop_request)
-        # The streams that have ended lately; True: there may be more of them on its way. Those
-        # before them are forgotten all at once.
-        self._past: dict[int, bool] = {}
-        self._past_before: dict[int, bool] = {}
+        # Streams that have ended lately: such of which more may be on its way, and all others,
+        # which come and go by the thousand meanwhile.
+        self._cut_short = _Lately()
+        self._past = _Lately()
         self.resize = b""
         # What is to be done when the client has taken over settings that it was sent.
         self._unsettled: list[Callable[[], None] | None] = [None]
@@ -228,6 +228,7 @@ class Http2Connection:
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED)
         stream.receive_window -= size
         if stream.receive_window < 0:
+            self.windows.give_back(size)
             raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR)
         data = wire.without_padding(flags, payload)
         if len(data) < size:
@@ -237,7 +238,11 @@ class Http2Connection:
             self.allowance.gain(cost.DATA_GAIN)
         else:
             self.allowance.spend(cost.EMPTY_DATA_COST, "empty DATA frames")
-        stream.feed(data, end=end)
+        try:
+            stream.feed(data, end=end)
+        except StreamFault:
+            self.windows.give_back(len(data))  # Nobody takes it.
+            raise
 
     def _take_block(self, stream_id: int, block: bytes) -> None:
         if stream_id > self.last_id:
@@ -362,9 +367,7 @@ class Http2Connection:
         self.write(wire.rst_stream(stream_id, ErrorCode.NO_ERROR))
 
     def _remember(self, stream_id: int, *, may_come: bool) -> None:
-        if len(self._past) >= _REMEMBERED_STREAMS:
-            self._past_before, self._past = self._past, {}
-        self._past[stream_id] = may_come
+        (self._cut_short if may_come else self._past).add(stream_id)
 
     def _is_over(self, stream_id: int) -> bool:
         """Whether what comes for a stream that is no more is to be expected, and ignored.
@@ -373,10 +376,11 @@ class Http2Connection:
             ConnectionFault: There has been no such stream, as far as that is known.
         """
         self._check_begun(stream_id)
-        may_come = self._past.get(stream_id, self._past_before.get(stream_id))
-        if may_come is None:
+        if stream_id in self._cut_short:
+            return True
+        if stream_id not in self._past:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a stream that was not begun")
-        return may_come
+        return False
 
     def _check_begun(self, stream_id: int) -> None:
         if not stream_id % 2 or stream_id > self.last_id:
@@ -385,3 +389,22 @@ class Http2Connection:
     def _set_table(self, size: int, then: Callable[[], None] | None) -> None:
         self._unsettled.append(then)
         self.write(wire.settings_frame([(wire.HEADER_TABLE_SIZE, size)]))
+
+
+class _Lately:
+    """The streams that were added last, or a few more."""
+
+    __slots__ = ("_before", "_now")
+
+    def __init__(self) -> None:
+        self._now: set[int] = set()
+        self._before: set[int] = set()
+
+    def add(self, stream_id: int) -> None:
+        """Adds one, and forgets old ones all at once."""
+        if len(self._now) >= _REMEMBERED_STREAMS:
+            self._before, self._now = self._now, set()
+        self._now.add(stream_id)
+
+    def __contains__(self, stream_id: int) -> bool:
+        return stream_id in self._now or stream_id in self._before

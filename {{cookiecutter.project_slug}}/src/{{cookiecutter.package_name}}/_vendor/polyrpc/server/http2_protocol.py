@@ -180,10 +180,12 @@ class Http2Protocol(asyncio.Protocol):
 
     def begin(self, stream: Stream, request: Http2Request) -> None:
         """Follows `Http2Endpoint`."""
+        connections = self._connections
+        if connections.origins is not None:
+            stream.allowed = connections.allowed_to(request.headers)
         if request.refusal is not None:
             stream.refuse(request.refusal, with_body=request.method != "HEAD")
             return
-        connections = self._connections
         if connections.straight is not None:
             table = connections.straight()
             if request.table is not table:
@@ -213,6 +215,8 @@ class Http2Protocol(asyncio.Protocol):
 
     def idle(self) -> None:
         """Follows `Http2Endpoint`."""
+        if self._state == _ENDING:  # Nobody is looked after any more whose connection is lost.
+            return
         self._patience.idle(self._loop.time())
         if self._state == _PARTED or self._connection.is_leaving:
             self._look_in(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -16,6 +17,8 @@ MAX_FIELDS = 128
 """How many header fields a request may have. Compressed, one takes a byte of the wire; decoded, it
 takes a hundred and more of memory, for as long as its call lasts (RFC 7541, section 7.3)."""
 
+# Whatever is printable, but for what begins a fragment.
+_TARGET = re.compile(rb"/[!\"$-~]*")
 _UNASKED = object()
 _BYTES_OF_A_FIELD = 32  # as RFC 9113 counts them (section 6.5.2)
 
@@ -25,6 +28,7 @@ class Http2Request:
 
     Attributes:
         method: The HTTP method.
+        headers: As they came.
         scope: The part of an ASGI scope that it brings.
         length: The declared length of the body; None: none is.
         awaits_continue: Its client waits to be told to send the body (RFC 9110, section 10.1.1).
@@ -36,6 +40,7 @@ class Http2Request:
 
     __slots__ = (
         "awaits_continue",
+        "headers",
         "length",
         "method",
         "refusal",
@@ -54,8 +59,9 @@ class Http2Request:
         self.straight: BeginAnswer | None = None
         self.size = _BYTES_OF_A_FIELD + len(request.target)
         self.scope: dict[str, Any] = {}
+        self.headers: list[tuple[bytes, bytes]] = request.headers  # type: ignore[assignment] # HTTP/2's
         try:
-            headers = self._read(request.headers)  # type: ignore[arg-type] # HTTP/2's
+            headers = self._read(self.headers)
             if self.size > max_list_bytes:
                 raise Refused(TOO_LARGE)
         except Refused as refused:
@@ -106,7 +112,7 @@ def read_request(request: zttp.Request, max_list_bytes: int) -> Http2Request | N
     if target == b"*":
         if request.method != b"OPTIONS":
             return None
-    elif not (target.startswith(b"/") and target.isascii() and b"#" not in target):
+    elif _TARGET.fullmatch(target) is None:
         return None
     return Http2Request(request, max_list_bytes)
 

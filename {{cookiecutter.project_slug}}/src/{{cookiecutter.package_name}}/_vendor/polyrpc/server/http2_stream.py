@@ -5,9 +5,11 @@ It knows nothing of ASGI: whoever answers is a `StreamHandler`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from ..origins import Headers
 from .header_encoder import encode_constant, encode_headers, encode_status
 from .http2_frames import (
     DATA,
@@ -109,6 +111,7 @@ class Stream:
 
     Attributes:
         id: Its number.
+        allowed: What a refusal says to the page that has sent the request, so that it may be read.
         handler: Who answers.
         unread: How many bytes of the request's body have arrived and were not taken yet.
         more_body: It has not all arrived.
@@ -131,9 +134,11 @@ class Stream:
     __slots__ = (
         "_expected",
         "_flow",
+        "_free",
         "_on_lost",
         "_owner",
         "_parts",
+        "allowed",
         "awaits_continue",
         "ended",
         "handler",
@@ -166,7 +171,9 @@ class Stream:
         self._owner, self._flow = owner, flow
         self._expected = length
         self._on_lost: Callable[[], None] | None = None
+        self._free: asyncio.Event | None = None
         self.handler: StreamHandler = _NOBODY
+        self.allowed: Headers = []
         self.id = stream_id
         self._parts: list[bytes] = []
         self.more_body = more_body
@@ -270,6 +277,11 @@ class Stream:
 
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Sends a part of the response's body, as fast as the client takes it."""
+        while self.waits:  # What another task sends must not come into the midst of this one's.
+            self._free = self._free or asyncio.Event()
+            await self._free.wait()
+        if self.ended:
+            return
         owner = self._owner
         position = self._send_some(data, 0, end=end)
         owner.wrote(position, at_once=position == len(data))
@@ -285,6 +297,9 @@ class Stream:
                 owner.wrote(position - before, at_once=False)
         finally:
             self.waits = False
+            if self._free is not None:
+                self._free.set()
+                self._free = None
             self._flow.used_window()
 
     def send_whole(
@@ -315,6 +330,7 @@ class Stream:
             or size > owner.frame_bytes
             or owner.resize
             or flow.write_paused
+            or self.waits
             or self.lost
         ):
             return False
@@ -393,6 +409,7 @@ class Stream:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
+            *self.allowed,
         ]
         self.send_headers(refusal.status, headers)
         self.send_at_once(body if with_body else b"")

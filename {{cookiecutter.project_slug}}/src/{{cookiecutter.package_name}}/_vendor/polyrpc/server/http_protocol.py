@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import httptools
 
+from ..origins import Headers
 from .connections import (
     ASGI,
     LINGER_SECONDS,
@@ -31,7 +32,7 @@ from .connections import (
     has_hung_up,
     tls_extension,
 )
-from .exchange import HIGH_WATER_BYTES, Exchange, status_line
+from .exchange import HIGH_WATER_BYTES, Exchange, refusal_response
 from .framing import RequestHeaders
 from .refusals import MALFORMED, TOO_SLOW, Refusal, Refused
 from .websocket import Handshake, WebSocket, handshake_answer, websocket_scope
@@ -146,6 +147,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def default_head(self) -> bytes:
         return self._connections.default_head
+
+    def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        return self._connections.allowed_to(request_headers)
 
     def may_go_on(self) -> bool:
         connections = self._connections
@@ -339,19 +343,15 @@ class HttpProtocol(asyncio.Protocol):
         """Answers what the client has sent, or has failed to send."""
         logger.debug("refused %s: %s", self._client, refusal.detail)
         exchange, self._exchange = self._exchange, None
+        headers = [] if self._head is None else self._head.headers
         if exchange is not None:
+            headers = exchange.request_headers
             exchange.disconnect()
             if exchange.response_started and not exchange.response_complete:
                 self.cut()
                 return
         if exchange is None or not exchange.response_started:
-            body = refusal.body()
-            self.hold(
-                b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n"
-                b"connection: close\r\n\r\n"
-                % (status_line(refusal.status), self._connections.default_head, len(body))
-            )
-            self.write(body)
+            self.write(refusal_response(refusal, self.default_head(), self.allowed_to(headers)))
         self._linger()
 
     def _end(self) -> None:

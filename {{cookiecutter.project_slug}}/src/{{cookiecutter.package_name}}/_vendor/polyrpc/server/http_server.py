@@ -12,6 +12,7 @@ from email.utils import formatdate
 from socket import socket
 from typing import Any
 
+from ..origins import Origins
 from ..settings import ServiceSettings
 from .connections import LINGER_SECONDS, Connections, Limits
 from .http_protocol import HttpProtocol
@@ -35,6 +36,7 @@ class HttpServer:
         context: For TLS; None serves plain HTTP.
         takes_websocket: Told the ASGI scope of a WebSocket, whether its handshake is for the
             application to accept; None: it never is, and the request is one as any other.
+        origins: Whose pages may read what the server itself refuses; None: those of no other.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class HttpServer:
         settings: ServiceSettings,
         context: ssl.SSLContext | None = None,
         takes_websocket: Callable[[Mapping[str, Any]], bool] | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self._connections = Connections(
             app,
@@ -54,6 +57,7 @@ class HttpServer:
                 max_message_bytes=settings.max_message_bytes,
             ),
             takes_websocket,
+            origins,
         )
         self._make_protocol: Callable[..., asyncio.Protocol] = HttpProtocol
         if settings.http2:
