@@ -78,7 +78,7 @@ class Http2Exchange(Answering):
             self._stream.fail()
             return
         self.response_started = self.response_complete = True
-        self._stream.refuse(refusal, with_body=self._scope["method"] != "HEAD")
+        self._stream.refuse(refusal)
 
     async def receive(self) -> Mapping[str, Any]:
         """ASGI's `receive`."""

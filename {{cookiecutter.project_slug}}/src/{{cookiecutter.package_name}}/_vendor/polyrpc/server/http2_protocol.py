@@ -181,10 +181,11 @@ class Http2Protocol(asyncio.Protocol):
     def begin(self, stream: Stream, request: Http2Request) -> None:
         """Follows `Http2Endpoint`."""
         connections = self._connections
+        stream.is_head = request.method == "HEAD"
         if connections.origins is not None:
             stream.allowed = connections.allowed_to(request.headers)
         if request.refusal is not None:
-            stream.refuse(request.refusal, with_body=request.method != "HEAD")
+            stream.refuse(request.refusal)
             return
         if connections.straight is not None:
             table = connections.straight()

@@ -111,6 +111,7 @@ class Stream:
 
     Attributes:
         id: Its number.
+        is_head: The request is for the headers alone.
         allowed: What a refusal says to the page that has sent the request, so that it may be read.
         handler: Who answers.
         unread: How many bytes of the request's body have arrived and were not taken yet.
@@ -143,6 +144,7 @@ class Stream:
         "ended",
         "handler",
         "id",
+        "is_head",
         "lost",
         "may_pause",
         "more_body",
@@ -181,7 +183,7 @@ class Stream:
         self.trailers: list[tuple[bytes, bytes]] = []
         self.send_window = flow.initial
         self.receive_window = STREAM_WINDOW
-        self.may_pause = self.awaits_continue = False
+        self.is_head = self.may_pause = self.awaits_continue = False
         self.started = self.ended = self.lost = self.waits = False
         self.since = now
 
@@ -403,7 +405,7 @@ class Stream:
             self._owner.write(self._owner.header_frames(self.id, block, end_stream=True))
             self._end()
 
-    def refuse(self, refusal: Refusal, *, with_body: bool = True) -> None:
+    def refuse(self, refusal: Refusal) -> None:
         """Answers in the place of an application."""
         body = refusal.body()
         headers = [
@@ -412,7 +414,7 @@ class Stream:
             *self.allowed,
         ]
         self.send_headers(refusal.status, headers)
-        self.send_at_once(body if with_body else b"")
+        self.send_at_once(b"" if self.is_head else body)
 
     def give_up(self, refusal: Refusal) -> None:
         """Ends the stream; the client is told why, if there is no response yet."""
