@@ -1,24 +1,16 @@
-"""What holds for every generated project, whatever was answered; and what tests of it need."""
+"""What holds for every generated project, whatever was answered."""
 
 from __future__ import annotations
 
 import ast
-import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 from baking import files, is_build_product
-
-
-def needs(there: object, what: str) -> pytest.MarkDecorator:
-    """Skip where `what` is not installed; in CI (`CI` is set), where it must be, fail instead."""
-    missing = not there and "CI" not in os.environ
-    return pytest.mark.skipif(missing, reason=f"{what} is not installed")
 
 
 def check_project(project: Path) -> None:
