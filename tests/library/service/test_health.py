@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -59,6 +60,9 @@ async def test_a_service_that_reports_trouble_takes_the_server_with_it(
 async def test_watches_hear_of_the_end_and_do_not_delay_it(service: Server, health: Any) -> None:
     watch = health.Watch(HealthCheckRequest())
     assert (await watch.read()).status == SERVING
+    # A client that begins to read when the call has ended is told of the end alone.
+    coming = asyncio.ensure_future(watch.read())
+    await asyncio.sleep(0)
     await service.stop(grace=600)
-    assert (await watch.read()).status == NOT_SERVING
+    assert (await coming).status == NOT_SERVING
     assert await watch.code() is grpc.StatusCode.UNAVAILABLE
