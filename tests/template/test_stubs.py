@@ -69,6 +69,7 @@ def test_what_is_installed_of_it_can_call(project: Path, tmp_path: Path) -> None
     assert done.stdout == 'name: "World"\n\n'
 
 
+@pytest.mark.full
 def test_the_stubs_of_others_are_not_in_it(project: Path) -> None:
     polyrpc(project, "scaffold", "--client", ORDERS)
     assert content(built(project)) == MINE
