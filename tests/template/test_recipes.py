@@ -298,6 +298,11 @@ async def test_jwt(kitchen: Kitchen) -> None:
             operation = document["paths"]["/grpc/greeterservice/sayhello"]["post"]
             assert operation["security"] == [{"bearer": []}]
         assert good not in str(service.log)
+        callers = {(line["code"], line.get("caller")) for line in service.log if "code" in line}
+        assert {caller for _, caller in callers} == {"ada", None}
+        assert ("OK", "ada") in callers
+        assert ("PERMISSION_DENIED", "ada") in callers
+        assert ("UNAUTHENTICATED", "ada") not in callers
         issuer.status = 503
         async with project.running(**settings) as service:
             ready = (503, "not serving: keys of the issuer")
