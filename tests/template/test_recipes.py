@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import itertools
 import json
+import threading
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from baking import bake
 from databases import (
@@ -25,7 +29,7 @@ from databases import (
 )
 from grpc import StatusCode
 from recipes.document import blocks
-from recipes.others import SigningKey, stock_service, web
+from recipes.others import SigningKey, Web, stock_service, web
 from recipes.serving import Kitchen, Project, Running, until
 from screenshot_docs import browser, errors
 from selenium.webdriver.common.by import By
@@ -198,7 +202,7 @@ async def test_outbox(kitchen: Kitchen, database: Database) -> None:
     url = fresh(project, database, "outbox")
 
     async def sent(number: int) -> bool:
-        return len(receiver.posts) >= number
+        return len(events(receiver)) >= number
 
     async def refused() -> bool:
         return receiver.refused > 0
@@ -218,11 +222,112 @@ async def test_outbox(kitchen: Kitchen, database: Database) -> None:
         receiver.status = 200
         async with project.running(**settings):
             await until(lambda: sent(41))
-        told = [post["text"] for post in receiver.posts]
+        told = [event["text"] for event in events(receiver)]
         names = [*map(str, range(20)), *map(str, range(20)), "late"]
         assert sorted(told) == sorted(f"{name} was greeted" for name in names)
-        assert len({post["id"] for post in receiver.posts}) == 41
+        assert len({event["id"] for event in events(receiver)}) == 41
     assert database.execute("SELECT count(*) FROM outbox", "outbox") == ["0"]
+
+
+def events(receiver: Web) -> list[dict[str, Any]]:
+    """What the receiver was told, one batch after the other."""
+    return [event for batch in receiver.posts for event in batch]
+
+
+@NEEDS_POSTGRESQL
+async def test_an_outbox_sends_many_at_once(kitchen: Kitchen, database: Database) -> None:
+    project = made(kitchen, "outbox")
+    url = fresh(project, database, "batches")
+    rows = "INSERT INTO outbox (text) SELECT number::text FROM generate_series(1, 950) AS number"
+    database.execute(rows, "batches")
+
+    async def sent() -> bool:
+        return len(events(receiver)) >= 950
+
+    with web() as receiver:
+        settings = {"DATABASE_URL": url, "EVENTS_URL": receiver.url, "WORKERS": 2}
+        async with project.running(**settings):
+            await until(sent)
+        assert sorted(event["id"] for event in events(receiver)) == list(range(1, 951))
+        assert sorted(map(len, receiver.posts)) == [50, *[100] * 9]
+    assert database.execute("SELECT count(*) FROM outbox", "batches") == ["0"]
+
+
+@NEEDS_POSTGRESQL
+async def test_stops_under_load_lose_no_event_and_double_none(
+    kitchen: Kitchen, database: Database
+) -> None:
+    project = made(kitchen, "outbox")
+    url = fresh(project, database, "stopped")
+    answered: list[str] = []
+
+    async def calls(call: Any, caller: str) -> None:
+        # Until nobody answers: a stop answers what it has accepted.
+        for number in itertools.count():
+            name = f"{caller}-{number}"
+            try:
+                status, _ = await call(name)
+            except httpx.TransportError:
+                return
+            if status != "OK":
+                return
+            answered.append(name)
+
+    async def called(number: int) -> bool:
+        return len(answered) >= number
+
+    async def sent() -> bool:
+        return database.execute("SELECT count(*) FROM outbox", "stopped") == ["0"]
+
+    with web() as receiver:
+        settings = {"DATABASE_URL": url, "EVENTS_URL": receiver.url, "WORKERS": 2}
+        for time in range(3):
+            async with project.running(**settings) as service, asyncio.TaskGroup() as callers:
+                for number in range(10):
+                    for call in service.calls:
+                        name = f"{time}-{number}-{call.__name__}"
+                        callers.create_task(calls(call, name))
+                await until(partial(called, 300 * (time + 1)))
+                service.stop()
+        async with project.running(**settings):
+            await until(sent)
+        told = [event["text"].removesuffix(" was greeted") for event in events(receiver)]
+        assert set(answered) <= set(told)
+        greeted = database.execute("SELECT name FROM greetings", "stopped")
+        assert sorted(told) == sorted(greeted)
+        assert len(set(told)) == len(told)
+
+
+@NEEDS_POSTGRESQL
+async def test_a_stop_waits_for_the_batch_that_is_on_its_way(
+    kitchen: Kitchen, database: Database
+) -> None:
+    project = made(kitchen, "outbox")
+    url = fresh(project, database, "on_its_way")
+    arrived, answer = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        arrived.set()
+        answer.wait(60)
+
+    async def no_longer_accepts() -> bool:
+        try:
+            await service.http.get("/healthz")
+        except httpx.TransportError:
+            return True
+        return False
+
+    with web() as receiver:
+        receiver.on_post = hold
+        async with project.running(DATABASE_URL=url, EVENTS_URL=receiver.url) as service:
+            assert (await service.over_http("Ada"))[0] == "OK"
+            await asyncio.to_thread(arrived.wait, 60)
+            service.stop()
+            await until(no_longer_accepts)
+            answer.set()
+        assert [event["text"] for event in events(receiver)] == ["Ada was greeted"]
+        assert len(receiver.posts) == 1
+    assert database.execute("SELECT count(*) FROM outbox", "on_its_way") == ["0"]
 
 
 @NEEDS_REDIS
