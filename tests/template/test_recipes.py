@@ -170,6 +170,12 @@ def test_the_tests_of_a_project_with_postgresql(kitchen: Kitchen, database: Data
     gone = "--deselect=tests/test_greeter.py::test_says_hello_without_a_server"
     said = project.run("pytest", "-q", gone, variables={"TEST_DATABASE_URL": url})
     assert " passed" in said
+    with pytest.raises(AssertionError) as error:
+        project.run("pytest", "-q", variables={"TEST_DATABASE_URL": ""})
+    said = str(error.value)
+    assert "Exit: set TEST_DATABASE_URL to a database whose tables the tests may drop" in said
+    assert "Traceback" not in said
+    assert "KeyError" not in said
 
 
 @NEEDS_POSTGRESQL
