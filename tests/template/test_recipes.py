@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -52,6 +53,7 @@ RECIPES = {
 }
 
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+ORDERS = Path(__file__).with_name("protos") / "orders/v1/orders.proto"
 STOCK = Path(__file__).with_name("recipes") / "stock.proto"
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("recipes")]
@@ -67,6 +69,14 @@ def kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen
 def ravyn_kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
     project = bake(template, tmp_path_factory.mktemp("ravyn_recipes"), {"framework": "ravyn"})
     return Kitchen(project, tmp_path_factory.mktemp("ravyn_kitchen"))
+
+
+@pytest.fixture(scope="module")
+def orders_kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
+    """Of a project that is made of a `.proto`: the one that its recipes speak of."""
+    folder = tmp_path_factory.mktemp("orders_recipes")
+    project = bake(template, folder, {"proto_file": str(ORDERS)}, hooks=True)
+    return Kitchen(project, tmp_path_factory.mktemp("orders_kitchen"))
 
 
 @pytest.fixture(params=["kitchen", "ravyn_kitchen"])
@@ -99,7 +109,9 @@ def test_the_index_names_every_recipe(kitchen: Kitchen) -> None:
     assert all(f"]({name}.md)" in index for name in names)
 
 
-def test_each_is_short(kitchen: Kitchen) -> None:
+@pytest.mark.parametrize("name", ["kitchen", "orders_kitchen"])
+def test_each_is_short(name: str, request: pytest.FixtureRequest) -> None:
+    kitchen: Kitchen = request.getfixturevalue(name)
     lines = {
         path.stem: sum(
             len(block.code())
@@ -114,6 +126,28 @@ def test_each_is_short(kitchen: Kitchen) -> None:
 def test_style_and_types_are_clean(kitchen: Kitchen) -> None:
     for recipe in RECIPES:
         made(kitchen, recipe).check()
+
+
+def test_they_fit_a_project_that_is_made_of_a_proto(orders_kitchen: Kitchen) -> None:
+    for recipe in RECIPES:
+        made(orders_kitchen, recipe).check()
+    # Every RPC answers UNIMPLEMENTED still, to those who may call.
+    gone = "test_strangers_are_refused_where_tokens_are_asked_for"
+    tested = made(orders_kitchen, "jwt-tests")
+    assert " passed" in tested.run("pytest", "-q", f"--deselect=tests/test_service.py::{gone}")
+
+
+def test_they_do_not_speak_of_the_example_where_there_is_none(
+    template: Path, tmp_path: Path
+) -> None:
+    answers = {"proto_file": str(ORDERS), "project_name": "Shop Service"}
+    project = bake(template, tmp_path, answers, hooks=True)
+    told = re.compile("greet|hello|collectnames|chat", re.IGNORECASE)
+    found = {
+        document.name: told.findall(document.read_text(encoding="utf-8"))
+        for document in (project / "docs" / "recipes").glob("*.md")
+    }
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 def sqlalchemy_url(database: Database) -> str:
