@@ -53,10 +53,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format of the Python files (ruff) and of the protos (buf)."""
+    """Check style and format of Python (ruff) and protos (buf); -- --fix mends what it can."""
     install(session, "lint")
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
+    # What else follows `--` is for a session that runs along with this one.
+    mends = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if mends else []))
+    session.run("ruff", "format", *([] if mends else ["--check"]))
     protolint(session)
 
 
