@@ -55,10 +55,8 @@ def tests(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style and format of Python (ruff) and protos (buf); -- --fix mends what it can."""
     install(session, "lint")
-    # What else follows `--` is for a session that runs along with this one.
-    mends = "--fix" in session.posargs
-    session.run("ruff", "check", *(["--fix"] if mends else []))
-    session.run("ruff", "format", *([] if mends else ["--check"]))
+    session.run("ruff", "check", *(word for word in session.posargs if word == "--fix"))
+    session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]))
     protolint(session)
 
 
