@@ -29,6 +29,7 @@ class Context:
     """What both protocols hand to a layer, as far as the concerns need it."""
 
     code_set: Any = None
+    caller: Any = None
 
     def invocation_metadata(self) -> Any:
         return (("user-agent", "test"),)
