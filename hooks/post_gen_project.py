@@ -220,7 +220,7 @@ def nox(uv: str | None, session: str, installed: bool = False) -> str:
     name = f"python3.{sys.version_info.minor}"
     python = name if shutil.which(name) else quoted(sys.executable)
     # In double quotes, which cmd.exe knows too.
-    install = f"{Path('.venv', SCRIPTS, 'pip')} install \"nox[uv]\""
+    install = f'{Path(".venv", SCRIPTS, "pip")} install "nox[uv]"'
     return f"{python} -m venv .venv && {install} && {run}"
 
 
