@@ -147,7 +147,7 @@ def test_without_a_network_the_last_line_compiles_the_stubs_later(
     assert last.startswith("cd greeter-service && ")
     assert last.endswith("nox -s protos")
     assert ("uvx" in last) == (tool == "uv")
-    assert ("pip install nox" in last) == (tool == "pip")
+    assert ('pip install "nox[uv]"' in last) == (tool == "pip")
 
 
 # What keeps a compiler from being where it is looked for, or from running there.

@@ -41,9 +41,10 @@ from polyrpc.framework.imports import (
 from polyrpc.framework.own_routes import around_routes
 from polyrpc.framework.routing import ProbeGateway
 from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
-from polyrpc.interceptors.auth import Tokens, caller
+from polyrpc.interceptors.auth import Tokens
 from polyrpc.interceptors.registry import Metrics
 from polyrpc.interceptors.standard import StandardInterceptor
+from polyrpc.rpc.caller import caller
 from pydantic import BaseModel
 from serving import EchoService, gateway_of, http_client, http_server
 
