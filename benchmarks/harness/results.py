@@ -16,7 +16,8 @@ class Results:
 
     Attributes:
         about: When, where and with what it was measured.
-        peaks: By target, size and figure: `requests_per_second`, `cpu_us`.
+        missing: What of the servers could not be had and why, by their names.
+        peaks: By target, size and figure: `requests_per_second`, `cpu_us`, `load_us`.
         latencies: By target, size and figure: `rate`, `p50_us`, `p99_us`.
         first_messages: Of streams, by target: `first_us`, and `second_us`, a pause later.
         starts: By program: `seconds`, `memory_mib`.
@@ -24,6 +25,7 @@ class Results:
     """
 
     about: dict[str, Any]
+    missing: dict[str, str] = field(default_factory=dict)
     peaks: dict[str, dict[str, dict[str, Rounds]]] = field(default_factory=dict)
     latencies: dict[str, dict[str, dict[str, Rounds]]] = field(default_factory=dict)
     first_messages: dict[str, dict[str, Rounds]] = field(default_factory=dict)
