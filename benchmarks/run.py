@@ -19,11 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.connections import measure_connections
 from harness.environments import BENCHMARKS, Environments, prepare
 from harness.goals import unsteady
 from harness.load import LoadError, check_tool
 from harness.messages import SIZES, write_requests
 from harness.parts import PARTS, jobs_of, unavailable_servers
+from harness.peers import SERVERS
 from harness.plot import svg
 from harness.report import full_report, summary
 from harness.results import Results
@@ -36,6 +38,7 @@ from harness.rounds import (
     measure_latencies,
     measure_peaks,
 )
+from harness.scale import measure_services, measure_workers
 from harness.servers import cores
 from harness.startup import measure_generation, measure_starts
 
@@ -97,14 +100,21 @@ def measure(plan: Plan, parts: Collection[str]) -> Results:
     for name, reason in missing.items():
         report(f"not measured: {name}: {reason}")
     results = Results(about(plan, environments, tool), missing)
+    small = requests[SIZES[0].name]
     if "starts" in parts:
-        measure_starts(environments, requests[SIZES[0].name], pair, plan, results, report)
+        measure_starts(environments, small, pair, plan, results, report)
     if jobs := jobs_of(parts, missing):
         benches = partial(bench, environments, requests, pair, jobs)
         measure_peaks(benches, jobs, plan, results, report)
-        with benches() as everything:
-            measure_latencies(everything, jobs, plan, results, report)
-            measure_first_messages(everything, results, report)
+        if plan.latency_rounds or "streams" in parts:
+            with benches() as everything:
+                measure_latencies(everything, jobs, plan, results, report)
+                measure_first_messages(everything, results, report)
+    if "scale" in parts:
+        spec = next(spec for spec in SERVERS if spec.name == "service-http2")
+        measure_services(environments, small, pair, spec, plan, results, report)
+        measure_workers(environments, small, pair, spec, plan, results, report)
+        measure_connections(environments, small, pair, plan, results, report)
     if "generation" in parts:
         measure_generation(environments, plan, results, report)
     report("done")

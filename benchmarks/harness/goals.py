@@ -105,6 +105,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
     yield from _processor_time(results)
     yield from _latency(results)
     yield from _start(results)
+    yield from _connections(results)
     if "uv" in results.generations:
         seconds = median(results.generations["uv"])
         yield Verdict("generation with uv, seconds", "at most 5", seconds, seconds <= 5)
@@ -166,6 +167,16 @@ def _start(results: Results) -> Iterator[Verdict]:
         ("memory_mib", "memory of a worker / after importing the libraries", 1.25),
     ):
         yield _at_most(goal, most, ours[figure], imports[figure])
+
+
+def _connections(results: Results) -> Iterator[Verdict]:
+    pair = [results.connections.get(name) for name in ("service-http2", "uvicorn-http2")]
+    ours, theirs = pair
+    if ours is None or theirs is None:
+        return
+    more = median(ours["idle_kib"]) - median(theirs["idle_kib"])
+    goal = "KiB of an idle HTTP/2 connection, more than uvicorn's"
+    yield Verdict(goal, "at most 20", more, more <= 20)
 
 
 def _at_most(goal: str, most: float, ours: list[float], theirs: list[float]) -> Verdict:

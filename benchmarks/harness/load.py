@@ -16,7 +16,6 @@ _CONNECTIONS = {"http": 16, "http2": 4, "grpc": 4}
 _CALLS_PER_CONNECTION = {"http": 1, "http2": 4, "grpc": 8}
 _LARGE_BYTES = 64 * 1024
 _IN_FLIGHT_IF_LARGE = 4
-_SECONDS_TO_CONNECT = 2
 _TRIALS = ("--duration=300ms", "--duration=4s")
 _SUMMARY = re.compile(
     r"finished in ([\d.]+)(us|ms|s), .*?"
@@ -32,7 +31,7 @@ class LoadError(Exception):
     """The load generator failed, or an answer was not the one that was due."""
 
 
-class NoAnswer(LoadError):
+class NoAnswerError(LoadError):
     """Nothing was answered in the time that there was."""
 
 
@@ -83,41 +82,38 @@ def trial(target: Target, server: Server, request: Request, cores: Cores) -> flo
     short, long = _TRIALS
     try:
         found = _run(target, server, request, cores, short)
-    except NoAnswer:
+    except NoAnswerError:
         found = _run(target, server, request, cores, long)
     return found.requests / found.seconds
 
 
-def peak(target: Target, server: Server, request: Request, cores: Cores, requests: int) -> Peak:
+def peak(
+    target: Target,
+    server: Server,
+    request: Request,
+    cores: Cores,
+    requests: int,
+    shape: tuple[int, int] | None = None,
+) -> Peak:
     """Loads a server as much as it can take, until it has answered `requests`.
+
+    Args:
+        target: What is called.
+        server: The process that serves it.
+        request: What is sent.
+        cores: What the load generator runs on.
+        requests: How many.
+        shape: Connections, and calls at a time on each; None: as usual for the protocol.
 
     Raises:
         LoadError: See there.
     """
     before, load_before = server.cpu_seconds(), _children_seconds()
-    found = _run(target, server, request, cores, f"--requests={requests}")
+    found = _run(target, server, request, cores, f"--requests={requests}", shape=shape)
     cpu, load = server.cpu_seconds() - before, _children_seconds() - load_before
     return Peak(
         found.requests / found.seconds, cpu / found.requests * 1e6, load / found.requests * 1e6
     )
-
-
-def steady(
-    target: Target,
-    server: Server,
-    request: Request,
-    cores: Cores,
-    connections: int,
-    seconds: float,
-) -> float:
-    """Answers the requests per second of many connections with one call each, once all are open.
-
-    Raises:
-        LoadError: See there.
-    """
-    options = (f"--duration={seconds}s", f"--warm-up-time={_SECONDS_TO_CONNECT}s")
-    found = _run(target, server, request, cores, *options, shape=(connections, 1))
-    return found.requests / found.seconds
 
 
 def latency(
@@ -199,7 +195,7 @@ def _run(
         raise LoadError(f"{target.name}: {done.stdout}{done.stderr}")
     finished, succeeded, failed, good = (int(found[group]) for group in (4, 5, 6, 7))
     if not finished and not failed:
-        raise NoAnswer(f"{target.name} answers nothing in {found[1]} {found[2]}")
+        raise NoAnswerError(f"{target.name} answers nothing in {found[1]} {found[2]}")
     if failed or good < succeeded:
         raise LoadError(f"{target.name}: not all requests succeeded:\n{done.stdout}")
     if native and int(found[8]) < finished * request.grpc_answer_bytes:

@@ -17,7 +17,7 @@ _JOBS: Mapping[str, tuple[Sequence[Target], Sequence[str]]] = {
     "streams": (STREAMS, [STREAM.name]),
     "features": (FEATURES, _EVERY_SIZE[:1]),
 }
-PARTS = (*_JOBS, "starts", "generation")
+PARTS = (*_JOBS, "starts", "scale", "generation")
 """What `--only` may name."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from . import scale_report
 from .figures import FEWEST_ROUNDS, MAX_SPREAD, median, ratio, spread
 from .goals import unsteady, verdicts
 from .messages import SIZES, STREAM, STREAM_LENGTH
@@ -52,6 +53,9 @@ def _sections(results: Results) -> Iterator[str]:
         ("Latency at half of each one's own peak, p50 / p99 in ms", _latencies(results)),
         ("Streams", _streams(results)),
         ("Start, memory, generation", _starts(results)),
+        ("Connections", scale_report.connections(results)),
+        ("Workers", scale_report.workers(results)),
+        ("Services in a process", scale_report.services(results)),
         ("Features, small message", _features(results)),
         ("Goals", _goals(results)),
     ):

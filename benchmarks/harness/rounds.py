@@ -40,6 +40,7 @@ class Plan:
         latency_rounds: Of each latency; 0 measures none.
         latency_seconds: For each measurement of latency.
         generations: How often a project is generated, with uv; once without, if any.
+        scale_rounds: Of what connections, workers and services cost.
     """
 
     rounds: int
@@ -48,13 +49,26 @@ class Plan:
     latency_rounds: int
     latency_seconds: float
     generations: int
+    scale_rounds: int
 
 
 FULL = Plan(
-    rounds=5, peak_seconds=1.2, starts=11, latency_rounds=3, latency_seconds=1.5, generations=3
+    rounds=5,
+    peak_seconds=1.2,
+    starts=11,
+    latency_rounds=3,
+    latency_seconds=1.5,
+    generations=3,
+    scale_rounds=3,
 )
 QUICK = Plan(
-    rounds=5, peak_seconds=0.2, starts=1, latency_rounds=0, latency_seconds=0.0, generations=0
+    rounds=5,
+    peak_seconds=0.2,
+    starts=1,
+    latency_rounds=0,
+    latency_seconds=0.0,
+    generations=0,
+    scale_rounds=1,
 )
 
 

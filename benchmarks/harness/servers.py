@@ -23,10 +23,10 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The core that servers run on, and the one for their clients."""
+    """The core that servers run on, and the one for their clients; or several, as taskset takes."""
 
-    server: int
-    client: int
+    server: str
+    client: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,28 @@ def cores() -> Cores:
     available = sorted(os.sched_getaffinity(0))
     if len(available) < 2:
         raise RuntimeError("two processor cores are needed: one for servers, one for clients")
-    return Cores(server=available[1], client=available[0])
+    return Cores(server=str(available[1]), client=str(available[0]))
 
 
-def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """The command that runs `command` on one core."""
-    return ["taskset", "--cpu-list", str(core), *command]
+def pinned(cores: str, command: Sequence[str]) -> list[str]:
+    """The command that runs `command` on these cores."""
+    return ["taskset", "--cpu-list", cores, *command]
 
 
 @contextmanager
-def running(spec: ServerSpec, environments: Environments, core: int) -> Iterator[Server]:
+def running(
+    spec: ServerSpec,
+    environments: Environments,
+    cores: str,
+    further: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Runs a server; it may not listen yet.
+
+    Args:
+        spec: What to run.
+        environments: Where it is.
+        cores: What it may run on.
+        further: Environment variables beside those of `spec`.
 
     Raises:
         RuntimeError: It does not stop in time, or has failed in the meantime.
@@ -107,8 +118,8 @@ def running(spec: ServerSpec, environments: Environments, core: int) -> Iterator
         # Appending, so that a log that was emptied in between begins at the beginning again.
         log.open("ab") as output,
         subprocess.Popen(
-            pinned(core, argv),
-            env=environments.variables | variables,
+            pinned(cores, argv),
+            env=environments.variables | variables | dict(further or {}),
             cwd=environments.cache,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -26,4 +26,5 @@ def serve(app: Any, *, factory: bool = False, http2: bool = False) -> None:
         http2=http2,
         access_log=False,
         log_level="warning",
+        timeout_keep_alive=600,  # idle connections stay, where they are counted
     )
