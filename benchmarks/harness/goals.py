@@ -77,6 +77,7 @@ _AT_LEAST = {
         {"small": 0.95},
     ),
 }
+TARGETS_OF_GOALS = {name for ours, theirs, _ in _AT_LEAST.values() for name in (ours, theirs)}
 _TITLES = {size.name: size.title for size in (*SIZES, STREAM)}
 
 

@@ -23,7 +23,7 @@ def full_report(results: Results) -> str:
 def summary(results: Results) -> str:
     """The tables of the README: requests per second by peer and size."""
     lines: list[str] = []
-    for title, targets in (("HTTP/JSON, requests/s", HTTP), ("gRPC, calls/s", GRPC)):
+    for title, targets in (("gRPC over HTTP/2, calls/s", GRPC), ("HTTP/JSON, requests/s", HTTP)):
         if _measured(results, targets):
             lines += [*_peaks(results, title, targets), ""]
     return "\n".join(lines)
@@ -44,8 +44,8 @@ def _sections(results: Results) -> Iterator[str]:
     yield ""
     yield from _steadiness(results)
     for heading, lines in (
-        ("Peak throughput, HTTP/JSON", _peaks(results, "HTTP/JSON", HTTP, cpu=True)),
         ("Peak throughput, gRPC", _peaks(results, "gRPC over HTTP/2", GRPC, cpu=True)),
+        ("Peak throughput, HTTP/JSON", _peaks(results, "HTTP/JSON", HTTP, cpu=True)),
         (
             "The HTTP listener with `HTTP2=true`, by protocol",
             _peaks(results, "JSON to the generated service", WIRES, cpu=True),
