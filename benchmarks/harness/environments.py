@@ -107,7 +107,8 @@ def prepare(cache: Path) -> Environments:
     protoc = [str(cache / "plain/bin/python"), "-m", "grpc_tools.protoc"]
     if failed := go.build(cache, sources, BENCHMARKS / "protos", protoc):
         missing["go"] = failed
-    versions |= go.versions(sources)
+    else:
+        versions |= go.versions(sources)
     shown = {name: versions[name] for name in _INTERESTING if name in versions}
     return Environments(cache, shown, missing)
 
