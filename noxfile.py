@@ -127,7 +127,7 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure the service against its peers (`-- --quick`, `-- --only PART`); needs h2load, and Go."""
+    """Measure the service and its peers (`-- --quick`, `-- --only grpc`); needs h2load and Go."""
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 

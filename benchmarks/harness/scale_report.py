@@ -38,8 +38,8 @@ def connections(results: Results) -> Iterator[str]:
     ]
     yield from table(head, rows)
     yield ""
-    yield "One call at a time on each connection. The client is a program in Python, which takes about"
-    yield "20 µs for a call: with a server that is faster than that, calls/s are those of the client."
+    yield "One call at a time on each connection. The client is a program in Python that takes"
+    yield "about 20 µs for a call: with a server that is faster than that, calls/s are its own."
 
 
 def workers(results: Results) -> Iterator[str]:
