@@ -10,7 +10,7 @@ from .messages import SIZES
 from .results import Results
 from .targets import GRPC, HTTP, Target
 
-_WIDTH, _LABELS, _BAR, _GAP, _GROUP = 760, 260, 16, 6, 40
+_WIDTH, _LABELS, _BAR, _GAP, _GROUP = 760, 290, 16, 6, 40
 _ROOM_FOR_NUMBERS = 130
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1f2328; }

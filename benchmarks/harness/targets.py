@@ -70,9 +70,9 @@ GRPC = (
     _grpc("grpc-aio-uvloop", "bare `grpc.aio` on uvloop"),
     _grpc("grpc-sync", "bare `grpc`, threads"),
     _native("service-grpc", "**the generated service**, by `grpc.aio`", "service"),
-    _grpc("service-http2", "**the generated service**, HTTP listener"),
-    _grpc("gateway-http2", "**`ServiceGateway` alone**, HTTP listener"),
-    _grpc("uvicorn-http2", "uvicorn over HTTP/2, gRPC by hand"),
+    _grpc("service-http2", "**the generated service**, HTTP listener (alpha)"),
+    _grpc("gateway-http2", "**`ServiceGateway` alone**, HTTP listener (alpha)"),
+    _grpc("uvicorn-http2", "uvicorn over HTTP/2 (alpha), gRPC by hand"),
     _grpc("connectrpc-pyvoy", "connectrpc (Buf) on pyvoy"),
     _grpc("grpc-native", "pygrpc-native"),
     _grpc("grpc-go", "grpc-go"),
@@ -89,7 +89,9 @@ STREAMS = (
     _grpc("grpc-aio-uvloop-stream", "bare `grpc.aio` on uvloop", "grpc-aio-uvloop"),
     _native("service-grpc-stream", "**the generated service**, gRPC by `grpc.aio`", "service"),
     _grpc(
-        "service-http2-stream", "**the generated service**, gRPC, HTTP listener", "service-http2"
+        "service-http2-stream",
+        "**the generated service**, gRPC, HTTP listener (alpha)",
+        "service-http2",
     ),
     Target("service-stream", "**the generated service**, NDJSON", "service", "http", _GATEWAY_PATH),
     Target(
