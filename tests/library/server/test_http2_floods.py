@@ -134,7 +134,7 @@ async def test_handlers_that_go_on_after_a_reset_are_counted() -> None:
             client.send(frame(RST_STREAM, 0, stream, number(8)))
         streams = [client.ask("/deaf") for _ in range(15)]
         await client.ping()
-        assert len(calls.begun) == 200
+        await until(lambda: len(calls.begun) == 200)
         assert len(client.frames(RST_STREAM)) == len(streams) - 10
         calls.release.set()
 

@@ -27,6 +27,14 @@ def envelope(data: bytes, flags: int = 0) -> bytes:
     return _PREFIX.pack(flags, len(data)) + data
 
 
+def only_message(body: bytes, max_message_bytes: int) -> bytes | None:
+    """The message of a body that is one, and not compressed; None: there is more to be seen."""
+    length = len(body) - PREFIX_BYTES
+    if not 0 <= length <= max_message_bytes or body[:PREFIX_BYTES] != _PREFIX.pack(0, length):
+        return None
+    return body[PREFIX_BYTES:]
+
+
 class EnvelopeReader:
     """Takes a body in chunks of any size and gives the messages in it; holds one at the most.
 

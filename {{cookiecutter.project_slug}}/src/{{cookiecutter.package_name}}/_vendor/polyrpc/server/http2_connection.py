@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from . import http2_allowance as cost
 from . import http2_frames as wire
 from .header_encoder import EMPTY_TABLE
 from .http2_allowance import Allowance
 from .http2_frames import ConnectionFault, ErrorCode, StreamFault
-from .http2_header_blocks import TABLE_BYTES, HeaderBlock, HeaderBlocks
+from .http2_header_blocks import TABLE_BYTES, HeaderBlocks
+from .http2_request import Http2Request
 from .http2_stream import STREAM_WINDOW, Stream
 from .http2_unfinished import UnfinishedRequests
 from .http2_windows import CONNECTION_WINDOW, Windows
 
-if TYPE_CHECKING:
-    import zttp
-
 MAX_STREAMS = 100
 """How many requests a client may have in flight on a connection."""
 
-_REMEMBERED_STREAMS = 512
+_REMEMBERED_STREAMS = 256
 
 
 class Http2Endpoint(Protocol):
@@ -39,12 +37,8 @@ class Http2Endpoint(Protocol):
     def common_headers(self) -> bytes:
         """What all responses have, encoded."""
 
-    def begin(self, stream: Stream, request: zttp.Request, *, end: bool) -> None:
-        """Has a request answered, by what becomes the stream's handler.
-
-        Raises:
-            StreamFault: It is malformed.
-        """
+    def begin(self, stream: Stream, request: Http2Request) -> None:
+        """Has a request answered, by what becomes the stream's handler."""
 
     def idle(self) -> None:
         """The last stream has ended."""
@@ -67,6 +61,7 @@ class Http2Connection:
         windows: How much of bodies each side may send.
         blocks: The headers that the client sends.
         frame_bytes: The largest payload of a frame that it takes.
+        resize: What the next block of headers must begin with.
         is_started: The client has sent its settings.
         is_leaving: The client has said that it asks for nothing more.
         accepts_until: The newest stream that is served; those after it are ignored.
@@ -81,16 +76,18 @@ class Http2Connection:
         self.streams: dict[int, Stream] = {}
         self.last_id = self.running = 0
         self.windows = Windows(endpoint, loop)
-        self.blocks = HeaderBlocks(self.now, self._set_table)
+        self.blocks = HeaderBlocks(self.now, self._set_table, max_list_bytes)
         self.frame_bytes = wire.MAX_FRAME_BYTES
         self.is_started = self.is_leaving = False
         self.accepts_until = wire.LARGEST_STREAM_ID
         self.allowance = Allowance()
         self._unrewarded = 0
         self._unfinished = UnfinishedRequests(loop, self._stop_request)
-        # The streams that have ended lately; True: there may be more of them on its way.
+        # The streams that have ended lately; True: there may be more of them on its way. Those
+        # before them are forgotten all at once.
         self._past: dict[int, bool] = {}
-        self._resize = b""
+        self._past_before: dict[int, bool] = {}
+        self.resize = b""
         # What is to be done when the client has taken over settings that it was sent.
         self._unsettled: list[Callable[[], None] | None] = [None]
         self.write(
@@ -112,8 +109,21 @@ class Http2Connection:
         Raises:
             ConnectionFault: It ends the connection.
         """
+        if self.blocks.stream_id and (
+            kind != wire.CONTINUATION or stream_id != self.blocks.stream_id
+        ):
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a frame between those of headers")
+        if not self.is_started and kind != wire.SETTINGS:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no settings")
         try:
-            self._take(kind, flags, stream_id, payload)
+            if kind == wire.DATA:
+                self._take_data(flags, stream_id, payload)
+            elif kind == wire.HEADERS:
+                block = self.blocks.begin(flags, stream_id, payload)
+                if block is not None:
+                    self._take_block(stream_id, block)
+            else:
+                self._take_other(kind, flags, stream_id, payload)
         except StreamFault as fault:
             self.allowance.spend(cost.FAULT_COST, "faults")
             stream = self.streams.get(fault.stream_id)
@@ -146,8 +156,8 @@ class Http2Connection:
 
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers, to be sent before any others."""
-        if self._resize:
-            block, self._resize = self._resize + block, b""
+        if self.resize:
+            block, self.resize = self.resize + block, b""
         return wire.header_frames(stream_id, block, self.frame_bytes, end_stream=end_stream)
 
     def common_headers(self) -> bytes:
@@ -160,6 +170,13 @@ class Http2Connection:
         self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
         whole = cost.WRITTEN_GAIN if at_once else 0
         self.allowance.gain(whole + unrewarded // cost.BYTES_OF_A_GAIN)
+
+    def answered(self, stream: Stream, size: int) -> None:
+        """All of the response was sent, at once; so many bytes were its body."""
+        unrewarded = self._unrewarded + size
+        self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
+        self.allowance.gain(cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
+        self.ended(stream)
 
     def ended(self, stream: Stream) -> None:
         """The response is complete, whether or not the request is."""
@@ -177,19 +194,8 @@ class Http2Connection:
 
     # Frames
 
-    def _take(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        unfinished = self.blocks.stream_id
-        if unfinished and (kind != wire.CONTINUATION or stream_id != unfinished):
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a frame between those of headers")
-        if not self.is_started and kind != wire.SETTINGS:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no settings")
-        if kind == wire.DATA:
-            self._take_data(flags, stream_id, payload)
-        elif kind == wire.HEADERS:
-            block = self.blocks.begin(flags, stream_id, payload)
-            if block is not None:
-                self._take_block(block)
-        elif kind == wire.WINDOW_UPDATE:
+    def _take_other(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        if kind == wire.WINDOW_UPDATE:
             self._take_window(stream_id, wire.read_word(payload))
         elif kind == wire.RST_STREAM:
             wire.read_word(payload)
@@ -200,7 +206,7 @@ class Http2Connection:
             self.allowance.spend(cost.CONTINUATION_COST, "CONTINUATION frames")
             block = self.blocks.go_on(flags, payload)
             if block is not None:
-                self._take_block(block)
+                self._take_block(stream_id, block)
         elif kind in (wire.SETTINGS, wire.PING, wire.GOAWAY):
             if stream_id:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "of a stream, not the connection")
@@ -233,15 +239,14 @@ class Http2Connection:
             self.allowance.spend(cost.EMPTY_DATA_COST, "empty DATA frames")
         stream.feed(data, end=end)
 
-    def _take_block(self, block: HeaderBlock) -> None:
-        stream_id = block.stream_id
+    def _take_block(self, stream_id: int, block: bytes) -> None:
         if stream_id > self.last_id:
-            self._begin(block)
+            self._begin(stream_id, block)
             return
         trailers = self.blocks.trailers(block)
         stream = self.streams.get(stream_id)
         if stream is None:
-            self._unfinished.hear(stream_id, 0, end=block.ends_stream)
+            self._unfinished.hear(stream_id, 0, end=self.blocks.ends_stream)
             if self._is_over(stream_id):
                 return
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "headers of a stream that has ended")
@@ -252,8 +257,8 @@ class Http2Connection:
         stream.trailers = trailers
         stream.feed(b"", end=True)
 
-    def _begin(self, block: HeaderBlock) -> None:
-        stream_id, end = block.stream_id, block.ends_stream
+    def _begin(self, stream_id: int, block: bytes) -> None:
+        end = self.blocks.ends_stream
         self.last_id = stream_id
         request = self.blocks.request(block)
         if stream_id > self.accepts_until:
@@ -266,20 +271,11 @@ class Http2Connection:
             self.write(wire.rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
             self._remember(stream_id, may_come=True)
             return
-        length = _content_length(request)
-        if end and length:
+        if end and request.length:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
-        stream = Stream(
-            self,
-            self.windows,
-            stream_id,
-            self.windows.initial,
-            length=length,
-            more_body=not end,
-            now=self.now(),
-        )
+        stream = Stream(self, self.windows, stream_id, request.length, not end, self._loop.time())
         self.streams[stream_id] = stream
-        self._endpoint.begin(stream, request, end=end)
+        self._endpoint.begin(stream, request)
 
     def _take_window(self, stream_id: int, increment: int) -> None:
         self.allowance.spend(cost.WINDOW_COST, "WINDOW_UPDATE frames")
@@ -348,7 +344,7 @@ class Http2Connection:
             elif identifier == wire.MAX_FRAME_SIZE:
                 self.frame_bytes = min(value, 4 * wire.MAX_FRAME_BYTES)
             elif identifier == wire.HEADER_TABLE_SIZE and value < TABLE_BYTES:
-                self._resize = EMPTY_TABLE
+                self.resize = EMPTY_TABLE
         self.is_started = True
         self.write(wire.frame(wire.SETTINGS, wire.ACK, 0))
 
@@ -366,9 +362,9 @@ class Http2Connection:
         self.write(wire.rst_stream(stream_id, ErrorCode.NO_ERROR))
 
     def _remember(self, stream_id: int, *, may_come: bool) -> None:
+        if len(self._past) >= _REMEMBERED_STREAMS:
+            self._past_before, self._past = self._past, {}
         self._past[stream_id] = may_come
-        if len(self._past) > _REMEMBERED_STREAMS:
-            del self._past[next(iter(self._past))]
 
     def _is_over(self, stream_id: int) -> bool:
         """Whether what comes for a stream that is no more is to be expected, and ignored.
@@ -377,9 +373,10 @@ class Http2Connection:
             ConnectionFault: There has been no such stream, as far as that is known.
         """
         self._check_begun(stream_id)
-        if stream_id not in self._past:
+        may_come = self._past.get(stream_id, self._past_before.get(stream_id))
+        if may_come is None:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a stream that was not begun")
-        return self._past[stream_id]
+        return may_come
 
     def _check_begun(self, stream_id: int) -> None:
         if not stream_id % 2 or stream_id > self.last_id:
@@ -388,10 +385,3 @@ class Http2Connection:
     def _set_table(self, size: int, then: Callable[[], None] | None) -> None:
         self._unsettled.append(then)
         self.write(wire.settings_frame([(wire.HEADER_TABLE_SIZE, size)]))
-
-
-def _content_length(request: zttp.Request) -> int | None:
-    for name, value in request.headers:
-        if name == b"content-length":
-            return int(value)
-    return None

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .exchange import DISCONNECT, HIGH_WATER_BYTES, Answering
-from .http2_frames import ErrorCode
 from .http2_stream import Stream
 from .refusals import NO_BODY, Refusal
 
@@ -61,21 +60,13 @@ class Http2Exchange(Answering):
         """Follows `StreamHandler`."""
         # Frameworks read it whole, for nothing.
         if self._stream.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
-            self.give_up(NO_BODY)
+            self._stream.give_up(NO_BODY)
         self._wake()
 
     def stream_lost(self) -> None:
         """Follows `StreamHandler`."""
         self.disconnected = True
         self._wake()
-
-    def give_up(self, refusal: Refusal) -> None:
-        """Follows `StreamHandler`."""
-        if not self.response_started:
-            self.response_started = True
-            send_refusal(self._stream, refusal)
-        self._stream.reset(ErrorCode.CANCEL)
-        self.stream_lost()
 
     # What an application calls
 
@@ -84,10 +75,10 @@ class Http2Exchange(Answering):
         if self.response_complete or self.disconnected:
             return
         if self.response_started:
-            self._stream.reset(ErrorCode.INTERNAL_ERROR)
+            self._stream.fail()
             return
         self.response_started = self.response_complete = True
-        send_refusal(self._stream, refusal, with_body=self._scope["method"] != "HEAD")
+        self._stream.refuse(refusal, with_body=self._scope["method"] != "HEAD")
 
     async def receive(self) -> Mapping[str, Any]:
         """ASGI's `receive`."""
@@ -153,7 +144,7 @@ class Http2Exchange(Answering):
         except asyncio.CancelledError:
             # What came behind a part of it would be taken for the rest; trailers would not.
             if self._trailers is None and self._stream.sent > sent:
-                self._stream.reset(ErrorCode.INTERNAL_ERROR)
+                self._stream.fail()
             raise
         if is_last:
             self._complete()
@@ -173,14 +164,3 @@ class Http2Exchange(Answering):
     def _wake(self) -> None:
         if self._arrived is not None:
             self._arrived.set()
-
-
-def send_refusal(stream: Stream, refusal: Refusal, *, with_body: bool = True) -> None:
-    """Answers in the place of an application."""
-    body = refusal.body()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    stream.send_headers(refusal.status, headers)
-    stream.send_at_once(body if with_body else b"")

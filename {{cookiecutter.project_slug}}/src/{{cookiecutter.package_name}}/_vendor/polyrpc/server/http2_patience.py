@@ -134,7 +134,7 @@ class Patience:
         if now - stream.since < self._limits.read_timeout:
             return
         if progress - stream.progress < self._enough:
-            stream.handler.give_up(TOO_SLOW)
+            stream.give_up(TOO_SLOW)
         else:
             stream.since, stream.progress = now, progress
 

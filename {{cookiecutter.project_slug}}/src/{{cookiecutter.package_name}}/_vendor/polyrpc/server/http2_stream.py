@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from .header_encoder import encode_headers, encode_status
-from .http2_frames import DATA, END_STREAM, ErrorCode, StreamFault, frame
+from .header_encoder import encode_constant, encode_headers, encode_status
+from .http2_frames import DATA, END_STREAM, ErrorCode, StreamFault, frame, response_frames
 from .refusals import Refusal
 
 STREAM_WINDOW = 256 * 1024
 """How much of a request's body a client may send before it is asked for."""
 
+_OK = encode_status(200)
 _SLICE_BYTES = 64 * 1024  # Of a large body, before it is looked whether the client still reads.
 
 _Headers = Iterable[tuple[bytes, bytes]]
@@ -29,9 +30,6 @@ class StreamHandler(Protocol):
     def stream_lost(self) -> None:
         """The client has given the stream up, or has gone: nothing can be sent any more."""
 
-    def give_up(self, refusal: Refusal) -> None:
-        """The client takes too long: it is told so, and the stream is over."""
-
 
 class Nobody:
     """Who answers a stream before its request is known to be one."""
@@ -42,14 +40,15 @@ class Nobody:
     def stream_lost(self) -> None:
         """Follows `StreamHandler`."""
 
-    def give_up(self, refusal: Refusal) -> None:
-        """Follows `StreamHandler`."""
+
+_NOBODY = Nobody()
 
 
 class FlowControl(Protocol):
     """What a stream asks of its connection before it sends, and after it was sent something."""
 
     send_window: int
+    initial: int
 
     @property
     def write_paused(self) -> bool:
@@ -69,6 +68,7 @@ class StreamOwner(Protocol):
     """What a stream asks of the connection that it is on."""
 
     frame_bytes: int
+    resize: bytes
 
     def now(self) -> float:
         """The event loop's time."""
@@ -84,6 +84,9 @@ class StreamOwner(Protocol):
 
     def wrote(self, size: int, *, at_once: bool) -> None:
         """So many bytes were sent; the client took all that there was, or made it wait."""
+
+    def answered(self, stream: Stream, size: int) -> None:
+        """So many bytes were sent, which are all."""
 
     def ended(self, stream: Stream) -> None:
         """Nothing more is sent on the stream."""
@@ -104,6 +107,7 @@ class Stream:
         trailers: What came after it.
         may_pause: The body is a stream: its client may take its time.
         awaits_continue: The client waits to be told to send the body.
+        started: The client was sent a part of the response.
         send_window: How many bytes the client would take on this stream.
         receive_window: How many it may send.
         unacknowledged: How many of these were taken from it, and it was not told of yet.
@@ -134,6 +138,7 @@ class Stream:
         "send_window",
         "sent",
         "since",
+        "started",
         "trailers",
         "unacknowledged",
         "waits",
@@ -144,8 +149,6 @@ class Stream:
         owner: StreamOwner,
         flow: FlowControl,
         stream_id: int,
-        send_window: int,
-        *,
         length: int | None,
         more_body: bool,
         now: float,
@@ -153,16 +156,16 @@ class Stream:
         self._owner, self._flow = owner, flow
         self._expected = length
         self._on_lost: Callable[[], None] | None = None
-        self.handler: StreamHandler = Nobody()
+        self.handler: StreamHandler = _NOBODY
         self.id = stream_id
         self.body: bytes | bytearray = b""
         self.more_body = more_body
         self.received = self.sent = self.progress = self.unacknowledged = 0
         self.trailers: list[tuple[bytes, bytes]] = []
-        self.send_window = send_window
+        self.send_window = flow.initial
         self.receive_window = STREAM_WINDOW
         self.may_pause = self.awaits_continue = False
-        self.ended = self.lost = self.waits = False
+        self.started = self.ended = self.lost = self.waits = False
         self.since = now
 
     @property
@@ -199,7 +202,9 @@ class Stream:
         if not self.lost:
             self.lost = True
             self.body = b""
-            self.handler.stream_lost()
+            # Who answers refers to the stream: without this, the garbage collector would have work.
+            handler, self.handler = self.handler, _NOBODY
+            handler.stream_lost()
             if self._on_lost is not None:
                 self._on_lost()
 
@@ -237,6 +242,7 @@ class Stream:
         block = encode_status(status) + owner.common_headers() + encode_headers(headers)
         if self.lost:
             return
+        self.started = True
         owner.write(owner.header_frames(self.id, block, end_stream=end))
         if end:
             self._end()
@@ -265,6 +271,52 @@ class Stream:
         finally:
             self.waits = False
             self._flow.used_window()
+
+    def send_whole(
+        self,
+        constant: tuple[tuple[bytes, bytes], ...],
+        headers: _Headers,
+        data: bytes,
+        trailers: _Headers | None,
+    ) -> bool:
+        """Sends a whole response with status 200, where the client takes all of it now.
+
+        Args:
+            constant: Headers that many responses have.
+            headers: Further ones.
+            data: The body.
+            trailers: What follows it; None: nothing does.
+
+        Returns:
+            Whether it was sent. If not, nothing was.
+
+        Raises:
+            RuntimeError: A name or a value of a header or trailer is none.
+        """
+        owner, flow, size = self._owner, self._flow, len(data)
+        if (
+            size > self.send_window
+            or size > flow.send_window
+            or size > owner.frame_bytes
+            or owner.resize
+            or flow.write_paused
+            or self.lost
+        ):
+            return False
+        block = _OK + owner.common_headers() + encode_constant(constant)
+        if headers:
+            block += encode_headers(headers)
+        last = None if trailers is None else encode_headers(trailers)
+        if len(block) > owner.frame_bytes or (last and len(last) > owner.frame_bytes):
+            return False
+        self.send_window -= size
+        flow.send_window -= size
+        self.sent += size
+        self.started = self.ended = True
+        self.handler = _NOBODY
+        owner.write(response_frames(self.id, block, data, last))
+        owner.answered(self, size)
+        return True
 
     def send_at_once(self, data: bytes) -> None:
         """Ends the response with a few bytes; without them, where the client takes none now."""
@@ -317,6 +369,28 @@ class Stream:
             self._owner.write(self._owner.header_frames(self.id, block, end_stream=True))
             self._end()
 
+    def refuse(self, refusal: Refusal, *, with_body: bool = True) -> None:
+        """Answers in the place of an application."""
+        body = refusal.body()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        self.send_headers(refusal.status, headers)
+        self.send_at_once(body if with_body else b"")
+
+    def give_up(self, refusal: Refusal) -> None:
+        """Ends the stream; the client is told why, if there is no response yet."""
+        if not self.started:
+            handler = self.handler
+            self.refuse(refusal)
+            self.handler = handler  # That is told, too.
+        self.reset(ErrorCode.CANCEL)
+
+    def fail(self) -> None:
+        """Ends the stream in the middle of the response, for no fault of the client's."""
+        self.reset(ErrorCode.INTERNAL_ERROR)
+
     def reset(self, code: ErrorCode) -> None:
         """Ends the stream without a complete response."""
         if not self.lost:
@@ -324,4 +398,5 @@ class Stream:
 
     def _end(self) -> None:
         self.ended = True
+        self.handler = _NOBODY
         self._owner.ended(self)
