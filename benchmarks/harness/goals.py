@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .figures import is_steady, median, ratio
 from .messages import SIZES, STREAM
@@ -90,7 +90,7 @@ class Verdict:
         wanted: The figure that is wanted, such as `at least 0.75`.
         measured: The figure; None: the rounds differ too much, or there are too few.
         met: Whether it is what is wanted; None: not known.
-        by_cpu: The same ratio in requests per second of processor time, which is steadier.
+        by_cpu: The same ratio by processor time, which is steadier.
     """
 
     goal: str
@@ -146,7 +146,8 @@ def _processor_time(results: Results) -> Iterator[Verdict]:
     if ours is None or theirs is None:
         return
     goal = "processor time, gRPC on the HTTP listener / pygrpc-native with nothing on"
-    yield _at_most(f"{goal}, {size.title}", 1.0, ours["cpu_us"], theirs["cpu_us"])
+    verdict = _at_most(f"{goal}, {size.title}", 1.0, ours["cpu_us"], theirs["cpu_us"])
+    yield replace(verdict, by_cpu=median(ours["cpu_us"]) / median(theirs["cpu_us"]))
 
 
 def _latency(results: Results) -> Iterator[Verdict]:
