@@ -137,7 +137,7 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure the service against its peers (`-- --quick` for a first look); needs h2load."""
+    """Measure the service and its peers (`-- --quick`, `-- --only grpc`); needs h2load and Go."""
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
