@@ -6,7 +6,6 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Coroutine, Sequence
 from functools import cached_property
-from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,7 +19,7 @@ from ..calls.plain_call import PlainCall
 from ..calls.refusals import challenge
 from ..calls.response import Event, Send
 from ..calls.runner import CallRunner, Scope
-from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..calls.stream_call import HttpStream, StreamCall
 from ..rpc.metadata import Headers, response_headers
 from ..rpc.status import HTTP_STATUS, CallError
 from .codecs import Codec, Decoder
@@ -43,7 +42,7 @@ from .connect_headers import (
 )
 from .endpoint import BeginAnswer, WireEndpoint, check_metadata
 from .request_head import UNREADABLE, RequestHead
-from .straight_answer import answer_straight
+from .straight_answer import StraightRequest, answer_straight
 
 CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
 """The codec of each content type."""
@@ -210,7 +209,7 @@ class ConnectUnary(WireEndpoint):
     def straight(self, scope: Scope) -> BeginAnswer | None:
         """Follows `WireEndpoint.straight`."""
         head, failure = self.read(scope["headers"])
-        return None if failure is not None else ConnectRequest(self, scope, head)
+        return None if failure is not None else ConnectRequest(self, scope, OF_REQUESTS, head)
 
     def read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
         """Reads the headers of a request, and says why it cannot be a call."""
@@ -241,34 +240,15 @@ class ConnectUnary(WireEndpoint):
         await self._settle(call, send, _Response(self.content_type, head, varies=varies))
 
 
-class ConnectRequest(StreamedRequest):
-    """What requests say that are answered straight on their streams, and what answers them.
-
-    Args:
-        endpoint: The RPC, by a codec.
-        scope: As `StreamedRequest` has it.
-        head: What it says of the call.
-    """
-
-    def __init__(self, endpoint: ConnectUnary, scope: Scope, head: RequestHead) -> None:
-        super().__init__(scope, OF_REQUESTS)
-        self.max_body_bytes = endpoint.max_body_bytes
-        self._endpoint = endpoint
-        self._head = head
-        self._timeout = endpoint.default_timeout if head.timeout is None else head.timeout
+class ConnectRequest(StraightRequest[ConnectUnary]):
+    """What answers requests straight on their streams that say the same."""
 
     def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
         """Follows `BeginAnswer`."""
-        endpoint = self._endpoint
-        call = StreamCall(stream, self, endpoint.codec.encode)
+        endpoint, call = self._endpoint, self._begin(stream)
         call.is_whole = True
-        if self._timeout is not None:
-            call.deadline = monotonic() + self._timeout
         response = _StraightResponse(endpoint.content_type, self._head, varies=False)
         return answer_straight(endpoint.runner.run, call, response)
-
-    def messages(self) -> RequestMessages:
-        return self._endpoint.messages(self._head)
 
     def plain(self, body: bytes) -> Any:
         endpoint = self._endpoint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from functools import cached_property
-from time import monotonic
 from typing import Any
 
 import grpc
@@ -15,7 +14,7 @@ from ..calls.plain_call import PlainCall
 from ..calls.refusals import refuse_request
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
-from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..calls.stream_call import HttpStream
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .base64_text import Base64Reader
@@ -25,7 +24,7 @@ from .endpoint import BeginAnswer, WireEndpoint, check_metadata
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
 from .request_head import UNREADABLE, RequestHead
-from .straight_answer import answer_straight
+from .straight_answer import StraightRequest, answer_straight
 from .straight_response import StraightResponse
 
 
@@ -159,7 +158,9 @@ class EnvelopedEndpoint(WireEndpoint):
     def straight(self, scope: Scope) -> BeginAnswer | None:
         """Follows `WireEndpoint.straight`."""
         head, failure = self._read(scope["headers"])
-        return None if failure is not None else EnvelopedRequest(self, scope, head)
+        if failure is not None:
+            return None
+        return EnvelopedRequest(self, scope, self.wire.of_requests, head)
 
     def _read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
         """Reads the headers of a request, and says why it cannot be a call."""
@@ -197,31 +198,14 @@ class _EnvelopedCall(PlainCall):
         return self.endpoint.messages(self.head)
 
 
-class EnvelopedRequest(StreamedRequest):
-    """What requests say that are answered straight on their streams, and what answers them.
-
-    Args:
-        endpoint: The RPC, by a protocol and a codec.
-        scope: As `StreamedRequest` has it.
-        head: What it says of the call.
-    """
-
-    def __init__(self, endpoint: EnvelopedEndpoint, scope: Scope, head: RequestHead) -> None:
-        super().__init__(scope, endpoint.wire.of_requests)
-        self.max_body_bytes = endpoint.max_body_bytes
-        self._endpoint = endpoint
-        self._head = head
-        self._timeout = endpoint.default_timeout if head.timeout is None else head.timeout
+class EnvelopedRequest(StraightRequest["EnvelopedEndpoint"]):
+    """What answers requests straight on their streams that say the same."""
 
     def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
         """Follows `BeginAnswer`."""
-        endpoint = self._endpoint
-        encode = endpoint.codec.encode
-        call = StreamCall(stream, self, encode)
-        if self._timeout is not None:
-            call.deadline = monotonic() + self._timeout
+        endpoint, call = self._endpoint, self._begin(stream)
         response = StraightResponse(
-            stream, encode, endpoint.wire, endpoint.constant, self._head.compressing
+            stream, call.encode, endpoint.wire, endpoint.constant, self._head.compressing
         )
         if endpoint.response_streaming:
             call.stream, call.tells_early = response, True
@@ -230,9 +214,6 @@ class EnvelopedRequest(StreamedRequest):
         else:
             call.is_whole = True
         return answer_straight(endpoint.runner.run, call, response)
-
-    def messages(self) -> RequestMessages:
-        return self._endpoint.messages(self._head)
 
     def plain(self, body: bytes) -> Any:
         return self._endpoint.plain(body)

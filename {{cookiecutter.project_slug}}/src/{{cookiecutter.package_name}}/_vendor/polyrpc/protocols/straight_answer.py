@@ -4,15 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection
+from time import monotonic
+from typing import Generic, Protocol, TypeVar
 
 from ..calls.call import Call
-from ..calls.stream_call import StreamCall
+from ..calls.messages import RequestMessages
+from ..calls.runner import Scope
+from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
 from ..rpc.status import CallError
+from .codecs import Codec
 from .endpoint import judged
+from .request_head import RequestHead
 
 logger = logging.getLogger("polyrpc.protocols")
+
+
+class StraightEndpoint(Protocol):
+    """One RPC by one protocol and codec.
+
+    Attributes:
+        codec: Reads and writes its messages.
+        default_timeout: Seconds for calls that come without a deadline; None: no limit.
+        max_body_bytes: How long the body of a request of one message may be.
+    """
+
+    codec: Codec
+    default_timeout: float | None
+    max_body_bytes: int
+
+    def messages(self, head: RequestHead) -> RequestMessages:
+        """Makes what reads the messages of a request."""
+
+
+Endpoint = TypeVar("Endpoint", bound=StraightEndpoint)
+
+
+class StraightRequest(StreamedRequest, Generic[Endpoint]):
+    """What requests say that are answered straight on their streams.
+
+    Args:
+        endpoint: What answers them.
+        scope: As `StreamedRequest` has it.
+        reserved: As `StreamedRequest` has it.
+        head: What they say of the call.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, scope: Scope, reserved: Collection[bytes], head: RequestHead
+    ) -> None:
+        super().__init__(scope, reserved)
+        self.max_body_bytes = endpoint.max_body_bytes
+        self._endpoint = endpoint
+        self._head = head
+        self._timeout = endpoint.default_timeout if head.timeout is None else head.timeout
+
+    def messages(self) -> RequestMessages:
+        return self._endpoint.messages(self._head)
+
+    def _begin(self, stream: HttpStream) -> StreamCall:
+        call = StreamCall(stream, self, self._endpoint.codec.encode)
+        if self._timeout is not None:
+            call.deadline = monotonic() + self._timeout
+        return call
 
 
 class Settles(Protocol):
