@@ -3,7 +3,8 @@
     python benchmarks/fuzz.py [--inputs 1000000] [--seed 1]
 
 They are made of good ones: messages are cut, repeated, compressed, given other flags and lengths,
-and sent under headers of any value. It fails where a response is a 500, is not whole by the rules
+and sent under headers of any value; what can go straight to a stream of HTTP/2 goes there, too, and
+has to be answered as it is by ASGI. It fails where a response is a 500, is not whole by the rules
 of its protocol or is not there after ten seconds, or where memory goes on growing. It needs what
 the tests of the library need.
 """
@@ -87,16 +88,24 @@ async def send(app: Any, chance: Random) -> str:
         AssertionError: It is not.
         TimeoutError: There is none.
     """
+    method = chance.choice(("POST",) * 9 + ("GET",))
+    path = chance.choice(of_tests.PATHS)
+    query = chance.choice((b"", b"connect=v1&encoding=json&message=%7B%7D", chance.randbytes(9)))
+    sent_headers, chunks = headers(chance), body(chance)
+    version = chance.choice(("2", "2", "1.1"))
     sent = await of_tests.request(
-        app,
-        chance.choice(("POST",) * 9 + ("GET",)),
-        chance.choice(of_tests.PATHS),
-        chance.choice((b"", b"connect=v1&encoding=json&message=%7B%7D", chance.randbytes(9))),
-        headers(chance),
-        body(chance),
-        http_version=chance.choice(("2", "2", "1.1")),
+        app, method, path, query, sent_headers, chunks, http_version=version
     )
     of_tests.check(sent)
+    if version == "2":
+        scope = of_tests.scope_of(method, path, query, sent_headers)
+        takes_all = chance.random() < 0.5
+        straight = await of_tests.straight(app, scope, chunks, takes_all=takes_all)
+        if straight is not None:
+            of_tests.check(straight)
+            if of_tests.seen(straight) != of_tests.seen(sent):
+                raise AssertionError("it is answered in another way without ASGI")
+            return f"{sent[0]['status']}, both ways"
     return str(sent[0]["status"])
 
 
