@@ -1,4 +1,4 @@
-"""The tasks in which requests over HTTP/2 are answered: as if each had one of its own."""
+"""The tasks in which requests are answered: as if each had one of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Requests:
         self.tasks: list[set[asyncio.Task[Any] | None]] = []
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        self.calls.start(work, self.account, asyncio.get_running_loop())
+        self.calls.start(work, asyncio.get_running_loop(), self.account)
 
     async def end(self) -> None:
         while self.calls.tasks:

@@ -35,19 +35,22 @@ class CallTasks:
 
     def __init__(self) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
-        self._next: deque[tuple[Work, Account]] = deque()
+        self._next: deque[tuple[Work, Account | None]] = deque()
         # The tasks in which they are about to begin.
         self._starters: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Work, account: Account, loop: asyncio.AbstractEventLoop) -> None:
+    def start(
+        self, work: Work, loop: asyncio.AbstractEventLoop, account: Account | None = None
+    ) -> None:
         """Has a request answered, soon.
 
         Args:
             work: What answers it; it lets nothing out.
-            account: Where it counts until it is answered.
             loop: The running event loop.
+            account: Where it counts until it is answered; None: nowhere.
         """
-        account.running += 1
+        if account is not None:
+            account.running += 1
         self._next.append((work, account))
         if not self._starters:
             self._add_starter(loop)
@@ -79,7 +82,8 @@ class CallTasks:
                     await _resumed(context, work, awaited)
                     return
             finally:
-                account.running -= 1
+                if account is not None:
+                    account.running -= 1
             if task is not None and task.cancelling():
                 return
 

@@ -66,8 +66,8 @@ class Connections:
         origins: Whose pages may read refusals; None: those of no other.
         open: Those that are made.
         unmade: Accepted, but still shaking hands.
-        calls: The tasks in which requests over HTTP/2 are answered.
-        tasks: All tasks in which requests are.
+        calls: Has requests answered.
+        tasks: The tasks in which that happens.
         straight: Gives the table of what answers requests over HTTP/2 without ASGI, as it is now;
             None: nothing does.
         default_head: The headers that all responses have, each with its line's end.

@@ -197,7 +197,7 @@ class Http2Protocol(asyncio.Protocol):
                     request.straight = table.find(scope)
             if request.straight is not None:
                 work = request.straight(stream)
-                connections.calls.start(work, self._connection, self._loop)
+                connections.calls.start(work, self._loop, self._connection)
                 return
         scope = {
             **self._common,
@@ -212,7 +212,7 @@ class Http2Protocol(asyncio.Protocol):
         }
         stream.awaits_continue = request.awaits_continue and stream.more_body
         work = Http2Exchange(stream, scope).run(connections.app)
-        connections.calls.start(work, self._connection, self._loop)
+        connections.calls.start(work, self._loop, self._connection)
 
     def idle(self) -> None:
         """Follows `Http2Endpoint`."""

@@ -160,6 +160,8 @@ class HttpProtocol(asyncio.Protocol):
         return self._loop.time() - self._made <= self._limits.max_age
 
     def hold(self, head: bytes) -> None:
+        if self._held is not None:  # It was all of the response before, in the same turn.
+            self._release()
         self._held = head
         self._loop.call_soon(self._release)
 
@@ -297,9 +299,7 @@ class HttpProtocol(asyncio.Protocol):
             exchange = Exchange(self, scope, head, self._limits.max_header_bytes)
         self._exchange = exchange
         self._wait_anew()
-        task = self._loop.create_task(exchange.run(connections.app))
-        connections.tasks.add(task)
-        task.add_done_callback(connections.tasks.discard)
+        connections.calls.start(exchange.run(connections.app), self._loop)
 
     def _handshake(self, scope: dict[str, Any], head: RequestHeaders) -> Exchange | None:
         """Makes what answers a WebSocket handshake; all other offers to upgrade are overlooked."""
