@@ -33,7 +33,6 @@ def install_group(session: nox.Session, name: str) -> None:
 
 def pytest(session: nox.Session, *arguments: str, **variables: str) -> None:
     """Run pytest on all cores."""
-    install_group(session, "test")
     # What earlier runs have left of projects that are gone.
     temporary = Path(tempfile.gettempdir()).resolve()
     shutil.rmtree(BYTE_CODE / temporary.relative_to(temporary.anchor), ignore_errors=True)
@@ -52,6 +51,7 @@ def pytest(session: nox.Session, *arguments: str, **variables: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the quick tests: the library, the bakes, and one generated project's own tests."""
+    install_group(session, "test")
     pytest(session, "-m", "not full")
 
 
@@ -61,6 +61,7 @@ def matrix(session: nox.Session) -> None:
 
     Properties have been tried with fewer examples there, so they are tried again.
     """
+    install_group(session, "test")
     pytest(session, "-m", "full or hypothesis", HYPOTHESIS_PROFILE="matrix")
 
 
@@ -69,11 +70,7 @@ def ravyn(session: nox.Session) -> None:
     """Test the library, and check its types, with Ravyn in the place of Esmerald."""
     for group in ("ravyn", "checks", "types"):
         install_group(session, group)
-    session.run(
-        *("pytest", "tests/library", "--numprocesses=auto"),
-        *session.posargs,
-        env={**ENVIRONMENT, "HYPOTHESIS_PROFILE": "matrix"},
-    )
+    pytest(session, "tests/library", HYPOTHESIS_PROFILE="matrix")
     # Its branch of the one import that depends on the framework.
     session.run("mypy", "-p", "polyrpc", "--always-false=ESMERALD")
 
