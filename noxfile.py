@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -20,6 +21,8 @@ OURS = ["benchmarks", "hooks", "local_extensions.py", "noxfile.py", "scripts", "
 DEMO = Path(".demo")
 # No byte code in the template, which a bake would copy; and files are UTF-8 on Windows too.
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+# Or byte code elsewhere: tests start hundreds of processes, each of which would compile all anew.
+BYTE_CODE = Path(".nox", "byte-code").resolve()
 
 
 def install_group(session: nox.Session, name: str) -> None:
@@ -31,11 +34,18 @@ def install_group(session: nox.Session, name: str) -> None:
 def pytest(session: nox.Session, *arguments: str, **variables: str) -> None:
     """Run pytest on all cores."""
     install_group(session, "test")
+    # What earlier runs have left of projects that are gone.
+    temporary = Path(tempfile.gettempdir()).resolve()
+    shutil.rmtree(BYTE_CODE / temporary.relative_to(temporary.anchor), ignore_errors=True)
     session.run(
         *("pytest", "--numprocesses=auto", "--dist=loadgroup"),
         *arguments,
         *session.posargs,
-        env={**ENVIRONMENT, **variables},
+        env={
+            **ENVIRONMENT,
+            **{"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTE_CODE)},
+            **variables,
+        },
     )
 
 
@@ -127,7 +137,7 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure the service against its peers (`-- --quick` for a first look); needs h2load."""
+    """Measure the service and its peers (`-- --quick`, `-- --only grpc`); needs h2load and Go."""
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 

@@ -1,7 +1,8 @@
 """Measures the template's service against its peers and writes tables and a plot.
 
-`python benchmarks/run.py` takes about ten minutes on two cores, `--quick` three; `--report` writes
-the tables and the plot again from the last run. It needs Linux, and h2load (nghttp2-client).
+`python benchmarks/run.py` takes about twenty minutes on two cores, `--quick` six; `--only grpc`
+measures a part, and `--report` writes the tables and the plot again from the last run. It needs
+Linux and h2load (nghttp2-client), and Go for some of the peers.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.connections import measure_connections
 from harness.environments import BENCHMARKS, Environments, prepare
 from harness.goals import unsteady
 from harness.load import LoadError, check_tool
 from harness.messages import SIZES, write_requests
+from harness.parts import PARTS, jobs_of, unavailable_servers
+from harness.peers import SERVERS
 from harness.plot import svg
 from harness.report import full_report, summary
 from harness.results import Results
@@ -32,6 +38,7 @@ from harness.rounds import (
     measure_latencies,
     measure_peaks,
 )
+from harness.scale import measure_services, measure_workers
 from harness.servers import cores
 from harness.startup import measure_generation, measure_starts
 
@@ -50,27 +57,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="short rounds, for a first look")
     parser.add_argument("--report", action="store_true", help="only write the report again")
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be repeated")
     parser.add_argument("--output", type=Path, help="the folder for the results")
     arguments = parser.parse_args()
-    default = BENCHMARKS / (".cache/quick" if arguments.quick else "results")
+    partly = arguments.quick or arguments.only
+    default = BENCHMARKS / (".cache/quick" if partly else "results")
     output: Path = arguments.output or default
     output.mkdir(parents=True, exist_ok=True)
     file = output / "results.json"
     try:
         if not arguments.report:
-            measure(QUICK if arguments.quick else FULL).write(file)
-    except (LoadError, RuntimeError) as error:
+            plan = QUICK if arguments.quick else FULL
+            measure(plan, arguments.only or PARTS).write(file)
+    except (LoadError, RuntimeError, subprocess.SubprocessError) as error:
         print(error, file=sys.stderr)
         return 1
     return write_report(Results.read(file), output)
 
 
-def measure(plan: Plan) -> Results:
+def measure(plan: Plan, parts: Collection[str]) -> Results:
     """Prepares everything and measures it.
+
+    Args:
+        plan: How much.
+        parts: Of `PARTS`.
 
     Raises:
         LoadError: h2load is missing, or an answer is wrong.
         RuntimeError: There is one core only, or a server does not start.
+        subprocess.SubprocessError: A tool failed; it has said why.
     """
     begin = time.monotonic()
 
@@ -81,14 +96,27 @@ def measure(plan: Plan) -> Results:
     report("preparing the peers")
     environments = prepare(BENCHMARKS / ".cache")
     requests = write_requests(environments.cache / "requests", environments)
-    results = Results(about(plan, environments, tool))
-    measure_starts(environments, requests[SIZES[0].name], pair, plan, results, report)
-    benches = partial(bench, environments, requests, pair)
-    measure_peaks(benches, plan, results, report)
-    with benches() as everything:
-        measure_latencies(everything, plan, results, report)
-        measure_first_messages(everything, results, report)
-    measure_generation(environments, plan, results, report)
+    missing = unavailable_servers(environments.missing)
+    for name, reason in missing.items():
+        report(f"not measured: {name}: {reason}")
+    results = Results(about(plan, environments, tool), missing)
+    small = requests[SIZES[0].name]
+    if "starts" in parts:
+        measure_starts(environments, small, pair, plan, results, report)
+    if jobs := jobs_of(parts, missing):
+        benches = partial(bench, environments, requests, pair, jobs)
+        measure_peaks(benches, jobs, plan, results, report)
+        if plan.latency_rounds or "streams" in parts:
+            with benches() as everything:
+                measure_latencies(everything, jobs, plan, results, report)
+                measure_first_messages(everything, results, report)
+    if "scale" in parts:
+        spec = next(spec for spec in SERVERS if spec.name == "service-http2")
+        measure_services(environments, small, pair, spec, plan, results, report)
+        measure_workers(environments, small, pair, spec, plan, results, report)
+        measure_connections(environments, small, pair, plan, results, report)
+    if "generation" in parts:
+        measure_generation(environments, plan, results, report)
     report("done")
     return results
 

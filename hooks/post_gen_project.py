@@ -219,7 +219,9 @@ def nox(uv: str | None, session: str, installed: bool = False) -> str:
         return run
     name = f"python3.{sys.version_info.minor}"
     python = name if shutil.which(name) else quoted(sys.executable)
-    return f"{python} -m venv .venv && {Path('.venv', SCRIPTS, 'pip')} install nox && {run}"
+    # In double quotes, which cmd.exe knows too.
+    install = f'{Path(".venv", SCRIPTS, "pip")} install "nox[uv]"'
+    return f"{python} -m venv .venv && {install} && {run}"
 
 
 def quoted(word: str) -> str:

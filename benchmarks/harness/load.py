@@ -1,21 +1,22 @@
-"""The load: h2load (nghttp2), over HTTP/1.1 for JSON and over HTTP/2 for gRPC."""
+"""The load: h2load (nghttp2), over HTTP/1.1 or HTTP/2 for JSON and over HTTP/2 for gRPC."""
 
 from __future__ import annotations
 
 import re
+import resource
 import statistics
 import subprocess
 from dataclasses import dataclass
 
 from .messages import Request
-from .peers import Target
 from .servers import Cores, Server, pinned
+from .targets import Target
 
-_CONNECTIONS = {"http": 16, "grpc": 4}
-_CALLS_PER_CONNECTION = {"http": 1, "grpc": 8}
+_CONNECTIONS = {"http": 16, "http2": 4, "grpc": 4}
+_CALLS_PER_CONNECTION = {"http": 1, "http2": 4, "grpc": 8}
 _LARGE_BYTES = 64 * 1024
 _IN_FLIGHT_IF_LARGE = 4
-_TRIAL = ("--duration=500ms",)
+_TRIALS = ("--duration=300ms", "--duration=4s")
 _SUMMARY = re.compile(
     r"finished in ([\d.]+)(us|ms|s), .*?"
     r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed.*?"
@@ -30,17 +31,23 @@ class LoadError(Exception):
     """The load generator failed, or an answer was not the one that was due."""
 
 
+class NoAnswerError(LoadError):
+    """Nothing was answered in the time that there was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peak:
     """What a server does when it is given all that it can take.
 
     Attributes:
         requests_per_second: That were answered.
-        cpu_us: Microseconds of processor time per request, of all its threads.
+        cpu_us: Microseconds of processor time per request, of all its processes and threads.
+        load_us: The same of the load generator.
     """
 
     requests_per_second: float
     cpu_us: float
+    load_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +74,46 @@ def check_tool() -> str:
 
 
 def trial(target: Target, server: Server, request: Request, cores: Cores) -> float:
-    """Loads a server for half a second and estimates its peak, in requests per second.
+    """Loads a server for a moment and estimates its peak, in requests per second.
 
     Raises:
         LoadError: See there.
     """
-    found = _run(target, server, request, cores, *_TRIAL)
+    short, long = _TRIALS
+    try:
+        found = _run(target, server, request, cores, short)
+    except NoAnswerError:
+        found = _run(target, server, request, cores, long)
     return found.requests / found.seconds
 
 
-def peak(target: Target, server: Server, request: Request, cores: Cores, requests: int) -> Peak:
+def peak(
+    target: Target,
+    server: Server,
+    request: Request,
+    cores: Cores,
+    requests: int,
+    shape: tuple[int, int] | None = None,
+) -> Peak:
     """Loads a server as much as it can take, until it has answered `requests`.
+
+    Args:
+        target: What is called.
+        server: The process that serves it.
+        request: What is sent.
+        cores: What the load generator runs on.
+        requests: How many.
+        shape: Connections, and calls at a time on each; None: as usual for the protocol.
 
     Raises:
         LoadError: See there.
     """
-    before = server.cpu_seconds()
-    found = _run(target, server, request, cores, f"--requests={requests}")
-    cpu = server.cpu_seconds() - before
-    return Peak(found.requests / found.seconds, cpu / found.requests * 1e6)
+    before, load_before = server.cpu_seconds(), _children_seconds()
+    found = _run(target, server, request, cores, f"--requests={requests}", shape=shape)
+    cpu, load = server.cpu_seconds() - before, _children_seconds() - load_before
+    return Peak(
+        found.requests / found.seconds, cpu / found.requests * 1e6, load / found.requests * 1e6
+    )
 
 
 def latency(
@@ -122,9 +150,22 @@ def _concurrency(target: Target, request: Request) -> tuple[int, int]:
     return _CONNECTIONS[target.protocol], _CALLS_PER_CONNECTION[target.protocol]
 
 
-def _run(target: Target, server: Server, request: Request, cores: Cores, *options: str) -> _Summary:
+def _children_seconds() -> float:
+    """The processor time of the load generators that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _run(
+    target: Target,
+    server: Server,
+    request: Request,
+    cores: Cores,
+    *options: str,
+    shape: tuple[int, int] | None = None,
+) -> _Summary:
     native = target.protocol == "grpc"
-    port = server.ports["grpc_port" if native else "port"]
+    port = server.ports[target.port]
     method = request.size.method
     path = target.path.format(method=method, lower=method.lower())
     headers = (
@@ -132,11 +173,11 @@ def _run(target: Target, server: Server, request: Request, cores: Cores, *option
         if native
         else {"content-type": "application/json"}
     )
-    connections, calls = _concurrency(target, request)
+    connections, calls = shape or _concurrency(target, request)
     command = [
         *("h2load", f"--clients={connections}", f"--max-concurrent-streams={calls}"),
         f"--data={request.grpc if native else request.json}",
-        *([] if native else ["--h1"]),
+        *(["--h1"] if target.protocol == "http" else []),
         *(f"--header={name}: {value}" for name, value in (headers | dict(target.headers)).items()),
         *options,
         f"http://127.0.0.1:{port}{path}",
@@ -153,7 +194,9 @@ def _run(target: Target, server: Server, request: Request, cores: Cores, *option
     if found is None:
         raise LoadError(f"{target.name}: {done.stdout}{done.stderr}")
     finished, succeeded, failed, good = (int(found[group]) for group in (4, 5, 6, 7))
-    if not finished or failed or good < succeeded:
+    if not finished and not failed:
+        raise NoAnswerError(f"{target.name} answers nothing in {found[1]} {found[2]}")
+    if failed or good < succeeded:
         raise LoadError(f"{target.name}: not all requests succeeded:\n{done.stdout}")
     if native and int(found[8]) < finished * request.grpc_answer_bytes:
         # gRPC's own status is in the trailers, which the load generator does not look at.

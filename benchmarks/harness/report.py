@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from . import scale_report
 from .figures import FEWEST_ROUNDS, MAX_SPREAD, median, ratio, spread
 from .goals import unsteady, verdicts
 from .messages import SIZES, STREAM, STREAM_LENGTH
-from .peers import FEATURES, GRPC, HTTP, STREAMS, Target
 from .results import Results
+from .tables import or_na, table
+from .targets import FEATURES, GRPC, HTTP, LATENCIES, STREAMS, WIRES, Target
 
 _MARKS = {True: "yes", False: "**no**", None: "not judged"}
 
@@ -19,15 +21,12 @@ def full_report(results: Results) -> str:
 
 
 def summary(results: Results) -> str:
-    """The two tables of the README: requests per second by peer and size."""
-    return "\n".join(
-        [
-            *_peaks(results, "HTTP/JSON, requests/s", HTTP, "limit"),
-            "",
-            *_peaks(results, "gRPC, requests/s", GRPC, "grpc-aio"),
-            "",
-        ]
-    )
+    """The tables of the README: requests per second by peer and size."""
+    lines: list[str] = []
+    for title, targets in (("gRPC over HTTP/2, calls/s", GRPC), ("HTTP/JSON, requests/s", HTTP)):
+        if _measured(results, targets):
+            lines += [*_peaks(results, title, targets), ""]
+    return "\n".join(lines)
 
 
 def _sections(results: Results) -> Iterator[str]:
@@ -44,45 +43,52 @@ def _sections(results: Results) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + "."
     yield ""
     yield from _steadiness(results)
-    yield "## Peak throughput"
-    yield ""
-    yield from _peaks(results, "HTTP/JSON", HTTP, "limit", cpu=True)
-    yield ""
-    yield from _peaks(results, "gRPC", GRPC, "grpc-aio", cpu=True)
-    yield ""
-    if results.latencies:
-        yield "## Latency at half of each one's own peak, p50 / p99 in ms"
-        yield ""
-        yield from _latencies(results, HTTP + GRPC)
-        yield ""
-    yield "## Streams"
-    yield ""
-    yield from _streams(results)
-    yield ""
-    yield "## Start, memory, generation"
-    yield ""
-    yield from _starts(results)
-    yield ""
-    yield "## Features, small message"
-    yield ""
-    yield from _features(results)
-    yield ""
-    yield "## Goals"
-    yield ""
-    yield from _table(
-        ["", "wanted", "measured", "met", "by processor time"],
+    for heading, lines in (
+        ("Peak throughput, gRPC", _peaks(results, "gRPC over HTTP/2", GRPC, cpu=True)),
+        ("Peak throughput, HTTP/JSON", _peaks(results, "HTTP/JSON", HTTP, cpu=True)),
+        (
+            "The HTTP listener with `HTTP2=true`, by protocol",
+            _peaks(results, "JSON to the generated service", WIRES, cpu=True),
+        ),
+        ("Latency at half of each one's own peak, p50 / p99 in ms", _latencies(results)),
+        ("Streams", _streams(results)),
+        ("Start, memory, generation", _starts(results)),
+        ("Connections", scale_report.connections(results)),
+        ("Workers", scale_report.workers(results)),
+        ("Services in a process", scale_report.services(results)),
+        ("Features, small message", _features(results)),
+        ("Goals", _goals(results)),
+    ):
+        if section := list(lines):
+            yield f"## {heading}"
+            yield ""
+            yield from section
+            yield ""
+
+
+def _measured(results: Results, targets: Sequence[Target]) -> bool:
+    return any(target.name in results.peaks for target in targets)
+
+
+def _not_measured(results: Results, target: Target, columns: int) -> list[str]:
+    """The row of a target that could not be had."""
+    reason = results.missing.get(target.server, "not in this run")
+    return [target.title, f"not measured: {reason}", *[""] * (columns - 1)]
+
+
+def _goals(results: Results) -> Iterator[str]:
+    rows = [
         [
-            [
-                verdict.goal,
-                verdict.wanted,
-                _or_na(verdict.measured),
-                _MARKS[verdict.met],
-                "" if verdict.by_cpu is None else f"{verdict.by_cpu:.2f}",
-            ]
-            for verdict in verdicts(results)
-        ],
-    )
-    yield ""
+            verdict.goal,
+            verdict.wanted,
+            or_na(verdict.measured),
+            _MARKS[verdict.met],
+            "" if verdict.by_cpu is None else f"{verdict.by_cpu:.2f}",
+        ]
+        for verdict in verdicts(results)
+    ]
+    if rows:
+        yield from table(["", "wanted", "measured", "met", "by processor time"], rows)
 
 
 def _steadiness(results: Results) -> Iterator[str]:
@@ -97,28 +103,36 @@ def _steadiness(results: Results) -> Iterator[str]:
 
 
 def _peaks(
-    results: Results, title: str, targets: Sequence[Target], base: str, *, cpu: bool = False
+    results: Results, title: str, targets: Sequence[Target], *, cpu: bool = False
 ) -> Iterator[str]:
+    """Peaks by size, and their ratios to the first target's."""
+    if not _measured(results, targets):
+        return
     rows = []
+    base = results.peaks.get(targets[0].name, {})
     for target in targets:
+        if target.name not in results.peaks:
+            rows.append(_not_measured(results, target, len(SIZES)))
+            continue
         row = [target.title]
         for size in SIZES:
             figures = results.peaks[target.name][size.name]
             rounds = figures["requests_per_second"]
             cell = f"{median(rounds):,.0f}"
-            if target.name != base:
-                compared = ratio(rounds, results.peaks[base][size.name]["requests_per_second"])
-                cell += f" ({_or_na(compared)})"
+            if target is not targets[0] and base:
+                cell += f" ({or_na(ratio(rounds, base[size.name]['requests_per_second']))})"
             if cpu:
                 cell += f", {median(figures['cpu_us']):,.0f} µs"
             row.append(cell)
         rows.append(row)
-    yield from _table([title, *(size.title for size in SIZES)], rows)
+    yield from table([title, *(size.title for size in SIZES)], rows)
 
 
-def _latencies(results: Results, targets: Sequence[Target]) -> Iterator[str]:
+def _latencies(results: Results) -> Iterator[str]:
     rows = []
-    for target in targets:
+    for target in LATENCIES:
+        if target.name not in results.latencies:
+            continue
         protocol = "gRPC" if target.protocol == "grpc" else "HTTP"
         row = [f"{target.title}, {protocol}"]
         for size in SIZES:
@@ -126,27 +140,34 @@ def _latencies(results: Results, targets: Sequence[Target]) -> Iterator[str]:
             p50, p99 = (median(figures[name]) / 1e3 for name in ("p50_us", "p99_us"))
             row.append(f"{p50:.2f} / {p99:.2f} at {median(figures['rate']):,.0f}/s")
         rows.append(row)
-    yield from _table(["", *(size.title for size in SIZES)], rows)
+    if rows:
+        yield from table(["", *(size.title for size in SIZES)], rows)
 
 
 def _streams(results: Results) -> Iterator[str]:
-    base = results.peaks[STREAMS[0].name][STREAM.name]["requests_per_second"]
+    if not _measured(results, STREAMS):
+        return
+    head = ["", "messages/s", "µs a message", "first message after ms"]
+    head.append("second, sent 20 ms later, after ms")
     rows = []
     for target in STREAMS:
-        rounds = results.peaks[target.name][STREAM.name]["requests_per_second"]
-        compared = ratio(rounds, base)
+        if target.name not in results.peaks:
+            rows.append(_not_measured(results, target, len(head) - 1))
+            continue
+        figures = results.peaks[target.name][STREAM.name]
+        rounds = figures["requests_per_second"]
+        base = results.peaks[STREAMS[0].name][STREAM.name]["requests_per_second"]
         first = results.first_messages[target.name]
         rows.append(
             [
                 target.title,
-                f"{median(rounds) * STREAM_LENGTH:,.0f} ({_or_na(compared)})",
+                f"{median(rounds) * STREAM_LENGTH:,.0f} ({or_na(ratio(rounds, base))})",
+                f"{median(figures['cpu_us']) / STREAM_LENGTH:.1f}",
                 f"{median(first['first_us']) / 1e3:.2f}",
                 f"{median(first['second_us']) / 1e3:.2f}",
             ]
         )
-    yield from _table(
-        ["", "messages/s", "first message after ms", "second, sent 20 ms later, after ms"], rows
-    )
+    yield from table(head, rows)
 
 
 def _starts(results: Results) -> Iterator[str]:
@@ -154,13 +175,12 @@ def _starts(results: Results) -> Iterator[str]:
         "imports": "importing `grpc`, `uvicorn`, `Esmerald`, and listening",
         "service": "the service, until its first answer",
     }
-    yield from _table(
-        ["", "seconds", "resident memory, MiB"],
-        [
+    if results.starts:
+        rows = [
             [titles[name], f"{median(found['seconds']):.2f}", f"{median(found['memory_mib']):.0f}"]
             for name, found in results.starts.items()
-        ],
-    )
+        ]
+        yield from table(["", "seconds", "resident memory, MiB"], rows)
     if results.generations:
         uv, pip = (median(results.generations[name]) for name in ("uv", "pip"))
         yield ""
@@ -169,6 +189,8 @@ def _starts(results: Results) -> Iterator[str]:
 
 
 def _features(results: Results) -> Iterator[str]:
+    if not _measured(results, FEATURES):
+        return
     size = SIZES[0].name
     rows = []
     for target in FEATURES:
@@ -176,16 +198,5 @@ def _features(results: Results) -> Iterator[str]:
         rounds = results.peaks[target.name][size]["requests_per_second"]
         usual = results.peaks[base][size]["requests_per_second"]
         apart = max(spread(rounds), spread(usual))
-        rows.append([target.title, _or_na(ratio(rounds, usual)), f"{apart:.0%}"])
-    yield from _table(["requests/s, by those of the service as it comes", "ratio", "spread"], rows)
-
-
-def _or_na(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.2f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"| --- {'| ---: ' * (len(head) - 1)}|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
+        rows.append([target.title, or_na(ratio(rounds, usual)), f"{apart:.0%}"])
+    yield from table(["requests/s, by those of the service as it comes", "ratio", "spread"], rows)

@@ -16,14 +16,17 @@ from dataclasses import dataclass
 from .environments import Environments
 from .figures import median
 from .load import LoadError, latency, peak, trial
-from .messages import SIZES, STREAM, Request
-from .peers import FEATURES, GRPC, HTTP, SERVERS, STREAMS, Target
+from .messages import STREAM, Request
+from .peers import SERVERS
 from .results import Results, add
 from .servers import Cores, Server, pinned, running, wait_until_listening
+from .targets import LATENCIES, STREAMS, Target
 
 _FEWEST_REQUESTS = 16
 
 Report = Callable[[str], None]
+Job = tuple[Target, str]
+"""A target, and the name of the size of its requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Plan:
         latency_rounds: Of each latency; 0 measures none.
         latency_seconds: For each measurement of latency.
         generations: How often a project is generated, with uv; once without, if any.
+        scale_rounds: Of what connections, workers and services cost.
     """
 
     rounds: int
@@ -45,13 +49,26 @@ class Plan:
     latency_rounds: int
     latency_seconds: float
     generations: int
+    scale_rounds: int
 
 
 FULL = Plan(
-    rounds=5, peak_seconds=1.5, starts=11, latency_rounds=3, latency_seconds=1.5, generations=3
+    rounds=5,
+    peak_seconds=1.2,
+    starts=11,
+    latency_rounds=3,
+    latency_seconds=1.5,
+    generations=3,
+    scale_rounds=3,
 )
 QUICK = Plan(
-    rounds=5, peak_seconds=0.2, starts=1, latency_rounds=0, latency_seconds=0.0, generations=0
+    rounds=5,
+    peak_seconds=0.2,
+    starts=1,
+    latency_rounds=0,
+    latency_seconds=0.0,
+    generations=0,
+    scale_rounds=1,
 )
 
 
@@ -67,25 +84,60 @@ class Bench:
 
 @contextmanager
 def bench(
-    environments: Environments, requests: Mapping[str, Request], cores: Cores
+    environments: Environments,
+    requests: Mapping[str, Request],
+    cores: Cores,
+    jobs: Sequence[Job],
 ) -> Iterator[Bench]:
-    """Starts all servers and waits until they answer correctly."""
+    """Starts the servers of the jobs and waits until they answer correctly.
+
+    Raises:
+        LoadError: One does not.
+    """
+    wanted = {target.server for target, _ in jobs}
+    specs = [spec for spec in SERVERS if spec.name in wanted]
     with ExitStack() as stack:
         servers = {
             spec.name: stack.enter_context(running(spec, environments, cores.server))
-            for spec in SERVERS
+            for spec in specs
         }
-        for spec in SERVERS:
+        for spec in specs:
             for port_name in ("port", "grpc_port"):
                 if any(
                     f"{{{port_name}}}" in part for part in (*spec.command, *spec.variables.values())
                 ):
                     wait_until_listening(servers[spec.name], port_name)
         made = Bench(environments, requests, servers, cores)
-        for target in HTTP:
-            for size in SIZES:
-                check_answer(target, made.servers[target.server], requests[size.name])
+        for target, size in jobs:
+            if target.protocol == "http" and size != STREAM.name and not target.headers:
+                check_answer(target, made.servers[target.server], requests[size])
+        check_grpc_answers(made, [target for target, _ in jobs])
         yield made
+
+
+def check_grpc_answers(bench: Bench, targets: Sequence[Target]) -> None:
+    """Has gRPC's own client call every RPC of the gRPC servers.
+
+    Raises:
+        LoadError: An answer is wrong, or a call has failed.
+    """
+    ports = {
+        bench.servers[target.server].ports[target.port]: target.title
+        for target in targets
+        if target.protocol == "grpc" and not target.headers
+    }
+    folder = bench.environments.cache / "requests"
+    command = bench.environments.peer("service", "check_grpc.py", str(folder), *map(str, ports))
+    done = subprocess.run(
+        pinned(bench.cores.client, command),
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        env=bench.environments.variables,
+        timeout=120,
+    )
+    if done.returncode:
+        raise LoadError(f"{done.stderr.strip()} (of the ports {ports})")
 
 
 def check_answer(target: Target, server: Server, request: Request) -> None:
@@ -115,16 +167,12 @@ def check_answer(target: Target, server: Server, request: Request) -> None:
 
 def measure_peaks(
     benches: Callable[[], AbstractContextManager[Bench]],
+    jobs: Sequence[Job],
     plan: Plan,
     results: Results,
     report: Report,
 ) -> None:
     """Measures what every target does when it is given all that it can take."""
-    jobs = [
-        *((target, size.name) for size in SIZES for target in (*HTTP, *GRPC)),
-        *((target, STREAM.name) for target in STREAMS),
-        *((target, SIZES[0].name) for target in FEATURES),
-    ]
     for number in range(plan.rounds):
         report(f"peaks, round {number + 1} of {plan.rounds}")
         with benches() as bench:
@@ -146,12 +194,15 @@ def measure_peaks(
                     figures,
                     requests_per_second=found.requests_per_second,
                     cpu_us=found.cpu_us,
+                    load_us=found.load_us,
                 )
 
 
-def measure_latencies(bench: Bench, plan: Plan, results: Results, report: Report) -> None:
-    """Measures latency at half of each target's own peak."""
-    jobs = [(target, size.name) for size in SIZES for target in (*HTTP, *GRPC)]
+def measure_latencies(
+    bench: Bench, jobs: Sequence[Job], plan: Plan, results: Results, report: Report
+) -> None:
+    """Measures latency at half of each target's own peak, for targets that have one."""
+    jobs = [job for job in jobs if job[0] in LATENCIES]
     if plan.latency_rounds:
         for target, size in jobs:  # warms up
             trial(target, bench.servers[target.server], bench.requests[size], bench.cores)
@@ -171,8 +222,9 @@ def measure_first_messages(bench: Bench, results: Results, report: Report) -> No
     """Measures when the first message of a stream arrives."""
     report("first messages of streams")
     for target in STREAMS:
-        native = target.protocol == "grpc"
-        port = bench.servers[target.server].ports["grpc_port" if native else "port"]
+        if target.name not in results.peaks:
+            continue
+        port = bench.servers[target.server].ports[target.port]
         command = bench.environments.peer("service", "first_message.py", target.protocol, str(port))
         lines = subprocess.run(
             pinned(bench.cores.client, command),
@@ -189,7 +241,7 @@ def measure_first_messages(bench: Bench, results: Results, report: Report) -> No
             add(figures, first_us=first, second_us=second)
 
 
-def _rotated(jobs: Sequence[tuple[Target, str]], by: int) -> list[tuple[Target, str]]:
+def _rotated(jobs: Sequence[Job], by: int) -> list[Job]:
     """The jobs in their order, with another one first: none always follows a pause."""
     start = by * len(jobs) // 5 % len(jobs)
     return [*jobs[start:], *jobs[:start]]

@@ -23,15 +23,15 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The core that servers run on, and the one for their clients."""
+    """The core that servers run on, and the one for their clients; or several, as taskset takes."""
 
-    server: int
-    client: int
+    server: str
+    client: str
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running process.
+    """A running process, and those that it has started.
 
     Attributes:
         pid: Its id.
@@ -44,14 +44,32 @@ class Server:
     log: Path
 
     def cpu_seconds(self) -> float:
-        """The processor time of all its threads until now."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text()
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / _TICKS_PER_SECOND
+        """The processor time of all processes and threads until now."""
+        user_and_system = (stat[11:13] for stat in _tree(self.pid))
+        return sum(int(ticks) for both in user_and_system for ticks in both) / _TICKS_PER_SECOND
 
     def memory_bytes(self) -> int:
-        """Its resident memory."""
+        """The resident memory of the process itself."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def _tree(root: int) -> list[list[str]]:
+    """What /proc/PID/stat says of a process and its descendants, from the state on."""
+    found: dict[int, list[str]] = {}
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            stat = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        found[int(folder.name)] = stat
+        children.setdefault(int(stat[1]), []).append(int(folder.name))
+    tree = [root]
+    for pid in tree:
+        tree.extend(children.get(pid, ()))
+    return [found[pid] for pid in tree if pid in found]
 
 
 def cores() -> Cores:
@@ -63,28 +81,35 @@ def cores() -> Cores:
     available = sorted(os.sched_getaffinity(0))
     if len(available) < 2:
         raise RuntimeError("two processor cores are needed: one for servers, one for clients")
-    return Cores(server=available[1], client=available[0])
+    return Cores(server=str(available[1]), client=str(available[0]))
 
 
-def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """The command that runs `command` on one core."""
-    return ["taskset", "--cpu-list", str(core), *command]
+def pinned(cores: str, command: Sequence[str]) -> list[str]:
+    """The command that runs `command` on these cores."""
+    return ["taskset", "--cpu-list", cores, *command]
 
 
 @contextmanager
-def running(spec: ServerSpec, environments: Environments, core: int) -> Iterator[Server]:
+def running(
+    spec: ServerSpec,
+    environments: Environments,
+    cores: str,
+    further: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Runs a server; it may not listen yet.
+
+    Args:
+        spec: What to run.
+        environments: Where it is.
+        cores: What it may run on.
+        further: Environment variables beside those of `spec`.
 
     Raises:
         RuntimeError: It does not stop in time, or has failed in the meantime.
     """
     ports = {name: _free_port() for name in ("port", "grpc_port")}
-    command = [part.format(**ports) for part in spec.command]
-    argv = (
-        [environments.python(spec.environment), *command]
-        if command[0] == "-m"
-        else environments.peer(spec.environment, *command)
-    )
+    command = [part.format(**ports, cache=environments.cache) for part in spec.command]
+    argv = environments.command(spec.environment, command)
     variables = {name: value.format(**ports) for name, value in spec.variables.items()}
     log = environments.cache / "logs" / f"{spec.name}.log"
     log.parent.mkdir(exist_ok=True)
@@ -93,8 +118,8 @@ def running(spec: ServerSpec, environments: Environments, core: int) -> Iterator
         # Appending, so that a log that was emptied in between begins at the beginning again.
         log.open("ab") as output,
         subprocess.Popen(
-            pinned(core, argv),
-            env=environments.variables | variables,
+            pinned(cores, argv),
+            env=environments.variables | variables | dict(further or {}),
             cwd=environments.cache,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -11,10 +11,11 @@ from pathlib import Path
 from .environments import Environments, copy_template
 from .load import LoadError
 from .messages import Request
-from .peers import HTTP, SERVERS, ServerSpec
+from .peers import SERVERS, ServerSpec
 from .results import Results, add
 from .rounds import Plan, Report, check_answer
 from .servers import Cores, running, wait_until_listening
+from .targets import HTTP
 
 _MIB = 1024 * 1024
 _IMPORTS = ServerSpec("imports", "service", ("imports.py", "{port}"))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
 import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
 import grpc
 import httpx
+import wire
 from google.protobuf import json_format
 from google.rpc import status_pb2
-from serving import Served, http_server
+from serving import Served, http_client, http_server
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
@@ -27,6 +30,10 @@ CONNECT_CODES = {
 }
 NUMBERS = {code.value[0]: code for code in grpc.StatusCode}
 RICH = "grpc-status-details-bin"
+LOST = "Internal error from Core"
+"""What a client of `grpc.aio` says in place of the status of a call that ended while it wrote."""
+PAUSES_SECONDS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+"""How long it waits before it writes, each time that it has lost the status."""
 
 
 @dataclass
@@ -94,17 +101,79 @@ async def native(served: Served, rpc: str, texts: list[str]) -> Outcome:
 async def grpc_over_http(served: Served, rpc: str, texts: list[str]) -> Outcome:
     """The client of `grpc.aio`, on an HTTP listener that speaks HTTP/2."""
     async with (
-        http_server(served.app, http="zttp", http2=True) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        by_asgi(served) as there,
+        grpc.aio.insecure_channel(f"127.0.0.1:{there.port}") as channel,
     ):
         return await by_grpc(pb_grpc.EchoStub(channel), rpc, texts)
 
 
+@asynccontextmanager
+async def by_asgi(served: Served) -> AsyncIterator[Served]:
+    """The same by uvicorn's HTTP/2."""
+    async with (
+        http_server(served.app, http="zttp", http2=True) as port,
+        http_client(port, http1=False, http2=True, timeout=30) as http,
+    ):
+        yield replace(served, http=http, port=port)
+
+
+@asynccontextmanager
+async def straight(served: Served) -> AsyncIterator[Served]:
+    """The same by the service's own server, which answers on streams of HTTP/2, without ASGI."""
+    assert served.app.straight_answers() is not None
+    async with (
+        wire.serving(served.app, http2=True) as port,
+        http_client(port, http1=False, http2=True, timeout=30) as http,
+    ):
+        yield replace(served, http=http, port=port)
+
+
+async def grpc_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
+    async with (
+        straight(served) as there,
+        grpc.aio.insecure_channel(f"127.0.0.1:{there.port}") as channel,
+    ):
+        return await by_grpc(pb_grpc.EchoStub(channel), rpc, texts)
+
+
+async def grpc_web_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
+    async with straight(served) as there:
+        return await grpc_web(there, rpc, texts)
+
+
+async def grpc_web_text_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
+    async with straight(served) as there:
+        return await grpc_web_text(there, rpc, texts)
+
+
+async def connect_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
+    async with straight(served) as there:
+        return await connect(there, rpc, texts)
+
+
+async def connect_json_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
+    async with straight(served) as there:
+        return await connect_json(there, rpc, texts)
+
+
 async def by_grpc(stub: Any, rpc: str, texts: list[str]) -> Outcome:
+    for pause in PAUSES_SECONDS:
+        outcome = await by_grpc_once(stub, rpc, texts, pause)
+        if outcome.details != LOST:
+            break
+    return outcome
+
+
+async def by_grpc_once(stub: Any, rpc: str, texts: list[str], pause: float) -> Outcome:
+    async def later() -> AsyncIterator[Any]:
+        await asyncio.sleep(pause)
+        for request in requests:
+            yield request
+
     outcome = Outcome()
     requests = requests_of(rpc, texts)
     call = getattr(stub, rpc)(
-        iter(requests) if rpc in STREAMED_REQUESTS else requests[0],
+        later() if rpc in STREAMED_REQUESTS else requests[0],
         metadata=[("x-sent", "1"), ("x-bin", b"\0\xff")],
     )
     try:
@@ -270,5 +339,13 @@ CALLERS = {
     "grpc-web-text": grpc_web_text,
     "connect": connect,
     "connect-json": connect_json,
+    "grpc-straight": grpc_straight,
+    "grpc-web-straight": grpc_web_straight,
+    "grpc-web-text-straight": grpc_web_text_straight,
+    "connect-straight": connect_straight,
+    "connect-json-straight": connect_json_straight,
 }
 """Ways to call an RPC of `Echo`, besides HTTP/JSON."""
+
+WAYS = {"asgi": by_asgi, "straight": straight}
+"""The ways of a call by HTTP/2."""

@@ -1,7 +1,8 @@
 """Renders kustomizations without kustomize, which no package index of Python's carries.
 
 It knows what the template's kustomizations use and refuses all else. Where `kubectl` or
-`kustomize` is installed, the tests run with those as well, and compare.
+`kustomize` is installed, the tests run with those as well; the one that is not is not compared with
+the stand-in, which a skipped test says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import pytest
 import yaml
 
 Object = dict[str, Any]
@@ -30,11 +32,28 @@ MERGE_KEYS = {"volumeMounts": "mountPath", "ports": "port"}  # of lists whose ke
 CLUSTER_WIDE = {"Namespace"}
 
 
-def renderers() -> dict[str, Renderer]:
-    """The stand-in, and every kustomize that is installed here."""
-    programs = {"kubectl": ("kubectl", "kustomize"), "kustomize": ("kustomize", "build")}
-    installed = {name: partial(run, program) for name, program in programs.items() if which(name)}
-    return {"stand-in": render, **installed}
+PROGRAMS = {"kubectl": ("kubectl", "kustomize"), "kustomize": ("kustomize", "build")}
+
+
+def kustomizes() -> list[Any]:
+    """Kustomize as each program has it, for `pytest.mark.parametrize`; skipped where it is not."""
+    # Not `checks.needs`: no package of Debian's, which CI installs, has them.
+    return [
+        pytest.param(
+            partial(run, program),
+            id=name,
+            marks=pytest.mark.skipif(
+                which(name) is None, reason=f"{name} is not installed: nothing is compared with it"
+            ),
+        )
+        for name, program in PROGRAMS.items()
+    ]
+
+
+def renderers() -> list[Any]:
+    """The stand-in, and every kustomize that is installed, for `pytest.mark.parametrize`."""
+    installed = {name: partial(run, program) for name, program in PROGRAMS.items() if which(name)}
+    return [pytest.param(one, id=name) for name, one in {"stand-in": render, **installed}.items()]
 
 
 def run(command: Sequence[str], folder: Path) -> list[Object]:

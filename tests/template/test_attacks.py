@@ -28,8 +28,10 @@ async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
     """Serves whatever `answer` says to what a client sends first; yields the port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer(await reader.read(65_536)))
-        writer.close()
+        try:
+            writer.write(answer(await reader.read(65_536)))
+        finally:
+            writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
@@ -86,9 +88,11 @@ async def test_floods_that_nobody_ends_are_told(monkeypatch: pytest.MonkeyPatch)
     from families import http2
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(65_536):
-            pass
-        writer.close()
+        try:
+            while await reader.read(65_536):
+                pass
+        finally:
+            writer.close()
 
     monkeypatch.setattr(http2, "QUICK_SECONDS", 0.2)
     monkeypatch.setattr(http2, "READ_TIMEOUT_SECONDS", 0.05)
@@ -102,7 +106,9 @@ async def test_floods_that_nobody_ends_are_told(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.xdist_group("tested")
-@pytest.mark.parametrize("name", ["a chunk extension", "a bad chunk behind"])
+@pytest.mark.parametrize(
+    "name", ["a chunk extension", pytest.param("a bad chunk behind", marks=pytest.mark.full)]
+)
 async def test_the_default_service_passes(name: str, tested: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(tested / ".nox" / "tests" / "bin" / "python", ATTACKS / "program.py", "--only", name),

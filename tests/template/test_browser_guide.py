@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from programs import needs
 from running import running
 from screenshot_docs import WAIT_SECONDS, browser, found
 from selenium.webdriver import Chrome
@@ -40,9 +41,9 @@ ANSWERS = [
 
 @pytest.mark.full
 @pytest.mark.skipif(
-    None in (shutil.which("npm"), found("chromium", "chromium-browser", "google-chrome")),
-    reason="NOT JUDGED: npm or Chromium is missing, and no browser calls the service",
+    shutil.which("npm") is None, reason="NOT JUDGED: without npm, no page calls the service"
 )
+@needs(found("chromium", "chromium-browser", "google-chrome"), "Chromium")
 @pytest.mark.xdist_group("tested")
 def test_the_page_of_the_guide_calls_the_service_over_connect_and_grpc_web(
     tested: Path, tmp_path: Path

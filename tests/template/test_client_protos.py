@@ -73,6 +73,7 @@ def test_a_channel_calls_by_them(project: Path) -> None:
     assert done.stdout == "7, True\n"
 
 
+@pytest.mark.full
 def test_what_is_called_may_be_served_later(project: Path) -> None:
     polyrpc(project, "scaffold", "--client", ORDERS)
     polyrpc(project, "scaffold", "protos/shop/orders/v1/orders.proto")

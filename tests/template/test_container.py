@@ -286,6 +286,23 @@ def test_the_build_takes_versions_and_hashes_from_the_lock_and_the_extras_asked_
 
 @pytest.mark.full
 @pytest.mark.xdist_group("container")
+@pytest.mark.parametrize("locked", ["orjson==3.8.0", "idna==3.10"], ids=["older", "without one"])
+def test_a_build_from_a_lock_that_does_not_fit_ends_with_what_to_do(
+    template: Path, tmp_path: Path, locked: str
+) -> None:
+    project = bake(template, tmp_path / "project", hooks=False)
+    (project / "requirements.lock").write_text(f"{locked} --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(AssertionError) as error:
+        Container(project, tmp_path)
+    said = str(error.value).partition("\nassert ")[0].rstrip()
+    assert said.splitlines()[-1] == (
+        "Nothing is installed: if requirements.lock does not fit pyproject.toml, "
+        "'nox -s lock' writes it anew."
+    )
+
+
+@pytest.mark.full
+@pytest.mark.xdist_group("container")
 def test_traces_without_the_extra_stop_the_start_with_a_line_that_names_it(
     container: Container,
 ) -> None:

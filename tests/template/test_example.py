@@ -72,6 +72,7 @@ def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_pat
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.full
 def test_tests_take_no_proxy_to_this_machine(template: Path, tmp_path: Path) -> None:
     project = compiled(bake(template, tmp_path))
     assert " passed" in pytest_in(project, **PROXIES)
@@ -99,6 +100,7 @@ ENDLESS = """
 """
 
 
+@pytest.mark.full
 def test_answers_that_differ_between_calls_can_be_compared_or_left_out(
     template: Path, tmp_path: Path
 ) -> None:

@@ -171,6 +171,20 @@ def test_a_tool_moves_wherever_it_is_pinned(repository: Path, index: Index, gith
     assert '"ruff==99.1"' in hooks
 
 
+def test_what_recipes_add_to_a_project_moves_too(
+    repository: Path, index: Index, github: Path
+) -> None:
+    index.release("redis", "98.1")
+    index.release("httpx", "97.0")
+    done = freshen(repository, index, github, "--without-actions")
+    assert done.returncode == 0, done.stderr
+    recipes = repository / TEMPLATE / "docs" / "recipes"
+    assert '+    "redis>=5.2,<99",\n' in (recipes / "redis-cache.md").read_text()
+    # The recipe's is the one of the tests, which stands in pyproject.toml.
+    assert requirements(repository)["httpx"] == {">=0.28,<98"}
+    assert "`redis` >=5.2,<9 → >=5.2,<99" in (repository / "CHANGELOG.md").read_text()
+
+
 def test_grpc_moves_as_one_and_protobuf_within_what_it_generates_for(
     repository: Path, index: Index, github: Path
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import updating
 from baking import ROOT, TEMPLATE
-from checks import needs
+from programs import needs
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/user-guide.md", "docs/upgrading.md")

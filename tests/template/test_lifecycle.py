@@ -65,6 +65,18 @@ def test_a_project_made_of_a_proto_file_passes_its_own_tests_and_checks(
 
 
 @pytest.mark.full
+def test_lint_mends_what_it_is_asked_to(template: Path, tmp_path: Path) -> None:
+    project = bake(template, tmp_path)
+    settings = project / "src/greeter_service/settings.py"
+    before = settings.read_text(encoding="utf-8")
+    settings.write_text(f"import os\n{before}\n\nX = [1,2]\n", encoding="utf-8")
+    assert nox(project, "lint").returncode != 0
+    done = nox(project, "lint", "--", "--fix")
+    assert done.returncode == 0, done.stdout
+    assert settings.read_text(encoding="utf-8") == f"{before}\n\nX = [1, 2]\n"
+
+
+@pytest.mark.full
 def test_development_certificates_are_for_their_owner_alone(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     done = nox(project, "certs")

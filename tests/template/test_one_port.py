@@ -8,15 +8,12 @@ from pathlib import Path
 import pytest
 from kustomize import Renderer, find, renderers
 
-RENDERERS = renderers()
 
-
-@pytest.mark.parametrize("renderer", RENDERERS)
+@pytest.mark.parametrize("render", renderers())
 @pytest.mark.parametrize("overlay", ["production", "development"])
 def test_kubernetes_has_it_as_a_component(
-    renderer: str, overlay: str, generated: Path, tmp_path: Path
+    render: Renderer, overlay: str, generated: Path, tmp_path: Path
 ) -> None:
-    render: Renderer = RENDERERS[renderer]
     folder = tmp_path / "kubernetes"
     shutil.copytree(generated / "deploy" / "kubernetes", folder)
     kustomization = folder / "overlays" / overlay / "kustomization.yaml"

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import itertools
 import json
+import re
+import threading
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from baking import bake
 from databases import (
@@ -25,7 +30,7 @@ from databases import (
 )
 from grpc import StatusCode
 from recipes.document import blocks
-from recipes.others import SigningKey, stock_service, web
+from recipes.others import SigningKey, Web, stock_service, web
 from recipes.serving import Kitchen, Project, Running, until
 from screenshot_docs import browser, errors
 from selenium.webdriver.common.by import By
@@ -48,6 +53,7 @@ RECIPES = {
 }
 
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+ORDERS = Path(__file__).with_name("protos") / "orders/v1/orders.proto"
 STOCK = Path(__file__).with_name("recipes") / "stock.proto"
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("recipes")]
@@ -63,6 +69,14 @@ def kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen
 def ravyn_kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
     project = bake(template, tmp_path_factory.mktemp("ravyn_recipes"), {"framework": "ravyn"})
     return Kitchen(project, tmp_path_factory.mktemp("ravyn_kitchen"))
+
+
+@pytest.fixture(scope="module")
+def orders_kitchen(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
+    """Of a project that is made of a `.proto`: the one that its recipes speak of."""
+    folder = tmp_path_factory.mktemp("orders_recipes")
+    project = bake(template, folder, {"proto_file": str(ORDERS)}, hooks=True)
+    return Kitchen(project, tmp_path_factory.mktemp("orders_kitchen"))
 
 
 @pytest.fixture(params=["kitchen", "ravyn_kitchen"])
@@ -95,7 +109,9 @@ def test_the_index_names_every_recipe(kitchen: Kitchen) -> None:
     assert all(f"]({name}.md)" in index for name in names)
 
 
-def test_each_is_short(kitchen: Kitchen) -> None:
+@pytest.mark.parametrize("name", ["kitchen", "orders_kitchen"])
+def test_each_is_short(name: str, request: pytest.FixtureRequest) -> None:
+    kitchen: Kitchen = request.getfixturevalue(name)
     lines = {
         path.stem: sum(
             len(block.code())
@@ -110,6 +126,26 @@ def test_each_is_short(kitchen: Kitchen) -> None:
 def test_style_and_types_are_clean(kitchen: Kitchen) -> None:
     for recipe in RECIPES:
         made(kitchen, recipe).check()
+
+
+def test_they_fit_a_project_that_is_made_of_a_proto(orders_kitchen: Kitchen) -> None:
+    for recipe in RECIPES:
+        made(orders_kitchen, recipe).check()
+    # Every RPC answers UNIMPLEMENTED still, to those who may call.
+    assert " passed" in made(orders_kitchen, "jwt-tests").run("pytest", "-q")
+
+
+def test_they_do_not_speak_of_the_example_where_there_is_none(
+    template: Path, tmp_path: Path
+) -> None:
+    answers = {"proto_file": str(ORDERS), "project_name": "Shop Service"}
+    project = bake(template, tmp_path, answers, hooks=True)
+    told = re.compile("greet|hello|collectnames|chat", re.IGNORECASE)
+    found = {
+        document.name: told.findall(document.read_text(encoding="utf-8"))
+        for document in (project / "docs" / "recipes").glob("*.md")
+    }
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 def sqlalchemy_url(database: Database) -> str:
@@ -166,6 +202,10 @@ def test_the_tests_of_a_project_with_postgresql(kitchen: Kitchen, database: Data
     gone = "--deselect=tests/test_greeter.py::test_says_hello_without_a_server"
     said = project.run("pytest", "-q", gone, variables={"TEST_DATABASE_URL": url})
     assert " passed" in said
+    with pytest.raises(AssertionError) as error:
+        project.run("pytest", "-q", variables={"TEST_DATABASE_URL": ""})
+    line = str(error.value).partition("\nassert ")[0].strip()
+    assert line == "ERROR: set TEST_DATABASE_URL to a database whose tables tests may drop"
 
 
 @NEEDS_POSTGRESQL
@@ -198,7 +238,7 @@ async def test_outbox(kitchen: Kitchen, database: Database) -> None:
     url = fresh(project, database, "outbox")
 
     async def sent(number: int) -> bool:
-        return len(receiver.posts) >= number
+        return len(events(receiver)) >= number
 
     async def refused() -> bool:
         return receiver.refused > 0
@@ -218,11 +258,112 @@ async def test_outbox(kitchen: Kitchen, database: Database) -> None:
         receiver.status = 200
         async with project.running(**settings):
             await until(lambda: sent(41))
-        told = [post["text"] for post in receiver.posts]
+        told = [event["text"] for event in events(receiver)]
         names = [*map(str, range(20)), *map(str, range(20)), "late"]
         assert sorted(told) == sorted(f"{name} was greeted" for name in names)
-        assert len({post["id"] for post in receiver.posts}) == 41
+        assert len({event["id"] for event in events(receiver)}) == 41
     assert database.execute("SELECT count(*) FROM outbox", "outbox") == ["0"]
+
+
+def events(receiver: Web) -> list[dict[str, Any]]:
+    """What the receiver was told, one batch after the other."""
+    return [event for batch in receiver.posts for event in batch]
+
+
+@NEEDS_POSTGRESQL
+async def test_an_outbox_sends_many_at_once(kitchen: Kitchen, database: Database) -> None:
+    project = made(kitchen, "outbox")
+    url = fresh(project, database, "batches")
+    rows = "INSERT INTO outbox (text) SELECT number::text FROM generate_series(1, 950) AS number"
+    database.execute(rows, "batches")
+
+    async def sent() -> bool:
+        return len(events(receiver)) >= 950
+
+    with web() as receiver:
+        settings = {"DATABASE_URL": url, "EVENTS_URL": receiver.url, "WORKERS": 2}
+        async with project.running(**settings):
+            await until(sent)
+        assert sorted(event["id"] for event in events(receiver)) == list(range(1, 951))
+        assert sorted(map(len, receiver.posts)) == [50, *[100] * 9]
+    assert database.execute("SELECT count(*) FROM outbox", "batches") == ["0"]
+
+
+@NEEDS_POSTGRESQL
+async def test_stops_under_load_lose_no_event_and_double_none(
+    kitchen: Kitchen, database: Database
+) -> None:
+    project = made(kitchen, "outbox")
+    url = fresh(project, database, "stopped")
+    answered: list[str] = []
+
+    async def calls(call: Any, caller: str) -> None:
+        # Until nobody answers: a stop answers what it has accepted.
+        for number in itertools.count():
+            name = f"{caller}-{number}"
+            try:
+                status, _ = await call(name)
+            except httpx.TransportError:
+                return
+            if status != "OK":
+                return
+            answered.append(name)
+
+    async def called(number: int) -> bool:
+        return len(answered) >= number
+
+    async def sent() -> bool:
+        return database.execute("SELECT count(*) FROM outbox", "stopped") == ["0"]
+
+    with web() as receiver:
+        settings = {"DATABASE_URL": url, "EVENTS_URL": receiver.url, "WORKERS": 2}
+        for time in range(3):
+            async with project.running(**settings) as service, asyncio.TaskGroup() as callers:
+                for number in range(10):
+                    for call in service.calls:
+                        name = f"{time}-{number}-{call.__name__}"
+                        callers.create_task(calls(call, name))
+                await until(partial(called, 300 * (time + 1)))
+                service.stop()
+        async with project.running(**settings):
+            await until(sent)
+        told = [event["text"].removesuffix(" was greeted") for event in events(receiver)]
+        assert set(answered) <= set(told)
+        greeted = database.execute("SELECT name FROM greetings", "stopped")
+        assert sorted(told) == sorted(greeted)
+        assert len(set(told)) == len(told)
+
+
+@NEEDS_POSTGRESQL
+async def test_a_stop_waits_for_the_batch_that_is_on_its_way(
+    kitchen: Kitchen, database: Database
+) -> None:
+    project = made(kitchen, "outbox")
+    url = fresh(project, database, "on_its_way")
+    arrived, answer = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        arrived.set()
+        answer.wait(60)
+
+    async def no_longer_accepts() -> bool:
+        try:
+            await service.http.get("/healthz")
+        except httpx.TransportError:
+            return True
+        return False
+
+    with web() as receiver:
+        receiver.on_post = hold
+        async with project.running(DATABASE_URL=url, EVENTS_URL=receiver.url) as service:
+            assert (await service.over_http("Ada"))[0] == "OK"
+            await asyncio.to_thread(arrived.wait, 60)
+            service.stop()
+            await until(no_longer_accepts)
+            answer.set()
+        assert [event["text"] for event in events(receiver)] == ["Ada was greeted"]
+        assert len(receiver.posts) == 1
+    assert database.execute("SELECT count(*) FROM outbox", "on_its_way") == ["0"]
 
 
 @NEEDS_REDIS
@@ -298,6 +439,11 @@ async def test_jwt(kitchen: Kitchen) -> None:
             operation = document["paths"]["/grpc/greeterservice/sayhello"]["post"]
             assert operation["security"] == [{"bearer": []}]
         assert good not in str(service.log)
+        callers = {(line["code"], line.get("caller")) for line in service.log if "code" in line}
+        assert {caller for _, caller in callers} == {"ada", None}
+        assert ("OK", "ada") in callers
+        assert ("PERMISSION_DENIED", "ada") in callers
+        assert ("UNAUTHENTICATED", "ada") not in callers
         issuer.status = 503
         async with project.running(**settings) as service:
             ready = (503, "not serving: keys of the issuer")
@@ -312,10 +458,7 @@ async def reflection(service: Running, **metadata: str) -> StatusCode:
 
 
 def test_the_tests_of_a_project_with_tokens(kitchen: Kitchen) -> None:
-    project = made(kitchen, "jwt-tests")
-    gone = "test_strangers_are_refused_where_tokens_are_asked_for"
-    said = project.run("pytest", "-q", f"--deselect=tests/test_service.py::{gone}")
-    assert " passed" in said
+    assert " passed" in made(kitchen, "jwt-tests").run("pytest", "-q")
 
 
 def test_keys_are_changed_and_outlive_their_issuer(kitchen: Kitchen) -> None:
@@ -406,6 +549,16 @@ async def test_another_service(kitchen: Kitchen) -> None:
         stock.hangs = True
         for call in service.calls:
             assert await call("Ada") == ("UNAVAILABLE", "no stock: DEADLINE_EXCEEDED")
+
+
+def test_the_tests_of_a_project_that_calls_another_service(kitchen: Kitchen) -> None:
+    # They expect the example's own words, or call it without resources.
+    gone = (
+        f"--deselect=tests/test_greeter.py::{name}"
+        for name in ("test_says_hello", "test_says_hello_without_a_server")
+    )
+    said = made(kitchen, "another-service").run("pytest", "-q", *gone)
+    assert " passed" in said
 
 
 async def test_upload_and_webhook(either_kitchen: Kitchen) -> None:

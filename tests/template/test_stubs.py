@@ -10,7 +10,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from baking import STUBS, bake
+from baking import SCRIPTS, STUBS, bake
 from commands import polyrpc, refused, run
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from packaging.requirements import Requirement
@@ -42,6 +42,11 @@ def built(project: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(wheel)
 
 
+def metadata(wheel: zipfile.ZipFile) -> str:
+    (about,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    return wheel.read(about).decode()
+
+
 def content(wheel: zipfile.ZipFile) -> set[str]:
     return {name for name in wheel.namelist() if ".dist-info/" not in name}
 
@@ -54,8 +59,7 @@ def test_it_has_protos_stubs_types_and_descriptors_and_no_server(project: Path) 
     # With what they import, so that it can be read alone; each once.
     assert "google/api/http.proto" in names
     assert len(names) == len(set(names))
-    (about,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
-    needed = Parser().parsestr(wheel.read(about).decode()).get_all("Requires-Dist") or []
+    needed = Parser().parsestr(metadata(wheel)).get_all("Requires-Dist") or []
     ranges = {one.name: one.specifier for one in map(Requirement, needed)}
     assert ranges.keys() == {"grpcio", "protobuf", "googleapis-common-protos"}
     for specifier in ranges.values():
@@ -69,6 +73,7 @@ def test_what_is_installed_of_it_can_call(project: Path, tmp_path: Path) -> None
     assert done.stdout == 'name: "World"\n\n'
 
 
+@pytest.mark.full
 def test_the_stubs_of_others_are_not_in_it(project: Path) -> None:
     polyrpc(project, "scaffold", "--client", ORDERS)
     assert content(built(project)) == MINE
@@ -83,6 +88,63 @@ def test_the_stubs_of_others_are_not_in_it(project: Path) -> None:
     proto.write_text(text, encoding="utf-8")
     others = {f"shop/common/money{ending}" for ending in (*STUBS, ".proto")} | {"shop/py.typed"}
     assert content(built(project)) == MINE | others
+    said = polyrpc(project, "release.stubs")
+    assert "It has copies of shop/common/money.proto: if another package brings" in said
+    # And where a package brings them.
+    pyproject = project / "pyproject.toml"
+    table = '[tool.polyrpc.stubs]\n"shop/common" = "shop-common-stubs>=1,<2"\n'
+    pyproject.write_text(f"{pyproject.read_text(encoding='utf-8')}\n{table}", encoding="utf-8")
+    wheel = built(project)
+    assert content(wheel) == MINE
+    assert "Requires-Dist: shop-common-stubs<2,>=1" in metadata(wheel)
+    assert "copies" not in polyrpc(project, "release.stubs")
+
+
+RULED = """
+from importlib.metadata import files
+import protovalidate
+from greeter_service.v1 import greeter_pb2
+from order_service.v1 import order_pb2
+for request in (greeter_pb2.SayHelloRequest, order_pb2.SayHelloRequest):
+    print(len(protovalidate.collect_violations(request())), end=" ")
+one, two = ({str(file) for file in files(f"{name}-service-stubs")} for name in ("greeter", "order"))
+print(one & two)
+"""
+
+
+@pytest.mark.full
+def test_two_services_with_rules_are_called_from_one_environment(
+    template: Path, tmp_path: Path
+) -> None:
+    names = ("greeter", "order")
+    projects = [
+        bake(template, tmp_path / name, {"project_name": f"{name.capitalize()} Service"})
+        for name in names
+    ]
+    uv, python = (sys.executable, "-m", "uv"), tmp_path / "venv" / SCRIPTS / "python"
+    pip = (*uv, "pip", "install", "--quiet", "--python", python)
+    run(projects[0], *uv, "venv", "--quiet", python.parents[1])
+    run(projects[0], *pip, "protovalidate", "protobuf")
+    for project, name in zip(projects, names, strict=True):
+        rules = project / "protos/buf/validate/validate.proto"
+        rules.parent.mkdir(parents=True)
+        run(project, python, Path(__file__).with_name("validate_proto.py"), rules)
+        proto = project / f"protos/{name}_service/v1/{name}.proto"
+        text = proto.read_text(encoding="utf-8")
+        text = text.replace("import ", 'import "buf/validate/validate.proto";\nimport ', 1)
+        ruled = "string name = 1 [(buf.validate.field).string.min_len = 1];"
+        proto.write_text(text.replace("string name = 1;", ruled, 1), encoding="utf-8")
+        polyrpc(project, "release.stubs")
+    wheels = [wheel for project in projects for wheel in (project / "dist").iterdir()]
+    run(projects[0], *pip, *wheels)
+    alone = {"PYTHONPATH": ""}
+    said = run(projects[0], python, "-c", RULED, variables=alone).stdout
+    assert said == "1 1 set()\n"
+    # What goes with the one, the other one keeps.
+    uninstall = ("pip", "uninstall", "--quiet", "--python", python, "order-service-stubs")
+    run(projects[0], *uv, *uninstall)
+    stubs = "import greeter_service.v1.greeter_pb2_grpc"
+    run(projects[0], python, "-c", stubs, variables=alone)
 
 
 def test_what_cannot_be_built_is_said_in_a_line(project: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from expected import EXPECTED, alike
 from judged import TOKEN, JudgedService, descriptor_set, served
+from programs import must_have
 from screenshot_docs import browser, found
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("javascript")]
@@ -41,8 +42,7 @@ judges(options).then(done, (error) => done({fault: `${error}`}));
 @pytest.fixture(scope="session")
 def pages(javascript: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a page that holds the clients, bundled as an application's would be."""
-    if found("chromium", "chromium-browser", "google-chrome") is None:
-        pytest.skip("NOT JUDGED: without Chromium, no browser calls the service")
+    must_have(found("chromium", "chromium-browser", "google-chrome"), "Chromium")
     folder = tmp_path_factory.mktemp("pages")
     bundle = ["node_modules/.bin/esbuild", "browser.js", "--bundle", "--format=esm"]
     subprocess.run([*bundle, f"--outfile={folder / 'browser.js'}"], cwd=javascript, check=True)

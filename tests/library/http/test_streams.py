@@ -396,6 +396,7 @@ async def test_a_slow_handler_holds_up_the_client() -> None:
             "/grpc/slow/clientstream",
             f"content-type: {NDJSON}",
             "transfer-encoding: chunked",
+            "connection: close",  # Its one answer ends with no line break.
         )
         connection.writer.transport.set_write_buffer_limits(high=0)
         written = 0

@@ -12,8 +12,10 @@ import pytest
 from google.protobuf import any_pb2, wrappers_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from http2_wire import RST_STREAM, frame, http2, number
 from protocol_clients import (
     CALLERS,
+    WAYS,
     by_connect,
     by_grpc_web,
     connect_stream_outcome,
@@ -21,8 +23,9 @@ from protocol_clients import (
     envelopes,
     grpc_web_outcome,
     requests_of,
+    straight,
 )
-from serving import EchoService, gateway_of, http_server, serving
+from serving import EchoService, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
@@ -105,19 +108,40 @@ async def test_a_client_that_goes_away_ends_its_call(rpc: str, content_type: str
         await waiting.cancelled.wait()
 
 
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("rpc", ["Unary", "ServerStream", "Bidi"])
-async def test_a_stream_of_http_2_that_is_reset_ends_its_call(rpc: str) -> None:
+async def test_a_stream_of_http_2_that_is_reset_ends_its_call(rpc: str, way: Any) -> None:
     waiting = Waiting()
     async with (
         serving(gateway_of(waiting)) as served,
-        http_server(served.app, http="zttp", http2=True) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        way(served) as there,
+        grpc.aio.insecure_channel(f"127.0.0.1:{there.port}") as channel,
     ):
         request = pb.EchoRequest(text="a")
         stub: Any = pb_grpc.EchoStub(channel)
         call = getattr(stub, rpc)(iter([request]) if rpc == "Bidi" else request)
         await waiting.entered.wait()
         call.cancel()
+        await waiting.cancelled.wait()
+
+
+async def test_a_stream_that_is_reset_before_its_call_begins_ends_it() -> None:
+    waiting = Waiting()
+
+    class Deaf(EchoService):
+        async def Bidi(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+            await waiting.wait(None, context)
+            yield pb.EchoResponse()
+
+    async with (
+        serving(gateway_of(Deaf)) as served,
+        straight(served) as there,
+        http2(there.port) as client,
+    ):
+        stream = client.ask(
+            "/testing.v1.Echo/Bidi", ("content-type", "application/grpc"), end=False
+        )
+        client.send(frame(RST_STREAM, 0, stream, number(8)))
         await waiting.cancelled.wait()
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 import pytest
-from protocol_clients import connect_stream_outcome, envelope, envelopes, grpc_web_outcome
-from serving import EchoService, Served, gateway_of, http_server, serving
+from protocol_clients import WAYS, connect_stream_outcome, envelope, envelopes, grpc_web_outcome
+from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
@@ -147,13 +147,14 @@ async def test_a_servicer_chooses_what_is_compressed() -> None:
             assert [flags for flags, _ in envelopes(response.content)] == flags
 
 
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("rpc", ["Unary", "Bidi"])
-async def test_the_client_of_grpc_compresses(rpc: str) -> None:
+async def test_the_client_of_grpc_compresses(rpc: str, way: Any) -> None:
     async with (
         serving(gateway_of(EchoService)) as served,
-        http_server(served.app, http="zttp", http2=True) as port,
+        way(served) as there,
         grpc.aio.insecure_channel(
-            f"127.0.0.1:{port}", compression=grpc.Compression.Gzip
+            f"127.0.0.1:{there.port}", compression=grpc.Compression.Gzip
         ) as channel,
     ):
         stub: Any = pb_grpc.EchoStub(channel)

@@ -14,7 +14,7 @@ from polyrpc import Interceptor, ServiceGateway
 from polyrpc.framework.imports import Application, UnchangedLogging
 from polyrpc.health import Health
 from polyrpc.reflection import ReflectionService
-from protocol_clients import CALLERS, envelope, grpc_web_outcome
+from protocol_clients import CALLERS, WAYS, envelope, grpc_web_outcome
 from serving import EchoService, Served, gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
@@ -90,18 +90,20 @@ async def test_interceptors_are_told_the_protocol(ordinary: bool) -> None:
         for call in CALLERS.values():
             assert (await call(served, "Unary", ["a"])).texts == ["a"]
         await served.http.post("/grpc/echoservice/unary", json={"text": "a"})
-    protocols = ["grpc", "grpc", "grpc-web", "grpc-web", "connect", "connect", "http"]
+    by_asgi = ["grpc", "grpc-web", "grpc-web", "connect", "connect"]
+    protocols = ["grpc", *by_asgi, *by_asgi, "http"]
     assert seen == [(protocol, PATH, "a") for protocol in protocols]
 
 
-async def test_native_services_are_served_too() -> None:
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_native_services_are_served_too(way: Any) -> None:
     health = Health(["testing.v1.Echo"])
     health.start()
     natives = [health, ReflectionService(["testing.v1.Echo"])]
     async with (
         serving(gateway_of(EchoService, native_services=natives)) as served,
-        http_server(served.app, http="zttp", http2=True) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        way(served) as there,
+        grpc.aio.insecure_channel(f"127.0.0.1:{there.port}") as channel,
     ):
         stub: Any = health_pb2_grpc.HealthStub(channel)  # typed for synchronous channels only
         response = await stub.Check(health_pb2.HealthCheckRequest(service="testing.v1.Echo"))
@@ -128,11 +130,12 @@ async def test_native_services_are_served_too() -> None:
         assert (await served.http.post("/grpc/health/check", json={})).status_code == 404
 
 
-async def test_an_rpc_that_there_is_not_is_unimplemented_over_grpc() -> None:
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_an_rpc_that_there_is_not_is_unimplemented_over_grpc(way: Any) -> None:
     async with (
         serving(gateway_of(EchoService)) as served,
-        http_server(served.app, http="zttp", http2=True) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        way(served) as there,
+        grpc.aio.insecure_channel(f"127.0.0.1:{there.port}") as channel,
     ):
         call: Any = channel.unary_unary("/testing.v1.Echo/Nothing")(b"")
         assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -153,11 +156,12 @@ async def test_grpc_with_json_over_http_2() -> None:
         assert response.content == envelope(b'{"text":"a","index":0}')
 
 
-async def test_a_large_stream_of_large_messages_arrives() -> None:
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_a_large_stream_of_large_messages_arrives(way: Any) -> None:
     async with (
         serving(gateway_of(EchoService)) as served,
-        http_server(served.app, http="zttp", http2=True) as port,
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        way(served) as there,
+        grpc.aio.insecure_channel(f"127.0.0.1:{there.port}") as channel,
     ):
         stub: Any = pb_grpc.EchoStub(channel)
         text = "x" * 300_000

@@ -106,7 +106,7 @@ class TestFaultyJson:
         self, message_class: type[Message], codec: JsonCodec
     ) -> None:
         decode = codec.decoder(message_class.DESCRIPTOR)
-        good, *faulty = texts(message_class, 2000).values()
+        good, *faulty = texts(message_class, 500).values()
         for text in (good, *faulty):
             attempt(decode, text)
         most = 3 * peak(decode, good)

@@ -16,7 +16,7 @@ from polyrpc.interceptors import tracing
 from polyrpc.rpc.handlers import RpcFunction
 from polyrpc.rpc.method_info import method_info
 from polyrpc.rpc.method_interceptors import MethodInterceptor
-from protocol_clients import Outcome, connect, grpc_over_http, grpc_web
+from protocol_clients import Outcome, connect, grpc_over_http, grpc_web, native
 from serving import EchoService, Served, gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -81,12 +81,9 @@ async def test_one_may_reject_a_call_before_its_headers_are_refused(headers: Any
 @pytest.mark.parametrize("rpc", ["Unary", "ServerStream", "ClientStream", "Bidi"])
 async def test_one_may_reject_native_calls_of_every_kind(rpc: str) -> None:
     async with serving(gateway_of(EchoService, interceptors=[Rejecting()])) as served:
-        requests = (
-            pb.EchoRequest() if rpc in ("Unary", "ServerStream") else iter([pb.EchoRequest()])
-        )
-        call = getattr(served.stub, rpc)(requests)
-        assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
-        assert await call.details() == "who are you?"
+        outcome = await native(served, rpc, [""])
+        expected = (grpc.StatusCode.UNAUTHENTICATED, "who are you?")
+        assert (outcome.code, outcome.details) == expected
 
 
 class Replacing(grpc.aio.ServerInterceptor):
@@ -139,12 +136,8 @@ async def test_one_may_put_a_handler_of_any_kind_in_place_of_every_other(
     rpc: str, make: Any
 ) -> None:
     async with serving(gateway_of(EchoService, interceptors=[Replacing(make)])) as served:
-        message = pb.EchoRequest(text="x")
-        requests = message if rpc in ("Unary", "ServerStream") else iter([message])
-        call = getattr(served.stub, rpc)(requests)
-        answer = await call.read() if rpc in ("ServerStream", "Bidi") else await call
-        assert answer.text == "x"
-        assert await call.code() is grpc.StatusCode.OK
+        outcome = await native(served, rpc, ["x"])
+        assert (outcome.code, outcome.texts) == (grpc.StatusCode.OK, ["x"])
 
 
 @pytest.mark.parametrize("by", [grpc_over_http, grpc_web, connect])

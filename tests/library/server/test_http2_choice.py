@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from applications import Calls, echo
 from http2_wire import GOAWAY, PREFACE, PROTOCOL_ERROR, SETTINGS, Http2Client, frame, http2
 from polyrpc.server.tls import Tls
 from polyrpc.settings import ServiceSettings, SettingsError
+from programs import CURL, H2LOAD, needs_curl, needs_h2load
 from wire import TIMEOUT, Client, connected, request, serving
 
 
@@ -197,14 +197,12 @@ def test_grpc_without_a_listener_of_its_own_needs_http2() -> None:
     assert ServiceSettings(grpc_server="NONE", http2=True).grpc_server == "none"
 
 
+@needs_curl
 @pytest.mark.parametrize("arguments", [["--http2-prior-knowledge"], ["--http2"], ["--http1.1"]])
 async def test_curl_is_answered(arguments: list[str]) -> None:
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("there is no curl on this machine")
     async with serving(Calls(), http2=True) as port:
         process = await asyncio.create_subprocess_exec(
-            *(curl, "-sS", *arguments, "-d", "body", "-w", " %{http_version} %{http_code}"),
+            *(CURL, "-sS", *arguments, "-d", "body", "-w", " %{http_version} %{http_code}"),
             f"http://127.0.0.1:{port}/echo",
             stdout=asyncio.subprocess.PIPE,
         )
@@ -213,13 +211,12 @@ async def test_curl_is_answered(arguments: list[str]) -> None:
     assert told.endswith(b'"body": "body"} ' + version + b" 200")
 
 
+@needs_h2load
+@pytest.mark.full
 async def test_h2load_and_its_table_of_headers_go_on_past_many_requests() -> None:
-    h2load = shutil.which("h2load")
-    if h2load is None:
-        pytest.skip("there is no h2load on this machine")
     async with serving(Calls(), http2=True) as port:
         process = await asyncio.create_subprocess_exec(
-            *(h2load, "-n", "6000", "-c", "1", "-m", "20", f"http://127.0.0.1:{port}/early"),
+            *(H2LOAD, "-n", "6000", "-c", "1", "-m", "20", f"http://127.0.0.1:{port}/early"),
             stdout=asyncio.subprocess.PIPE,
         )
         told, _ = await process.communicate()

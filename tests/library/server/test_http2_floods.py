@@ -134,7 +134,7 @@ async def test_handlers_that_go_on_after_a_reset_are_counted() -> None:
             client.send(frame(RST_STREAM, 0, stream, number(8)))
         streams = [client.ask("/deaf") for _ in range(15)]
         await client.ping()
-        assert len(calls.begun) == 200
+        await until(lambda: len(calls.begun) == 200)
         assert len(client.frames(RST_STREAM)) == len(streams) - 10
         calls.release.set()
 
@@ -148,6 +148,10 @@ MEMORY = {
     "a body that is not read": [
         frame(HEADERS, END_HEADERS, 1, WAITING.replace(b"wait", b"deaf")),
         *[frame(DATA, 0, 1, bytes(16_384))] * 1_000,
+    ],
+    "a body of single bytes that is not read": [
+        frame(HEADERS, END_HEADERS, 1, WAITING.replace(b"wait", b"deaf")),
+        *[frame(DATA, 0, 1, b"a")] * 200_000,
     ],
     "new names of headers": [
         frame(HEADERS, END, 2 * index + 1, REQUEST + b"\x40\x08%08d\x01a" % index)

@@ -15,8 +15,8 @@ from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 from polyrpc import SettingsError
-from polyrpc.interceptors.auth import Caller, caller
 from polyrpc.process.server import Server
+from polyrpc.rpc.caller import Caller, caller
 from polyrpc.testing import Call
 from pydantic import SecretStr
 

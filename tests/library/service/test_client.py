@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
+import sys
 from time import monotonic
 from typing import Any
 
@@ -173,6 +176,52 @@ async def test_mutual_tls(certificates: Certificates) -> None:
         assert (await stub.SayHello(pb.SayHelloRequest(name="TLS"))).message == "Hello, TLS!"
 
 
-def test_a_certificate_needs_its_key(certificates: Certificates) -> None:
-    with pytest.raises(ValueError, match="needs its key"):
-        channel("localhost:1", ca_file=certificates.ca, cert_file=certificates.client)
+# gRPC reads its own list of authorities once in a process.
+CALL_WITH_TLS = """
+import asyncio, sys
+import grpc
+from polyrpc import channel
+
+async def main():
+    async with channel(sys.argv[1], tls=True, deadline=60, attempts=1) as grpc_channel:
+        call = grpc_channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
+        print((await call.code()).name)
+
+asyncio.run(main())
+"""
+
+
+async def test_tls_with_a_public_certificate_needs_no_file(certificates: Certificates) -> None:
+    settings = Settings(
+        http_port=0,
+        grpc_port=0,
+        tls_cert_file=certificates.server,
+        tls_key_file=certificates.server_key,
+    )
+
+    async def called(**variables: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", CALL_WITH_TLS, f"localhost:{service.grpc_port}"),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,  # gRPC's own word
+        )
+        said, _ = await process.communicate()
+        return said.decode()
+
+    async with serve(settings) as service:
+        trusting = await called(GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(certificates.ca))
+        assert trusting.splitlines()[-1].startswith("OK")
+        # Nobody else vouches for a certificate that was made here.
+        stranger = await called()
+        assert stranger.splitlines()[-1].startswith("UNAVAILABLE")
+        assert "CERTIFICATE_VERIFY_FAILED" in stranger
+
+
+@pytest.mark.parametrize("without", ["key", "TLS"])
+def test_a_certificate_needs_its_key_and_tls(certificates: Certificates, without: str) -> None:
+    files = {"ca_file": certificates.ca, "cert_file": certificates.client}
+    if without == "TLS":
+        files = {"cert_file": certificates.client, "key_file": certificates.client_key}
+    with pytest.raises(ValueError, match="needs its key, and ca_file or tls=True"):
+        channel("localhost:1", **files)

@@ -13,10 +13,10 @@ import grpc
 import pytest
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
-from polyrpc.interceptors.auth import caller
 from polyrpc.interceptors.request_id import request_id
 from polyrpc.interceptors.standard import StandardInterceptor
 from polyrpc.log_pipe import JsonLinesHandler
+from polyrpc.rpc.caller import caller
 from polyrpc.testing import Call
 
 MOST_FUNCTIONS = 28
@@ -29,6 +29,7 @@ class Context:
     """What both protocols hand to a layer, as far as the concerns need it."""
 
     code_set: Any = None
+    caller: Any = None
 
     def invocation_metadata(self) -> Any:
         return (("user-agent", "test"),)

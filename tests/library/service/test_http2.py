@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,15 @@ from greeter.settings import PREFIX, Settings
 from polyrpc.process.healthcheck import check
 from polyrpc.process.server import Server
 from processes import ONE_AND_TWO_WORKERS, STOP, end, log_line, needs_workers, started
+from programs import CURL, H2LOAD, needs_curl, needs_h2load
 
 PATH = "/grpc/greeterservice/sayhello"
 
 
 async def say_hello(port: int, *arguments: str) -> Any:
     """Calls the RPC over HTTP/2, by curl."""
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("there is no curl on this machine")
     process = await asyncio.create_subprocess_exec(
-        *(curl, "-sS", "--http2-prior-knowledge", "--json", '{"name": "World"}', *arguments),
+        *(CURL, "-sS", "--http2-prior-knowledge", "--json", '{"name": "World"}', *arguments),
         *("-w", " %{http_version}", f"http://127.0.0.1:{port}{PATH}"),
         stdout=asyncio.subprocess.PIPE,
     )
@@ -42,6 +39,7 @@ def settings() -> Settings:
     return Settings(http_port=0, grpc_port=0, http2=True, auth_tokens="secret")
 
 
+@needs_curl
 async def test_rpcs_are_served_logged_and_counted_as_over_http_1_1(
     service: Server, http: httpx.AsyncClient
 ) -> None:
@@ -53,6 +51,7 @@ async def test_rpcs_are_served_logged_and_counted_as_over_http_1_1(
         assert re.search(rf'handled_total\{{[^}}]*grpc_code="{code}"[^}}]*protocol="http"', metrics)
 
 
+@needs_curl
 @pytest.mark.parametrize("workers", ONE_AND_TWO_WORKERS)
 async def test_a_service_may_have_one_port(workers: int) -> None:
     async with started(HTTP2="true", GRPC_SERVER="none", WORKERS=workers) as process:
@@ -66,6 +65,7 @@ async def test_a_service_may_have_one_port(workers: int) -> None:
         assert status == 0
 
 
+@needs_curl
 @needs_workers
 @pytest.mark.full
 async def test_its_workers_are_replaced_as_those_of_others_are() -> None:
@@ -92,17 +92,15 @@ async def test_one_port_without_http2_is_refused_in_one_line() -> None:
     assert f"{PREFIX}HTTP2=true" in line
 
 
+@needs_h2load
 @pytest.mark.full
 async def test_no_call_of_h2load_is_lost_when_the_service_stops(tmp_path: Path) -> None:
     body = tmp_path / "body"
     body.write_text('{"name": "World"}')
-    h2load = shutil.which("h2load")
-    if h2load is None:
-        pytest.skip("there is no h2load on this machine")
     async with started(HTTP2="true") as process:
         port = (await log_line(process, "serving"))["http_port"]
         load = await asyncio.create_subprocess_exec(
-            *(h2load, "-D", "4", "-c", "5", "-m", "10", "-d", str(body)),
+            *(H2LOAD, "-D", "4", "-c", "5", "-m", "10", "-d", str(body)),
             *("-H", "content-type: application/json", f"http://127.0.0.1:{port}{PATH}"),
             stdout=asyncio.subprocess.PIPE,
         )

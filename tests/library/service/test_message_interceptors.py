@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -115,19 +116,38 @@ class Asks(GreeterService):
         return pb.SayHelloResponse(message=f"{metadata['asks']} {request.name}")
 
 
-@pytest.fixture(params=[GreeterService, ReadsAndWrites, Threaded])
-def servicer(request: pytest.FixtureRequest) -> Any:
+SERVICERS = [GreeterService, ReadsAndWrites, Threaded]
+POSITIONS = ["alone", "before an ordinary one", "after an ordinary one"]
+# Each servicer and each position; all of the one with all of the other in `nox -s matrix`.
+SERVED = [
+    pytest.param(
+        (servicer, position),
+        id=f"{servicer.__name__}-{position}",
+        marks=[] if servicer is GreeterService or position == "alone" else pytest.mark.full,
+    )
+    for servicer, position in itertools.product(SERVICERS, POSITIONS)
+]
+
+
+@pytest.fixture(params=SERVED)
+def served(request: pytest.FixtureRequest) -> Any:
+    """A servicer, and where in the list our interceptors are."""
     return request.param
 
 
-@pytest.fixture(params=["alone", "before an ordinary one", "after an ordinary one"])
-def interceptors(request: pytest.FixtureRequest) -> list[Any]:
+@pytest.fixture
+def servicer(served: Any) -> Any:
+    return served[0]
+
+
+@pytest.fixture
+def interceptors(served: Any) -> list[Any]:
     ours = [Shouting("?"), Shouting("!")]
     return {
         "alone": ours,
         "before an ordinary one": [*ours, Ordinary()],
         "after an ordinary one": [Ordinary(), *ours],
-    }[request.param]
+    }[served[1]]
 
 
 @pytest.fixture

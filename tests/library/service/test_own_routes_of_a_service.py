@@ -352,7 +352,8 @@ async def test_a_slow_request_is_finished_before_resources_close(
         async with asyncio.timeout(10):
             while True:
                 try:
-                    await asyncio.open_connection("127.0.0.1", service.http_port)
+                    _, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
+                    writer.close()
                 except ConnectionError:
                     break
         assert not stopping.done()

@@ -176,7 +176,8 @@ class Project:
             stderr=asyncio.subprocess.PIPE,
         )
         assert process.stderr is not None
-        log = []
+        log: list[dict[str, Any]] = []
+        service: Running | None = None
         try:
             async for line in process.stderr:
                 log.append(json.loads(line))
@@ -190,9 +191,11 @@ class Project:
                 httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http,
                 grpc.aio.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel,
             ):
-                yield Running(url, http, channel, log)
+                service = Running(url, http, channel, process, log)
+                yield service
         finally:
-            if process.returncode is None:
+            # A second signal would end it at once.
+            if process.returncode is None and not (service and service.is_stopping):
                 process.terminate()
             # The pipe is read to its end, or a process with much to say would not end.
             _, rest = await process.communicate()
@@ -205,13 +208,22 @@ class Running:
 
     Attributes:
         url: Of its HTTP listener.
+        process: The one that was started, of which there may be more.
         log: The lines of its log: the first ones, and all once it has ended.
+        is_stopping: It was told to.
     """
 
     url: str
     http: httpx.AsyncClient
     channel: grpc.aio.Channel
+    process: asyncio.subprocess.Process
     log: list[dict[str, Any]] = field(default_factory=list)
+    is_stopping: bool = False
+
+    def stop(self) -> None:
+        """Tells it to stop, as a platform does."""
+        self.is_stopping = True
+        self.process.terminate()
 
     async def over_http(self, name: str, **headers: str) -> tuple[str, str]:
         """Calls SayHello; gives the status, and the message or what is wrong."""

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .client import channel
     from .gateway import ServiceGateway
     from .health import Health
-    from .interceptors.auth import caller
     from .interceptors.request_id import request_id
     from .interceptors.validation import Validation
     from .process.cli import run
+    from .rpc.caller import caller
     from .rpc.interceptors import Interceptor
     from .rpc.method_info import MethodInfo
     from .rpc.status import CallError
@@ -52,7 +52,7 @@ _MODULES = {
     "ServiceSettings": "settings",
     "SettingsError": "settings",
     "Validation": "interceptors.validation",
-    "caller": "interceptors.auth",
+    "caller": "rpc.caller",
     "channel": "client",
     "request_id": "interceptors.request_id",
     "run": "process.cli",

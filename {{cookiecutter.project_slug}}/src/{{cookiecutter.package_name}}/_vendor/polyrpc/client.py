@@ -23,6 +23,7 @@ Metadata = Iterable[tuple[str, str | bytes]]
 def channel(
     target: str,
     *,
+    tls: bool = False,
     ca_file: Path | None = None,
     cert_file: Path | None = None,
     key_file: Path | None = None,
@@ -44,7 +45,10 @@ def channel(
 
     Args:
         target: Where to connect, as in https://github.com/grpc/grpc/blob/master/doc/naming.md.
-        ca_file: What the server's certificate is checked against, PEM; None: no TLS.
+        tls: Asks the server for a certificate of a public authority: one of those that gRPC brings,
+            or of the PEM file that the variable GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names, such as
+            the system's, /etc/ssl/certs/ca-certificates.crt. False: no TLS without `ca_file`.
+        ca_file: TLS, and these are the authorities, PEM, instead of the public ones.
         cert_file: The client's certificate chain for mutual TLS, PEM.
         key_file: Its private key, PEM.
         deadline: Seconds for each call, streams included, all attempts together; a `timeout` of
@@ -62,12 +66,13 @@ def channel(
 
     Raises:
         OSError: A file cannot be read.
-        ValueError: A certificate without its key, or without `ca_file`; a deadline that is none.
+        ValueError: A certificate without its key, or without TLS; a deadline that is none.
     """
     if deadline is not None and not deadline > 0:
         raise ValueError(f"a deadline is a positive number of seconds, not {deadline}")
-    if (cert_file is None) != (key_file is None) or (cert_file is not None and ca_file is None):
-        raise ValueError("a client certificate needs its key, and ca_file")
+    tls = tls or ca_file is not None
+    if (cert_file is None) != (key_file is None) or (cert_file is not None and not tls):
+        raise ValueError("a client certificate needs its key, and ca_file or tls=True")
     config = _service_config(attempts, retry_on, round_robin=round_robin)
     arguments: list[tuple[str, Any]] = [
         *options,
@@ -76,13 +81,9 @@ def channel(
     ]
     if keepalive is not None:
         arguments.append(("grpc.keepalive_time_ms", int(keepalive * 1000)))
-    if ca_file is None:
+    if not tls:
         return _Channel(grpc.aio.insecure_channel(target, arguments), deadline)
-    credentials = grpc.ssl_channel_credentials(
-        ca_file.read_bytes(),
-        None if key_file is None else key_file.read_bytes(),
-        None if cert_file is None else cert_file.read_bytes(),
-    )
+    credentials = grpc.ssl_channel_credentials(*map(_read, (ca_file, key_file, cert_file)))
     return _Channel(grpc.aio.secure_channel(target, credentials, arguments), deadline)
 
 
@@ -144,6 +145,10 @@ class _Channel(grpc.aio.Channel):
         exc_tb: TracebackType | None,
     ) -> bool | None:
         return await self._channel.__aexit__(exc_type, exc_val, exc_tb)
+
+
+def _read(file: Path | None) -> bytes | None:
+    return None if file is None else file.read_bytes()
 
 
 def _shortest(*limits: float | None) -> float | None:

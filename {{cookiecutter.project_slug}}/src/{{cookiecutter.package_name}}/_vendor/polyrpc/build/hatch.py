@@ -111,22 +111,17 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
         raise CompileError(
             f"There is no .proto file in {protos}: `nox -s add_service -- PROTO` brings one."
         )
-    # Located through the distribution: a plugin on PATH may be another environment's.
-    files = distribution("mypy-protobuf").files or []
-    plugins = {file.stem: file.locate() for file in files if file.name.startswith("protoc-gen-")}
-    command = [
-        *(sys.executable, "-m", "grpc_tools.protoc"),
-        f"-I{protos}",
-        f"-I{distribution('googleapis-common-protos').locate_file('')}",
-        *(f"--plugin={name}={path}" for name, path in plugins.items()),
-        f"--python_out={output}",
-        f"--mypy_out=quiet:{output}",
-        f"--mypy_grpc_out=quiet:{output}",
-        f"--descriptor_set_out={descriptor_set}",
-        *("--include_imports", "--include_source_info"),
-        *sources,
-    ]
-    run(command)
+    run(
+        [
+            *(sys.executable, "-m", "grpc_tools.protoc"),
+            f"-I{protos}",
+            f"-I{distribution('googleapis-common-protos').locate_file('')}",
+            *of_messages(output),
+            f"--descriptor_set_out={descriptor_set}",
+            *("--include_imports", "--include_source_info"),
+            *sources,
+        ]
+    )
     # Its plugin copies comments into docstrings as they are: quotes or a backslash in one would
     # make a stub that is no Python.
     described = FileDescriptorSet.FromString(descriptor_set.read_bytes())
@@ -143,6 +138,19 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
                 *sources,
             ]
         )
+
+
+def of_messages(output: Path) -> list[str]:
+    """List the options of protoc for stubs of messages, and for the types of all stubs."""
+    # Located through the distribution: a plugin on PATH may be another environment's.
+    files = distribution("mypy-protobuf").files or []
+    plugins = {file.stem: file.locate() for file in files if file.name.startswith("protoc-gen-")}
+    return [
+        *(f"--plugin={name}={path}" for name, path in plugins.items()),
+        f"--python_out={output}",
+        f"--mypy_out=quiet:{output}",
+        f"--mypy_grpc_out=quiet:{output}",
+    ]
 
 
 def copy_swagger_ui(target: Path) -> None:

@@ -26,6 +26,7 @@ class Call(HttpServicerContext, Incoming):
     """The context of a call, together with where its messages come from and go.
 
     Attributes:
+        is_plain: Its request is one message, and the whole body, as is usual.
         is_whole: Its request is one message, for which whoever limits calls waits.
         refusal: Why its messages cannot be read, whatever they are; None as a rule.
         messages: Where they come from.
@@ -36,6 +37,7 @@ class Call(HttpServicerContext, Incoming):
         tells_early: Initial metadata are sent as soon as the servicer sends them, in a stream.
     """
 
+    is_plain = False
     is_whole = False
     refusal: CallError | None = None
     messages: RequestMessages
@@ -59,6 +61,14 @@ class Call(HttpServicerContext, Incoming):
     def refuse(self, refusal: CallError) -> None:
         """Has the call fail once it is the servicer's turn: interceptors may have other reasons."""
         self.refusal, self.messages = refusal, RefusedRequest(refusal)
+
+    def plain_request(self) -> Any:
+        """Takes the request, if that is one message, usual, and all there; None: it is not.
+
+        Raises:
+            CallError: It is no message of its type.
+        """
+        return None
 
     async def request_arrived(self) -> None:
         """Waits until a request of one message is there, which is not looked at yet.

@@ -43,6 +43,10 @@ class CallCancellation:
         self._context.disconnected = True
         self._cancel()
 
+    def disconnect_soon(self) -> None:
+        """Does that as soon as the call goes on waiting."""
+        self._handles.append(self.loop.call_soon(self.disconnect))
+
     def stop(self) -> None:
         """Ends the supervision: from here on the call is the caller's to finish."""
         for handle in self._handles:

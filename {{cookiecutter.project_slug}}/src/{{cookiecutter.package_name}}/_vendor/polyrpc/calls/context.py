@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import grpc
 
+from ..rpc.caller import Caller
 from ..rpc.metadata import Metadata, checked, metadatum
 from ..rpc.status import check_details, status_code
 from .metadata import invocation_metadata
@@ -40,6 +41,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         reserved: The names of request headers that are no metadata, as the protocol has it.
         compression: What the servicer has chosen for its responses; None: it has not.
         next_uncompressed: The next message is not to be compressed.
+        caller: Who makes the call, as far as somebody has said so.
     """
 
     # What every call begins with; it has attributes of its own for what changes.
@@ -53,6 +55,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     reserved: Collection[bytes] = ()
     compression: grpc.Compression | None = None
     next_uncompressed = False
+    caller: Caller | None = None
     _invocation_metadata: Metadata | None = None
     trailing: Metadata = ()
     _added: Metadata = ()

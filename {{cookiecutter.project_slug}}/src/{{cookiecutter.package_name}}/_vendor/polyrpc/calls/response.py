@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from ..rpc.status import CallError
 from .cancellation import CallCancellation
 from .context import HttpServicerContext
 
@@ -20,34 +19,22 @@ _MESSAGES_BEFORE_OTHERS = 32
 
 
 class ResponseStream(ABC):
-    """A response of many messages, each sent as it comes; `send` waits while the client is slow.
+    """A response of many messages, each sent as it comes; whoever sends waits for slow clients."""
 
-    Args:
-        send: ASGI's `send`.
-    """
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._started = False
-        self._sent = 0
+    _started = False
+    _sent = 0
 
     async def message(self, message: Any, context: HttpServicerContext) -> None:
         """Sends one message."""
         chunk = self._frame(message, context)
         if not self._started:
             await self.begin(context)
-        await self._send(chunk_event(chunk, more_body=True))
+        await self._write(chunk)
         self._sent += 1
         if self._sent % _MESSAGES_BEFORE_OTHERS == 0:
-            # While the socket takes all that it is given, `send` never waits, and without this
+            # While the socket takes all that it is given, nothing ever waits, and without this
             # a long stream to a fast reader would keep every other call from running.
             await asyncio.sleep(0)
-
-    async def begin(self, context: HttpServicerContext) -> None:
-        """Sends the headers."""
-        await self._send(self._start(context))
-        # Not before: who is cancelled while the connection has no room has sent nothing.
-        self._started = True
 
     def supervise(  # noqa: B027 - for most there is nothing
         self, lifetime: CallCancellation, context: HttpServicerContext
@@ -55,20 +42,39 @@ class ResponseStream(ABC):
         """Does what there is to do while the handler waits, and no message comes."""
 
     @abstractmethod
-    def finish(self, context: HttpServicerContext) -> Sequence[Event]:
-        """What is left to be sent for a call whose status is OK."""
-
-    @abstractmethod
-    def fail(self, failure: CallError, context: HttpServicerContext) -> Sequence[Event]:
-        """What is left to be sent for a call that failed, as far as that is still possible."""
-
-    @abstractmethod
-    def _start(self, context: HttpServicerContext) -> Event:
-        """The event that begins the response."""
+    async def begin(self, context: HttpServicerContext) -> None:
+        """Sends the headers."""
 
     @abstractmethod
     def _frame(self, message: Any, context: HttpServicerContext) -> bytes:
         """The bytes of one message."""
+
+    @abstractmethod
+    async def _write(self, chunk: bytes) -> None:
+        """Sends a part of the body."""
+
+
+class EventResponseStream(ResponseStream):
+    """One that is sent as the events of ASGI.
+
+    Args:
+        send: ASGI's `send`.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def begin(self, context: HttpServicerContext) -> None:
+        await self._send(self._start(context))
+        # Not before: who is cancelled while the connection has no room has sent nothing.
+        self._started = True
+
+    async def _write(self, chunk: bytes) -> None:
+        await self._send(chunk_event(chunk, more_body=True))
+
+    @abstractmethod
+    def _start(self, context: HttpServicerContext) -> Event:
+        """The event that begins the response."""
 
 
 def chunk_event(body: bytes, *, more_body: bool) -> Event:

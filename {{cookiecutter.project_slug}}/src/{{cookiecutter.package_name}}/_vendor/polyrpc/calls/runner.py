@@ -17,6 +17,7 @@ from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
 from .call import Call, Handler, serving
 from .cancellation import CallCancellation, resumed
+from .plain_call import serving_plain
 
 Scope = Mapping[str, Any]
 FindOther: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
@@ -88,7 +89,9 @@ class CallRunner:
         return _status(call)
 
     def _serving(self, handler: Handler) -> RpcFunction:
-        return serving(handler, self.method)
+        if self.method is None:
+            return serving(handler, None)
+        return serving_plain(handler, self.method)
 
     async def _supervised(self, call: Call, run: Awaitable[None]) -> CallError | None:
         """Runs a call that waits for something to its end; None: it has succeeded."""

@@ -43,7 +43,8 @@ class Cors:
     """
 
     skips_rpcs = True
-    """RPCs need not pass it on the short way: `around_rpc` is around them there."""
+    """RPCs need not pass it on the short way: `around_rpc` is around them there, unless it `spares`
+    those that are answered without ASGI."""
 
     def __init__(self, app: App, origins: str) -> None:
         self.app = app
@@ -62,6 +63,10 @@ class Cors:
             await self._answer(answer, scope, receive, send)
 
         return answer_rpc
+
+    def spares(self, scope: Any) -> bool:
+        """Whether a request is none of a page, so that nobody looks at what it adds."""
+        return all(name != b"origin" for name, _ in scope["headers"])
 
     async def _answer(self, app: App, scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope["headers"])

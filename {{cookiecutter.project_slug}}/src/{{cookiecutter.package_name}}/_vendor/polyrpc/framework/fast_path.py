@@ -8,8 +8,11 @@ or `after_request` of the application, its router or the route, other settings, 
 that matches too. What comes later, or goes, is noticed, but for what the route of an RPC is given
 after the first request. Middleware whose attribute `skips_rpcs` is true is for other paths:
 it need not be passed, and has the next as `app`; what such middleware does around RPCs all the same
-is in its `around_rpc`. Where an application is mounted, its parents have
-run what is theirs before.
+is in its `around_rpc`, and `spares` tells for which requests that is nothing. Where an application
+is mounted, its parents have run what is theirs before.
+
+Of the RPCs at paths of their own, `straight_answers` gives those that a server may answer on
+streams of HTTP/2 without ASGI, under the same conditions: there the whole way is left out.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
 too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
@@ -18,10 +21,11 @@ the framework's own exception handlers are not around the endpoint, which lets n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..protocols.endpoint import BeginAnswer
 from .imports import (
     OWN_MIDDLEWARE,
     ApplicationBase,
@@ -67,24 +71,8 @@ def install_fast_path(app: Any) -> None:
     # Python looks for `__call__` in the class alone, so the application gets a class of its own.
     # Servers ask whether it is a coroutine function.
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807 - as Python names it
-        answer, router = None, self.router
-        if scope["type"] == "http" and not (
-            # What a lifespan has put up, or whoever else, since the last request.
-            self.permissions
-            or self.interceptors
-            or router.permissions
-            or router.lilya_permissions
-            or router.interceptors
-            or router.before_request
-            or router.after_request
-        ):
-            routes = router.routes
-            if (
-                len(routes) != shortcuts.length
-                or routes is not shortcuts.routes
-                or self.middleware_stack is not shortcuts.middleware_stack
-            ):
-                shortcuts.decide()
+        answer = None
+        if scope["type"] == "http" and shortcuts.are_open():
             root_path = self.root_path or scope.get("root_path")
             if root_path:
                 scope = _in_full(scope, root_path)
@@ -100,9 +88,37 @@ def install_fast_path(app: Any) -> None:
         else:
             await answer(scope, receive, send)
 
+    def straight_answers(self: Any) -> StraightRpcs | None:
+        return shortcuts.straight if shortcuts.are_open() and not self.root_path else None
+
     names = ("__module__", "__qualname__", "__doc__")
     namespace = {name: getattr(stock, name) for name in names}
-    app.__class__ = type(stock.__name__, (stock,), {**namespace, "__call__": __call__})
+    namespace |= {"__call__": __call__, "straight_answers": straight_answers}
+    app.__class__ = type(stock.__name__, (stock,), namespace)
+
+
+class StraightRpcs:
+    """The RPCs that an application answers without ASGI, on streams of HTTP/2.
+
+    Args:
+        spares: Middleware that has something to do around RPCs tells by these whether it has for a
+            request.
+    """
+
+    def __init__(self, spares: Sequence[Callable[[Any], bool]] = ()) -> None:
+        self._spares = spares
+        self._by_path: dict[str, Callable[[Any], BeginAnswer | None]] = {}
+
+    def add(self, path: str, straight: Callable[[Any], BeginAnswer | None]) -> None:
+        """Adds an RPC."""
+        self._by_path[path] = straight
+
+    def find(self, scope: Any) -> BeginAnswer | None:
+        """Gives what answers requests with this scope of ASGI; None: they take another way."""
+        straight = self._by_path.get(scope["path"]) if scope["method"] == "POST" else None
+        if straight is None or not all(spares(scope) for spares in self._spares):
+            return None
+        return straight(scope)
 
 
 class FastPaths:
@@ -111,9 +127,7 @@ class FastPaths:
     Attributes:
         answers: Who answers them, by method and path.
         rest: The REST routes that answer others.
-        routes: The routes that this has been decided for.
-        length: How many they were.
-        middleware_stack: The middleware that it has been decided for.
+        straight: Those that HTTP/2 need not go through ASGI for.
     """
 
     def __init__(self, app: Any) -> None:
@@ -122,17 +136,49 @@ class FastPaths:
         self.rest: list[RestRoutes] = []
         self._others: list[Any] = []
         self._arounds: list[Callable[[Answer], Answer]] = []
-        self.routes: Any = None
-        self.length = 0
-        self.middleware_stack: Any = None
+        self.straight = StraightRpcs()
+        # What it has been decided for.
+        self._routes: Any = None
+        self._length = 0
+        self._middleware_stack: Any = None
 
-    def decide(self) -> None:
-        """Decides anew, for the application as it is now."""
+    def are_open(self) -> bool:
+        """Whether they can be taken now, as far as the application alone tells; it may change."""
+        app = self._app
+        router = app.router
+        if (
+            # What a lifespan has put up, or whoever else, since the last request.
+            app.permissions
+            or app.interceptors
+            or router.permissions
+            or router.lilya_permissions
+            or router.interceptors
+            or router.before_request
+            or router.after_request
+        ):
+            return False
+        routes = router.routes
+        if (
+            len(routes) != self._length
+            or routes is not self._routes
+            or app.middleware_stack is not self._middleware_stack
+        ):
+            self._decide()
+        return True
+
+    def _decide(self) -> None:
         routes, middleware_stack = self._app.router.routes, self._app.middleware_stack
         self.answers, self.rest, self._others = {}, [], []
+        self.straight = StraightRpcs()
         if not _has_own_steps(self._app):
-            self._arounds = _arounds(self._app)
-            self.answers = {key: self._surrounded(answer) for key, answer in _reached_first(routes)}
+            layers = _layers_around(self._app)
+            self._arounds = [layer.around_rpc for layer in layers]
+            all_spare = all(hasattr(layer, "spares") for layer in layers)
+            self.straight = StraightRpcs([layer.spares for layer in layers if all_spare])
+            for (method, path), handler in _reached_first(routes):
+                self.answers[method, path] = self._surrounded(handler.answers[method])
+                if method == "POST" and handler.straight is not None and all_spare:
+                    self.straight.add(path, handler.straight)
             self.rest = [route for route in routes if type(route) is RestRoutes]
             self._others = [
                 route
@@ -142,7 +188,7 @@ class FastPaths:
             ]
             if not all(type(route).search in _BY_PATH_AND_METHOD for route in self._others):
                 self.rest = []
-        self.routes, self.length, self.middleware_stack = routes, len(routes), middleware_stack
+        self._routes, self._length, self._middleware_stack = routes, len(routes), middleware_stack
 
     def rest_answer(self, scope: Any) -> Answer | None:
         """Finds the REST route that answers a request which no other route takes."""
@@ -197,19 +243,18 @@ def _has_own_steps(app: Any) -> bool:
     )
 
 
-def _arounds(app: Any) -> list[Callable[[Answer], Answer]]:
-    """What the layers that need not be passed do around RPCs, the innermost first."""
+def _layers_around(app: Any) -> list[Any]:
+    """The layers that need not be passed, but do something around RPCs; the innermost first."""
     found = []
     layer = app.middleware_stack
     while layer is not app.router:
-        around = getattr(layer, "around_rpc", None)
-        if around is not None:
-            found.append(around)
+        if getattr(layer, "around_rpc", None) is not None:
+            found.append(layer)
         layer = layer.app
     return found[::-1]
 
 
-def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], Answer]]:
+def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], RpcRoute]]:
     """Yields the RPCs that no earlier route takes requests from."""
     others: list[Any] = []
     seen: set[str] = set()
@@ -222,9 +267,9 @@ def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], Ans
             continue
         seen.add(path)
         if route.app is handler and not _has_any(route, _OF_ROUTES):
-            for method, answer in handler.answers.items():
+            for method in handler.answers:
                 if not any(_takes(other, method, path) for other in others):
-                    yield (method, path), answer
+                    yield (method, path), handler
 
 
 def _is_of_an_rpc(route: Any) -> bool:

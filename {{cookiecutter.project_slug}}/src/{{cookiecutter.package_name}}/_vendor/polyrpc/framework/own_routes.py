@@ -19,6 +19,7 @@ from ..calls.peer import peer_address
 from ..interceptors import auth, request_id
 from ..interceptors.registry import Metrics
 from ..log_pipe import EventRecord
+from ..rpc.caller import caller
 from .asgi_events import (
     App,
     with_bounded_body,
@@ -227,6 +228,8 @@ def _record(metrics: Metrics, scope: Any, visit: Visit, seconds: float, identity
             "peer": peer_address(scope),
             "request_id": identity,
         }
+        if (who := caller()) is not None:
+            fields["caller"] = who.name
         logger.handle(EventRecord(logger, level, "request", time(), fields))
 
 

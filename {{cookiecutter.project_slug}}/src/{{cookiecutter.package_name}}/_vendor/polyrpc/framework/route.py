@@ -10,7 +10,9 @@ import grpc
 from ..calls.incoming import Receive
 from ..calls.refusals import send_failure
 from ..calls.response import Send
+from ..calls.runner import Scope
 from ..openapi.operation import Operation
+from ..protocols.endpoint import BeginAnswer
 from ..rpc.status import CallError
 from ..transcoding.http_methods import with_head
 from .imports import HTTPHandler
@@ -31,8 +33,11 @@ class RpcRoute(HTTPHandler):
         answer_to: Makes the ASGI application that answers requests of an HTTP method.
         operations: What the OpenAPI document says of the RPC.
         refuse: Sends the failure of a request with another method.
+        straight: Gives what answers requests with `POST` without ASGI, by a scope of ASGI, or
+            None; None: nothing does.
 
     Attributes:
+        straight: As given.
         answers: Who answers, by HTTP method.
     """
 
@@ -46,6 +51,7 @@ class RpcRoute(HTTPHandler):
         answer_to: Callable[[str], Answer],
         operations: Sequence[Operation],
         refuse: Callable[[Send, CallError], Awaitable[None]] = send_failure,
+        straight: Callable[[Scope], BeginAnswer | None] | None = None,
     ) -> None:
         methods = with_head(methods)
         super().__init__(
@@ -56,6 +62,7 @@ class RpcRoute(HTTPHandler):
         self.operations = operations
         self.answers: Mapping[str, Answer] = {method: answer_to(method) for method in self.methods}
         self._refuse = refuse
+        self.straight = straight
         self._allow = ", ".join(methods).encode("ascii")
 
     def create_signature_model(self, is_websocket: bool = False) -> None:

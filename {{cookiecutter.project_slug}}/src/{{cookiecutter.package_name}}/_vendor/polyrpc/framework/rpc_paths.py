@@ -74,7 +74,13 @@ class RpcPaths:
         """Makes a route handler for each RPC."""
         return [
             RpcRoute(
-                path.path, path.methods, _name_of(path.path), path.answer_to, (), refuse_request
+                path.path,
+                path.methods,
+                _name_of(path.path),
+                path.answer_to,
+                (),
+                refuse_request,
+                path.straight,
             )
             for path in self._paths
         ]

@@ -10,15 +10,17 @@ import grpc
 from ..calls.call import Handler
 from ..calls.incoming import Receive
 from ..calls.messages import RequestMessages
+from ..calls.plain_call import serving_plain
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
 from ..calls.runner import CallRunner, Scope, let_pause
+from ..protojson import JsonError
 from ..rpc.handlers import RpcFunction
 from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
-from .json_call import JsonCall, serving_json
+from .json_call import JsonCall
 from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
 from .request import BodyMessage, BodyMessages, Decoder, QueryMessage, frames_for, not_lost
@@ -106,7 +108,7 @@ class Endpoint(CallRunner):
                 call.run_callbacks()
 
     def _serving(self, handler: Handler) -> RpcFunction:
-        return serving_json(handler, self.rpc.descriptor)
+        return serving_plain(handler, self.rpc.descriptor, JsonError)
 
     def _connect(
         self,

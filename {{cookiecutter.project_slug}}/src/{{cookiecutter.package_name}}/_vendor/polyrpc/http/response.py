@@ -10,7 +10,7 @@ from typing import Any
 from ..calls.cancellation import CallCancellation
 from ..calls.context import HttpServicerContext
 from ..calls.refusals import add_metadata, failure_events
-from ..calls.response import Encoder, Event, ResponseStream, Send, chunk_event
+from ..calls.response import Encoder, Event, EventResponseStream, Send, chunk_event
 from ..rpc.metadata import response_headers
 from ..rpc.status import CallError, error_body
 from .negotiation import EventStream, Framing
@@ -40,7 +40,7 @@ def unary_events(body: bytes, context: HttpServicerContext) -> Sequence[Event]:
     )
 
 
-class StreamResponse(ResponseStream):
+class StreamResponse(EventResponseStream):
     """A response of many messages as JSON texts."""
 
     def __init__(self, send: Send, encode: Encoder, framing: Framing) -> None:
@@ -49,10 +49,12 @@ class StreamResponse(ResponseStream):
         self._framing = framing
 
     def finish(self, context: HttpServicerContext) -> Sequence[Event]:
+        """What is left to be sent for a call whose status is OK."""
         start = () if self._started else (self._start(context),)
         return *start, chunk_event(self._framing.end(), more_body=False)
 
     def fail(self, failure: CallError, context: HttpServicerContext) -> Sequence[Event]:
+        """What is left to be sent for a call that failed, as far as that is still possible."""
         if not self._started:
             return failure_events(failure, context)
         body = error_body(failure.code, failure.detail, context.trailing)

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 
 from ..log_pipe import EventRecord, JsonLinesHandler, handler_of, text, until_second
-from ..rpc.handlers import Context
 from ..rpc.method_info import MethodInfo
 
 logger = logging.getLogger("polyrpc.interceptors")
@@ -52,7 +51,7 @@ class AccessLog:
         code: grpc.StatusCode,
         seconds: float,
         deadline: float | None,
-        context: Context,
+        context: Any,
         request_id: str,
     ) -> None:
         """Writes a line.
@@ -61,7 +60,7 @@ class AccessLog:
             code: How the call ended.
             seconds: How long it took.
             deadline: How many seconds it might have taken; None: as many as it liked.
-            context: The context of the call.
+            context: The protocol's own context of the call.
             request_id: Its id.
         """
         if code is not _OK and code in _OUR_FAULT:
@@ -75,6 +74,8 @@ class AccessLog:
                     return
                 pipe = self._pipe = handler_of(logger, level)
         further = _NOTHING if self._further is None else self._further()
+        if context.caller is not None:
+            further = {"caller": context.caller.name, **further}
         call = (time(), code, seconds, deadline, context.peer(), request_id, further)
         if pipe is not None:
             pipe.write_later(self._line, call)

@@ -1,21 +1,19 @@
 """Who may call: bearer tokens (RFC 6750).
 
-For JWTs or any other scheme put a class of your own in the place of `Tokens`: check signature,
-issuer, audience and expiry in its `caller_of` (with a library, and the issuer's keys fetched
-beforehand, not while a call waits) and put what servicers need of the claims into `Caller`.
+Another scheme, such as JWTs, is an `Interceptor` of the service's own, which says who calls by its
+`set_caller`.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from contextvars import ContextVar
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NoReturn
 
 import grpc
 
+from ..rpc.caller import Caller, set_caller
 from ..rpc.handlers import Context, RpcFunction
 
 CHALLENGE = "Bearer"
@@ -23,30 +21,6 @@ DETAIL = "A valid bearer token is required"
 SECURITY_SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}}
 
 Metadata = Iterable[tuple[str, str | bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who makes a call.
-
-    Attributes:
-        name: A name for the token, the same in every process, that does not give it away.
-    """
-
-    name: str
-
-
-_current: ContextVar[Caller | None] = ContextVar("caller", default=None)
-
-
-def caller() -> Caller | None:
-    """Tells a servicer who makes the call that it serves; None where tokens are not required."""
-    return _current.get()
-
-
-def set_caller(identity: Caller) -> None:
-    """Makes `identity` the caller for the rest of the running task, which is the call's."""
-    _current.set(identity)
 
 
 class Tokens:

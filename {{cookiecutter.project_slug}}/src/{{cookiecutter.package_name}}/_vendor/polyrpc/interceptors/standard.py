@@ -54,7 +54,7 @@ class StandardInterceptor(MethodInterceptor):
         self._limit = limit
         self._traced = traced
         self._metrics = metrics or Metrics()
-        self._further = _further_fields(with_caller=tokens is not None, traced=traced is not None)
+        self._further = None if traced is None else _trace_field
 
     def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         """Follows `MethodInterceptor.wrap`."""
@@ -106,16 +106,7 @@ class StandardInterceptor(MethodInterceptor):
         return observed
 
 
-def _further_fields(*, with_caller: bool, traced: bool) -> Callable[[], Mapping[str, str]] | None:
-    """What the log says of calls where tokens or traces are asked for; it costs others nothing."""
-    if not (with_caller or traced):
-        return None
-
-    def fields() -> Mapping[str, str]:
-        who = auth.caller() if with_caller else None
-        found = {} if who is None else {"caller": who.name}
-        if traced and (trace_id := current_trace_id()):
-            found["trace_id"] = trace_id
-        return found
-
-    return fields
+def _trace_field() -> Mapping[str, str]:
+    """What the log says of a call besides, where traces are asked for; it costs others nothing."""
+    trace_id = current_trace_id()
+    return {"trace_id": trace_id} if trace_id else {}

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import grpc
 
+from ..rpc.caller import Caller
 from ..rpc.handlers import Context
 from ..rpc.metadata import Metadatum, checked, metadatum
 from ..rpc.status import WITHOUT_MESSAGE, check_details, status_code
@@ -40,12 +41,14 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         code_set: The status code as it was set, or None.
         deadline: The one that the server has set, in seconds of `time.monotonic`, or None.
         interrupted: The handler was cancelled.
+        caller: Who makes the call, as far as somebody has said so.
     """
 
     # What every call begins with; it has attributes of its own for what changes.
     code_set: Any = None
     deadline: float | None = None
     interrupted = False
+    caller: Caller | None = None
     _received: Any = None
     _reader: Reader | None = None
     _writer: Writer | None = None

@@ -21,7 +21,9 @@ from ..rpc.status import CallError
 from . import connect_unary
 from .codecs import Codec, json_codec, proto_codec
 from .connect_unary import ConnectUnary, Query
-from .enveloped import EnvelopedEndpoint, EnvelopedFormat
+from .endpoint import BeginAnswer, WireEndpoint
+from .enveloped import EnvelopedEndpoint
+from .enveloped_response import EnvelopedFormat
 from .formats import FORMATS
 
 Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -71,7 +73,7 @@ class RpcPath:
         if "connect" in protocols and is_unary:
             for content_type, codec in connect_unary.CONTENT_TYPES.items():
                 self._makers[content_type] = self._unary_maker(codec)
-        self._answers: dict[str, Answer] = {}
+        self._endpoints: dict[str, WireEndpoint] = {}
         self._queried: dict[str, ConnectUnary] = {}
         self.methods = ["POST"]
         if "connect" in protocols and is_unary and _is_safe(rpc.descriptor):
@@ -84,15 +86,28 @@ class RpcPath:
         answer: Answer = to_head(self._get) if http_method == "HEAD" else self._get
         return answer
 
+    def straight(self, scope: Scope) -> BeginAnswer | None:
+        """Gives what answers requests with `POST` without ASGI; None: nothing does.
+
+        Args:
+            scope: The ASGI connection scope.
+        """
+        endpoint = self._endpoint(_content_type(scope))
+        return None if endpoint is None else endpoint.straight(scope)
+
     def _post(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        content_type = _content_type(scope)
-        answer = self._answers.get(content_type)
-        if answer is None:
+        endpoint = self._endpoint(_content_type(scope))
+        if endpoint is None:
+            return refuse_request(send, self._unsupported(self._makers, "content-type"))
+        return endpoint.answer(scope, receive, send)
+
+    def _endpoint(self, content_type: str) -> WireEndpoint | None:
+        endpoint = self._endpoints.get(content_type)
+        if endpoint is None:
             make = self._makers.get(content_type)
-            if make is None:
-                return refuse_request(send, self._unsupported(self._makers, "content-type"))
-            answer = self._answers[content_type] = make()
-        return answer(scope, receive, send)
+            if make is not None:
+                endpoint = self._endpoints[content_type] = make()
+        return endpoint
 
     def _get(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         query = Query(scope["query_string"])
@@ -108,7 +123,7 @@ class RpcPath:
 
     def _enveloped(
         self, protocols: Collection[Protocol], *, is_unary: bool
-    ) -> Mapping[str, Callable[[], Answer]]:
+    ) -> Mapping[str, Callable[[], WireEndpoint]]:
         return {
             content_type: self._enveloped_maker(wire, content_type, codec)
             for wire, codecs in FORMATS
@@ -118,20 +133,20 @@ class RpcPath:
 
     def _enveloped_maker(
         self, wire: EnvelopedFormat, content_type: str, codec: str
-    ) -> Callable[[], Answer]:
-        def make() -> Answer:
+    ) -> Callable[[], WireEndpoint]:
+        def make() -> WireEndpoint:
             return EnvelopedEndpoint(
                 self._runner(wire.protocol),
                 self._codec(codec, wire.malformed),
                 wire,
                 content_type.encode(),
                 *self._limits,
-            ).answer
+            )
 
         return make
 
-    def _unary_maker(self, codec: str) -> Callable[[], Answer]:
-        return lambda: self._unary(codec).answer
+    def _unary_maker(self, codec: str) -> Callable[[], WireEndpoint]:
+        return lambda: self._unary(codec)
 
     def _unary(self, codec: str) -> ConnectUnary:
         made = self._codec(codec, _CONNECT_MALFORMED)

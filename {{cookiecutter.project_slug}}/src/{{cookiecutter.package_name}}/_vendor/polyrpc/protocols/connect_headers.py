@@ -18,7 +18,7 @@ from ..calls.timeouts import connect_timeout
 from ..rpc.metadata import Metadata
 from ..rpc.status import CallError, any_to_json
 from .compression import accepts_gzip, decompression
-from .request_head import RequestHead
+from .request_head import Compressing, RequestHead
 
 RICH_STATUS = "grpc-status-details-bin"
 """The trailing metadata in which servicers put the details of errors; Connect has a place of its
@@ -38,6 +38,7 @@ OF_RESPONSES = frozenset((b"connect-content-encoding", b"connect-accept-encoding
 """Headers of responses that are the protocol's own; no servicer may set them."""
 
 _VERSION = b"1"
+_VERSION_HEADER = b"connect-protocol-version"
 
 
 def request_head(
@@ -54,31 +55,18 @@ def request_head(
         CallError: INVALID_ARGUMENT, the version of the protocol is none or the time-out malformed;
             UNIMPLEMENTED, the compression is not known.
     """
-    return _request_head(
-        headers.get(b"connect-protocol-version"),
-        headers.get(b"connect-timeout-ms"),
-        headers.get(encoding),
-        headers.get(accept_encoding),
-        encoding,
+    check_version(headers.get(_VERSION_HEADER), _VERSION, "connect-protocol-version")
+    timeout = headers.get(b"connect-timeout-ms")
+    return RequestHead(
+        None if timeout is None else connect_timeout(timeout),
+        _compressing(headers.get(encoding), headers.get(accept_encoding), encoding),
     )
 
 
 @lru_cache(maxsize=256)
-def _request_head(
-    version: bytes | None,
-    timeout: bytes | None,
-    sent: bytes | None,
-    accepted: bytes | None,
-    encoding: bytes,
-) -> RequestHead:
-    check_version(version, _VERSION, "connect-protocol-version")
+def _compressing(sent: bytes | None, accepted: bytes | None, encoding: bytes) -> Compressing:
     accepts = accepts_gzip(accepted, sent)
-    return RequestHead(
-        timeout=None if timeout is None else connect_timeout(timeout),
-        decompress=decompression(sent, encoding.decode()),
-        accepts_gzip=accepts,
-        prefers_gzip=accepts,
-    )
+    return Compressing(decompression(sent, encoding.decode()), accepts, accepts)
 
 
 def check_version(version: bytes | None, known: bytes, name: str) -> None:

@@ -18,7 +18,7 @@ from .connect_headers import (
     request_head,
     text_of,
 )
-from .enveloped import EnvelopedFormat
+from .enveloped_response import EnvelopedFormat
 from .envelopes import envelope
 from .request_head import RequestHead
 

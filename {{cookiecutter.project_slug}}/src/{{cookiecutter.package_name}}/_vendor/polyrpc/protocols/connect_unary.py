@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Sequence
+from functools import cached_property
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,12 +15,15 @@ import grpc
 from ..calls.body import too_large, whole_body
 from ..calls.call import Call
 from ..calls.incoming import Incoming, Receive
+from ..calls.messages import RequestMessages
+from ..calls.plain_call import PlainCall
 from ..calls.refusals import challenge
 from ..calls.response import Event, Send
-from ..calls.runner import Scope
-from ..rpc.metadata import response_headers
+from ..calls.runner import CallRunner, Scope
+from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..rpc.metadata import Headers, response_headers
 from ..rpc.status import HTTP_STATUS, CallError
-from .codecs import Decoder
+from .codecs import Codec, Decoder
 from .compression import (
     GZIP,
     KNOWN,
@@ -37,8 +41,9 @@ from .connect_headers import (
     metadata_of,
     request_head,
 )
-from .endpoint import WireEndpoint, check_metadata
+from .endpoint import BeginAnswer, WireEndpoint, check_metadata
 from .request_head import UNREADABLE, RequestHead
+from .straight_answer import answer_straight
 
 CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
 """The codec of each content type."""
@@ -87,16 +92,35 @@ class _QueryMessage:
         return None if data is None else self._decode(data)
 
 
+class _UnaryCall(PlainCall):
+    """A call by ASGI."""
+
+    @cached_property
+    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
+        """Where messages come from. Plain calls need not have it."""
+        return _Body(self.decode, self.max_body_bytes, None)
+
+
 class _Response:
     """The response of a call."""
 
     def __init__(self, content_type: bytes, head: RequestHead, *, varies: bool) -> None:
         self._content_type = content_type
-        self._head = head
+        self._wish = head.compressing
         self._varies = varies
 
     def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
         """What is to be sent when a call has ended."""
+        status, headers, body = self.parts(call, outcome)
+        return (
+            {"type": "http.response.start", "status": status, "headers": headers},
+            {"type": "http.response.body", "body": body},
+        )
+
+    def parts(
+        self, call: Call, outcome: CallError | None
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body of the response of a call that has ended."""
         status, content_type, body = 200, self._content_type, call.body or b""
         if outcome is not None:
             # Of its own table, whatever the failure would be in HTTP/JSON.
@@ -107,7 +131,7 @@ class _Response:
             body = json.dumps(error, separators=(",", ":")).encode()
         call.headers_sent = True
         headers = [(b"content-type", content_type), *call.headers]
-        if body and self._compresses(call):
+        if self._wish.accepts_gzip and body and self._compresses(call):
             body = compressed(body)
             headers.append((_ENCODING, GZIP))
         headers.append((b"content-length", b"%d" % len(body)))
@@ -125,36 +149,44 @@ class _Response:
             headers += response_headers(metadata_of(call.trailing), b"trailer-")
         if status == 401:
             challenge(headers)
-        return (
-            {"type": "http.response.start", "status": status, "headers": headers},
-            {"type": "http.response.body", "body": body},
-        )
+        return status, headers, body
 
     def _compresses(self, call: Call) -> bool:
-        if not self._head.accepts_gzip or call.next_uncompressed:
+        if call.next_uncompressed:
             return False
         return call.compression is None or call.compression == grpc.Compression.Gzip
 
 
 class ConnectUnary(WireEndpoint):
-    """Answers the unary calls of one RPC, by one codec."""
+    """Answers the unary calls of one RPC, by one codec.
+
+    Attributes:
+        content_type: Of the responses.
+    """
+
+    def __init__(
+        self,
+        runner: CallRunner,
+        codec: Codec,
+        max_message_bytes: int,
+        default_timeout: float | None,
+    ) -> None:
+        super().__init__(runner, codec, max_message_bytes, default_timeout)
+        self.content_type = f"application/{codec.name}".encode()
+        self.max_body_bytes = most_compressed(max_message_bytes)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Follows `WireEndpoint.answer`; the message is the body."""
         call = self._call(scope, receive)
-        headers, head = scope["headers"], UNREADABLE
-        try:
-            check_metadata(headers)
-            found = dict(headers)
-            head = request_head(found, _ENCODING, _ACCEPT_ENCODING)
-            length = found.get(b"content-length", b"")
-            if length.isdigit() and int(length[-20:]) > call.max_body_bytes:
-                raise too_large(self.max_message_bytes)
-        except CallError as failure:
+        head, failure = self.read(scope["headers"])
+        if failure is not None:
             call.refuse(failure)
         else:
-            call.messages = _Body(self.codec.decode, self.max_message_bytes, head.decompress)
             call.is_whole = True
+            if head.compressing.decompress is None:
+                call.is_plain, call.max_body_bytes = True, self.max_message_bytes
+            else:
+                call.messages = self.messages(head)
         await self._end(call, head, send, varies=False)
 
     async def answer_query(self, query: Query, scope: Scope, receive: Receive, send: Send) -> None:
@@ -168,22 +200,93 @@ class ConnectUnary(WireEndpoint):
             head = request_head(found, b"", b"")
             data = query.message(self.max_message_bytes)
             accepts = accepts_gzip(found.get(_ACCEPT_ENCODING), query.compression)
-            head = replace(head, accepts_gzip=accepts)
+            head = RequestHead(head.timeout, head.compressing._replace(accepts_gzip=accepts))
         except CallError as failure:
             call.refuse(failure)
         else:
             call.messages = _QueryMessage(self.codec.decode, data)
         await self._end(call, head, send, varies=True)
 
-    def _call(self, scope: Scope, receive: Receive) -> Call:
-        call = Call(scope, receive, self.codec.encode, most_compressed(self.max_message_bytes))
+    def straight(self, scope: Scope) -> BeginAnswer | None:
+        """Follows `WireEndpoint.straight`."""
+        head, failure = self.read(scope["headers"])
+        return None if failure is not None else ConnectRequest(self, scope, head)
+
+    def read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
+        """Reads the headers of a request, and says why it cannot be a call."""
+        head = UNREADABLE
+        try:
+            check_metadata(headers)
+            found = dict(headers)
+            head = request_head(found, _ENCODING, _ACCEPT_ENCODING)
+            length = found.get(b"content-length", b"")
+            if length.isdigit() and int(length[-20:]) > self.max_body_bytes:
+                raise too_large(self.max_message_bytes)
+        except CallError as failure:
+            return head, failure
+        return head, None
+
+    def messages(self, head: RequestHead) -> RequestMessages:
+        """Makes what reads the message of a request."""
+        return _Body(self.codec.decode, self.max_message_bytes, head.compressing.decompress)
+
+    def _call(self, scope: Scope, receive: Receive) -> _UnaryCall:
+        codec = self.codec
+        call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_body_bytes)
         call.reserved = OF_REQUESTS
         return call
 
     async def _end(self, call: Call, head: RequestHead, send: Send, *, varies: bool) -> None:
         self._limit_time(call, head.timeout)
-        content_type = f"application/{self.codec.name}".encode()
-        await self._settle(call, send, _Response(content_type, head, varies=varies))
+        await self._settle(call, send, _Response(self.content_type, head, varies=varies))
+
+
+class ConnectRequest(StreamedRequest):
+    """What requests say that are answered straight on their streams, and what answers them.
+
+    Args:
+        endpoint: The RPC, by a codec.
+        scope: As `StreamedRequest` has it.
+        head: What it says of the call.
+    """
+
+    def __init__(self, endpoint: ConnectUnary, scope: Scope, head: RequestHead) -> None:
+        super().__init__(scope, OF_REQUESTS)
+        self.max_body_bytes = endpoint.max_body_bytes
+        self._endpoint = endpoint
+        self._head = head
+        self._timeout = endpoint.default_timeout if head.timeout is None else head.timeout
+
+    def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
+        """Follows `BeginAnswer`."""
+        endpoint = self._endpoint
+        call = StreamCall(stream, self, endpoint.codec.encode)
+        call.is_whole = True
+        if self._timeout is not None:
+            call.deadline = monotonic() + self._timeout
+        response = _StraightResponse(endpoint.content_type, self._head, varies=False)
+        return answer_straight(endpoint.runner.run, call, response)
+
+    def messages(self) -> RequestMessages:
+        return self._endpoint.messages(self._head)
+
+    def plain(self, body: bytes) -> Any:
+        endpoint = self._endpoint
+        if self._head.compressing.decompress is not None:
+            return None
+        return None if len(body) > endpoint.max_message_bytes else endpoint.codec.decode(body)
+
+
+class _StraightResponse(_Response):
+    """One that goes straight to a stream."""
+
+    async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
+        """Sends all of it."""
+        status, headers, body = self.parts(call, outcome)
+        stream = call.http
+        if status != 200 or not stream.send_whole((), headers, body, None):
+            stream.send_headers(status, headers)
+            await stream.send(body, end=True)
 
 
 class Query:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 
@@ -14,9 +14,13 @@ from ..calls.incoming import Receive
 from ..calls.metadata import check_binary
 from ..calls.response import Event, Send
 from ..calls.runner import CallRunner, Scope
+from ..calls.stream_call import HttpStream
 from ..rpc.metadata import Headers
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .codecs import Codec
+
+BeginAnswer: TypeAlias = "Callable[[HttpStream], Coroutine[Any, Any, None]]"
+"""Makes the handler of a stream of HTTP/2, and what has to run to answer it."""
 
 
 class LastEvents(Protocol):
@@ -51,7 +55,7 @@ class WireEndpoint(ABC):
         self.runner = runner
         self.codec = codec
         self.max_message_bytes = max_message_bytes
-        self._default_timeout = default_timeout
+        self.default_timeout = default_timeout
 
     @abstractmethod
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,16 +67,20 @@ class WireEndpoint(ABC):
             send: Its `send`.
         """
 
+    def straight(self, scope: Scope) -> BeginAnswer | None:  # noqa: ARG002 - most do not
+        """What answers all requests of a connection that say this, without ASGI; None: nothing.
+
+        Args:
+            scope: The ASGI connection scope.
+        """
+        return None
+
     async def _settle(self, call: Call, send: Send, response: LastEvents) -> None:
         """Runs a call and sends what is left of its response."""
         try:
-            outcome = await self.runner.run(call)
+            outcome = judged(call, await self.runner.run(call))
             if call.disconnected:
                 return
-            if outcome is None and call.body is None and call.stream is None:
-                outcome = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
-            if outcome is not None:
-                call.end(outcome.code, outcome.detail)
             for event in response.events(call, outcome):
                 await send(event)
         finally:
@@ -82,9 +90,23 @@ class WireEndpoint(ABC):
 
     def _limit_time(self, call: Call, timeout: float | None) -> None:
         if timeout is None:
-            timeout = self._default_timeout
+            timeout = self.default_timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
+
+
+def judged(call: Call, outcome: CallError | None) -> CallError | None:
+    """What a call has ended with for its caller, which its context tells from now on.
+
+    Args:
+        call: The call.
+        outcome: What it has ended with for its handler; None: it has succeeded.
+    """
+    if outcome is None and call.body is None and call.stream is None:
+        outcome = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
+    if outcome is not None:
+        call.end(outcome.code, outcome.detail)
+    return outcome
 
 
 def check_metadata(headers: Headers) -> None:

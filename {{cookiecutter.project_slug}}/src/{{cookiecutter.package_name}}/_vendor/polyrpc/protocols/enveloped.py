@@ -1,81 +1,32 @@
-"""RPCs whose messages come in envelopes, of every kind: gRPC, gRPC-Web and Connect's streams.
-
-`EnvelopedFormat` is what these differ in.
-"""
+"""RPCs whose messages come in envelopes, of every kind: gRPC, gRPC-Web and Connect's streams."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Coroutine
+from functools import cached_property
+from time import monotonic
+from typing import Any
 
 import grpc
 
-from ..calls.call import Call
-from ..calls.context import HttpServicerContext
 from ..calls.incoming import Incoming, Receive
+from ..calls.messages import RequestMessages
+from ..calls.plain_call import PlainCall
 from ..calls.refusals import refuse_request
-from ..calls.response import Encoder, Event, ResponseStream, Send, chunk_event
+from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
-from ..rpc.metadata import response_headers
-from ..rpc.method_info import Protocol
+from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
-from .compression import GZIP, KNOWN, compressed, most_compressed
-from .endpoint import WireEndpoint, check_metadata
-from .envelopes import COMPRESSED, PREFIX_BYTES, EnvelopeReader, envelope
+from .compression import KNOWN, most_compressed
+from .endpoint import BeginAnswer, WireEndpoint, check_metadata
+from .enveloped_response import EnvelopedEvents, EnvelopedFormat
+from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
 from .request_head import UNREADABLE, RequestHead
-
-
-class EnvelopedFormat(ABC):
-    """What one protocol makes of headers, bodies and ends.
-
-    Attributes:
-        protocol: As logs and metrics call it.
-        malformed: What calls end with whose message cannot be parsed.
-        encoding: The header that names the compression of messages.
-        accept_encoding: The header that lists those known.
-        of_requests: Headers of requests that are no metadata.
-        of_responses: Headers that no servicer may set.
-        has_trailers: The call ends with trailers, besides the body.
-        is_text: Bodies are base64.
-    """
-
-    protocol: ClassVar[Protocol]
-    malformed: ClassVar[grpc.StatusCode]
-    encoding: ClassVar[bytes]
-    accept_encoding: ClassVar[bytes]
-    of_requests: ClassVar[Collection[bytes]]
-    of_responses: ClassVar[Collection[bytes]]
-    has_trailers: ClassVar[bool] = False
-    is_text: bool = False
-
-    def refusal(self, scope: Scope) -> CallError | None:  # noqa: ARG002 - most do not care
-        """Why a request that comes this way can be no call of the protocol; None: it can."""
-        return None
-
-    @abstractmethod
-    def head(self, headers: Mapping[bytes, bytes]) -> RequestHead:
-        """Reads the headers of a request.
-
-        Raises:
-            CallError: They are malformed, or name a compression that is not known.
-        """
-
-    @abstractmethod
-    def end(self, failure: CallError | None, context: HttpServicerContext) -> bytes:
-        """What the body ends with, after the last message."""
-
-    def trailers(
-        self, failure: CallError | None, context: HttpServicerContext
-    ) -> list[tuple[bytes, bytes]]:
-        """What comes after the body, where that `has_trailers`."""
-        raise NotImplementedError
-
-    def chunk(self, data: bytes) -> bytes:
-        """Writes envelopes as the body has them."""
-        return data
+from .straight_answer import answer_straight
+from .straight_response import StraightResponse
 
 
 class EnvelopedMessages:
@@ -144,100 +95,6 @@ def _wrong_number(number: str) -> CallError:
     )
 
 
-class EnvelopedResponse(ResponseStream):
-    """The response of a call, of whatever kind.
-
-    Args:
-        send: ASGI's `send`.
-        encode: Writes a message.
-        wire: The protocol.
-        content_type: Of the response.
-        head: What the request has asked for.
-    """
-
-    def __init__(
-        self,
-        send: Send,
-        encode: Encoder,
-        wire: EnvelopedFormat,
-        content_type: bytes,
-        head: RequestHead,
-    ) -> None:
-        super().__init__(send)
-        self._encode = encode
-        self._wire = wire
-        self._content_type = content_type
-        self._head = head
-        self._compresses: bool | None = None
-
-    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
-        """What is left to be sent when a call has ended."""
-        if outcome is None and call.stream is None and call.body is not None:
-            return self._end(None, call, self._envelope(call.body, call))
-        return self._end(outcome, call)
-
-    def finish(self, context: HttpServicerContext) -> Sequence[Event]:
-        return self._end(None, context)
-
-    def fail(self, failure: CallError, context: HttpServicerContext) -> Sequence[Event]:
-        return self._end(failure, context)
-
-    def _end(
-        self, failure: CallError | None, context: HttpServicerContext, last: bytes = b""
-    ) -> Sequence[Event]:
-        wire = self._wire
-        start = () if self._started else (self._start(context),)
-        body = chunk_event(wire.chunk(last + wire.end(failure, context)), more_body=False)
-        if not wire.has_trailers:
-            return *start, body
-        trailers = {
-            "type": "http.response.trailers",
-            "headers": wire.trailers(failure, context),
-            "more_trailers": False,
-        }
-        return *start, body, trailers
-
-    def _start(self, context: HttpServicerContext) -> Event:
-        context.headers_sent = True
-        wire = self._wire
-        headers = [
-            (b"content-type", self._content_type),
-            (wire.accept_encoding, KNOWN),
-            *context.headers,
-        ]
-        if self._compressing(context):
-            headers.append((wire.encoding, GZIP))
-        if context.initial_metadata:
-            headers += [
-                header
-                for header in response_headers(context.initial_metadata)
-                if header[0] not in wire.of_responses
-            ]
-        event: Event = {"type": "http.response.start", "status": 200, "headers": headers}
-        if wire.has_trailers:
-            event["trailers"] = True
-        return event
-
-    def _frame(self, message: Any, context: HttpServicerContext) -> bytes:
-        return self._wire.chunk(self._envelope(self._encode(message), context))
-
-    def _envelope(self, data: bytes, context: HttpServicerContext) -> bytes:
-        if not self._compressing(context):
-            return envelope(data)
-        if context.next_uncompressed:
-            context.next_uncompressed = False
-            return envelope(data)
-        return envelope(compressed(data), COMPRESSED)
-
-    def _compressing(self, context: HttpServicerContext) -> bool:
-        if self._compresses is None:
-            chosen = context.compression
-            self._compresses = self._head.accepts_gzip and (
-                self._head.prefers_gzip if chosen is None else chosen == grpc.Compression.Gzip
-            )
-        return self._compresses
-
-
 class EnvelopedEndpoint(WireEndpoint):
     """Answers the requests of one RPC, of whatever kind, that have one content type.
 
@@ -248,6 +105,13 @@ class EnvelopedEndpoint(WireEndpoint):
         content_type: Of the requests and of the responses.
         max_message_bytes: As `WireEndpoint` has it.
         default_timeout: As `WireEndpoint` has it.
+
+    Attributes:
+        wire: As given.
+        constant: The headers that all responses have.
+        request_streaming: Whether requests are streams.
+        response_streaming: Whether responses are.
+        max_body_bytes: How long the body of a request of one message may be.
     """
 
     def __init__(
@@ -260,43 +124,115 @@ class EnvelopedEndpoint(WireEndpoint):
         default_timeout: float | None,
     ) -> None:
         super().__init__(runner, codec, max_message_bytes, default_timeout)
-        self._wire = wire
-        self._content_type = content_type
+        self.wire = wire
+        self.constant = (b"content-type", content_type), (wire.accept_encoding, KNOWN)
         handler = runner.handler
-        self._request_streaming = handler.request_streaming
-        self._response_streaming = handler.response_streaming
+        self.request_streaming = handler.request_streaming
+        self.response_streaming = handler.response_streaming
         most = PREFIX_BYTES + most_compressed(max_message_bytes)
-        self._max_body_bytes = most * 4 // 3 + 8 if wire.is_text else most
+        self.max_body_bytes = most * 4 // 3 + 8 if wire.is_text else most
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Follows `WireEndpoint.answer`."""
-        wire, codec = self._wire, self.codec
+        wire, codec = self.wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
             await refuse_request(send, refusal)
             return
-        call = Call(scope, receive, codec.encode, self._max_body_bytes)
+        call = _EnvelopedCall(scope, receive, self.plain, codec.encode, self.max_body_bytes)
         call.reserved = wire.of_requests
-        headers, head = scope["headers"], UNREADABLE
-        try:
-            check_metadata(headers)
-            head = wire.head(dict(headers))
-        except CallError as failure:
-            call.refuse(failure)
-        else:
-            self._connect(call, head)
+        head, failure = self._read(scope["headers"])
         self._limit_time(call, head.timeout)
-        response = EnvelopedResponse(send, codec.encode, wire, self._content_type, head)
-        if self._response_streaming:
+        if failure is not None:
+            call.refuse(failure)
+        elif self.request_streaming:
+            let_pause(scope)
+            call.messages = self.messages(head)
+        else:
+            call.endpoint, call.head = self, head
+            call.is_whole = call.is_plain = True
+        response = EnvelopedEvents(send, codec.encode, wire, self.constant, head.compressing)
+        if self.response_streaming:
             call.stream, call.tells_early = response, True
         await self._settle(call, send, response)
 
-    def _connect(self, call: Call, head: RequestHead) -> None:
-        reader = EnvelopeReader(self.max_message_bytes, head.decompress)
-        text = Base64Reader() if self._wire.is_text else None
-        messages = EnvelopedMessages(self.codec.decode, reader, text)
-        if self._request_streaming:
-            let_pause(call.scope)
-            call.messages = messages
+    def straight(self, scope: Scope) -> BeginAnswer | None:
+        """Follows `WireEndpoint.straight`."""
+        head, failure = self._read(scope["headers"])
+        return None if failure is not None else EnvelopedRequest(self, scope, head)
+
+    def _read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
+        """Reads the headers of a request, and says why it cannot be a call."""
+        try:
+            check_metadata(headers)
+            return self.wire.head(dict(headers)), None
+        except CallError as failure:
+            return UNREADABLE, failure
+
+    def plain(self, body: bytes) -> Any:
+        """Reads a body that is one message, not compressed; None: it is not."""
+        if self.wire.is_text:
+            return None
+        message = only_message(body, self.max_message_bytes)
+        return None if message is None else self.codec.decode(message)
+
+    def messages(self, head: RequestHead) -> RequestMessages:
+        """Makes what reads the messages of a request."""
+        decode = self.codec.decode
+        reader = EnvelopeReader(self.max_message_bytes, head.compressing.decompress)
+        text = Base64Reader() if self.wire.is_text else None
+        messages = EnvelopedMessages(decode, reader, text)
+        return messages if self.request_streaming else OneMessage(decode, messages)
+
+
+class _EnvelopedCall(PlainCall):
+    """A call by ASGI."""
+
+    endpoint: EnvelopedEndpoint
+    head: RequestHead
+
+    @cached_property
+    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
+        """Where messages come from. Plain calls need not have it."""
+        return self.endpoint.messages(self.head)
+
+
+class EnvelopedRequest(StreamedRequest):
+    """What requests say that are answered straight on their streams, and what answers them.
+
+    Args:
+        endpoint: The RPC, by a protocol and a codec.
+        scope: As `StreamedRequest` has it.
+        head: What it says of the call.
+    """
+
+    def __init__(self, endpoint: EnvelopedEndpoint, scope: Scope, head: RequestHead) -> None:
+        super().__init__(scope, endpoint.wire.of_requests)
+        self.max_body_bytes = endpoint.max_body_bytes
+        self._endpoint = endpoint
+        self._head = head
+        self._timeout = endpoint.default_timeout if head.timeout is None else head.timeout
+
+    def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
+        """Follows `BeginAnswer`."""
+        endpoint = self._endpoint
+        encode = endpoint.codec.encode
+        call = StreamCall(stream, self, encode)
+        if self._timeout is not None:
+            call.deadline = monotonic() + self._timeout
+        response = StraightResponse(
+            stream, encode, endpoint.wire, endpoint.constant, self._head.compressing
+        )
+        if endpoint.response_streaming:
+            call.stream, call.tells_early = response, True
+        if endpoint.request_streaming:
+            stream.let_pause()
         else:
-            call.messages, call.is_whole = OneMessage(self.codec.decode, messages), True
+            call.is_whole = True
+        return answer_straight(endpoint.runner.run, call, response)
+
+    def messages(self) -> RequestMessages:
+        return self._endpoint.messages(self._head)
+
+    def plain(self, body: bytes) -> Any:
+        return self._endpoint.plain(body)

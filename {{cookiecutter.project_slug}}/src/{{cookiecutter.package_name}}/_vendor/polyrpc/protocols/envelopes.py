@@ -6,6 +6,7 @@ The same in gRPC (Length-Prefixed-Message of PROTOCOL-HTTP2.md), gRPC-Web and Co
 
 from __future__ import annotations
 
+from collections import deque
 from struct import Struct
 
 import grpc
@@ -27,6 +28,14 @@ def envelope(data: bytes, flags: int = 0) -> bytes:
     return _PREFIX.pack(flags, len(data)) + data
 
 
+def only_message(body: bytes, max_message_bytes: int) -> bytes | None:
+    """The message of a body that is one, and not compressed; None: there is more to be seen."""
+    length = len(body) - PREFIX_BYTES
+    if not 0 <= length <= max_message_bytes or body[:PREFIX_BYTES] != _PREFIX.pack(0, length):
+        return None
+    return body[PREFIX_BYTES:]
+
+
 class EnvelopeReader:
     """Takes a body in chunks of any size and gives the messages in it; holds one at the most.
 
@@ -38,11 +47,18 @@ class EnvelopeReader:
     def __init__(self, max_message_bytes: int, decompress: Decompress | None) -> None:
         self._max_message_bytes = max_message_bytes
         self._decompress = decompress
-        self._unread = bytearray()
+        # What has arrived, how much of the first chunk was taken, and how much is left of all.
+        self._chunks: deque[bytes] = deque()
+        self._position = self._unread = 0
+        # Of the message whose prefix was read.
+        self._flags = 0
+        self._length: int | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next chunk of the body."""
-        self._unread += chunk
+        if chunk:
+            self._chunks.append(chunk)
+            self._unread += len(chunk)
 
     def next(self) -> bytes | None:
         """Gives the next message.
@@ -55,10 +71,20 @@ class EnvelopeReader:
                 gzip (INVALID_ARGUMENT), or is compressed although no compression was named
                 (INTERNAL, as gRPC's compression.md has it). What follows is of no use.
         """
-        unread = self._unread
-        if len(unread) < PREFIX_BYTES:
+        if self._length is None:
+            if self._unread < PREFIX_BYTES:
+                return None
+            self._flags, self._length = _PREFIX.unpack(self._take(PREFIX_BYTES))
+            self._check(self._flags, self._length)
+        if self._unread < self._length:
             return None
-        flags, length = _PREFIX.unpack_from(unread)
+        data, self._length = self._take(self._length), None
+        # Nothing at all is not what gzip makes of nothing, but some clients send it.
+        if self._flags and data and self._decompress is not None:
+            data = self._decompress(data, self._max_message_bytes)
+        return data
+
+    def _check(self, flags: int, length: int) -> None:
         if flags & ~COMPRESSED:
             raise CallError(
                 grpc.StatusCode.INVALID_ARGUMENT, f"a message has the unknown flags 0x{flags:02x}"
@@ -73,15 +99,23 @@ class EnvelopeReader:
             limit = most_compressed(limit)
         if length > limit:
             raise too_large(self._max_message_bytes)
-        end = PREFIX_BYTES + length
-        if len(unread) < end:
-            return None
-        data = bytes(memoryview(unread)[PREFIX_BYTES:end])
-        del unread[:end]
-        # Nothing at all is not what gzip makes of nothing, but some clients send it.
-        if flags and length and self._decompress is not None:
-            data = self._decompress(data, self._max_message_bytes)
-        return data
+
+    def _take(self, size: int) -> bytes:
+        """Takes so many of the bytes that are there. Large messages are copied once."""
+        self._unread -= size
+        chunks, start = self._chunks, self._position
+        parts = []
+        while size:
+            chunk = chunks[0]
+            stop = min(start + size, len(chunk))
+            parts.append(chunk if stop - start == len(chunk) else chunk[start:stop])
+            size -= stop - start
+            start = stop
+            if stop == len(chunk):
+                chunks.popleft()
+                start = 0
+        self._position = start
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         """Ends the body.
@@ -89,5 +123,5 @@ class EnvelopeReader:
         Raises:
             CallError: INVALID_ARGUMENT, it ends inside a message.
         """
-        if self._unread:
+        if self._unread or self._length is not None:
             raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "the body ends inside a message")

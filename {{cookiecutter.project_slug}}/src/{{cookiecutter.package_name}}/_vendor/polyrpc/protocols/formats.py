@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import connect_stream, grpc, grpc_web
-from .enveloped import EnvelopedFormat
+from .enveloped_response import EnvelopedFormat
 
 FORMATS: tuple[tuple[EnvelopedFormat, Mapping[str, str]], ...] = (
     (grpc.Grpc(), grpc.CONTENT_TYPES),

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from ..calls.context import HttpServicerContext
 from ..calls.runner import Scope
 from ..rpc.status import CallError
-from .enveloped import EnvelopedFormat
+from .enveloped_response import EnvelopedFormat
 from .grpc_headers import (
     ACCEPT_ENCODING,
     ENCODING,

@@ -14,7 +14,7 @@ from ..calls.timeouts import grpc_timeout
 from ..rpc.metadata import response_headers
 from ..rpc.status import CallError
 from .compression import GZIP, accepts_gzip, decompression
-from .request_head import RequestHead
+from .request_head import Compressing, RequestHead
 
 ENCODING, ACCEPT_ENCODING = b"grpc-encoding", b"grpc-accept-encoding"
 
@@ -37,21 +37,17 @@ def request_head(headers: Mapping[bytes, bytes]) -> RequestHead:
         CallError: INVALID_ARGUMENT, the time-out is malformed; UNIMPLEMENTED, the compression is
             not known.
     """
-    return _request_head(
-        headers.get(b"grpc-timeout"), headers.get(ENCODING), headers.get(ACCEPT_ENCODING)
+    timeout = headers.get(b"grpc-timeout")
+    return RequestHead(
+        None if timeout is None else grpc_timeout(timeout),
+        _compressing(headers.get(ENCODING), headers.get(ACCEPT_ENCODING)),
     )
 
 
 @lru_cache(maxsize=256)
-def _request_head(
-    timeout: bytes | None, encoding: bytes | None, accepted: bytes | None
-) -> RequestHead:
-    return RequestHead(
-        timeout=None if timeout is None else grpc_timeout(timeout),
-        decompress=decompression(encoding, "grpc-encoding"),
-        accepts_gzip=accepts_gzip(accepted, encoding),
-        prefers_gzip=encoding == GZIP,
-    )
+def _compressing(encoding: bytes | None, accepted: bytes | None) -> Compressing:
+    decompress = decompression(encoding, "grpc-encoding")
+    return Compressing(decompress, accepts_gzip(accepted, encoding), encoding == GZIP)
 
 
 def status_trailers(

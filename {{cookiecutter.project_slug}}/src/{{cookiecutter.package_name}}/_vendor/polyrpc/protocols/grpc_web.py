@@ -10,7 +10,7 @@ from grpc import StatusCode
 from ..calls.context import HttpServicerContext
 from ..rpc.status import CallError
 from .compression import decompression
-from .enveloped import EnvelopedFormat
+from .enveloped_response import EnvelopedFormat
 from .envelopes import envelope
 from .grpc_headers import (
     ACCEPT_ENCODING,

@@ -18,7 +18,8 @@ from .chooser import Answer
 from .codecs import BYTES
 from .connect_unary import CONTENT_TYPES as UNARY
 from .connect_unary import ConnectUnary
-from .enveloped import EnvelopedEndpoint, EnvelopedFormat
+from .enveloped import EnvelopedEndpoint
+from .enveloped_response import EnvelopedFormat
 from .formats import FORMATS
 
 RunnerFor: TypeAlias = "Callable[[str, Handler, Protocol, FindOther | None], CallRunner]"

@@ -16,9 +16,10 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from ..build.hatch import CompileError, check_compiler, run_protoc
+from ..build.hatch import CompileError, check_compiler, of_messages, run, run_protoc
 from ..scaffold.buf import ignored
 from ..scaffold.sources import RefusedError, first_line
+from .imports import with_imports, without_rules
 
 STUBS = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
 # In its own words: the release of protobuf that the code of a message was made for.
@@ -29,18 +30,28 @@ OF_PROTOBUF = "google/protobuf/"
 def main() -> None:
     """Build the wheel for the project in the working directory."""
     try:
-        wheel = build(Path.cwd())
+        wheel, copies = build(Path.cwd())
     except (RefusedError, CompileError) as error:
         sys.exit(str(error))
     print(f"{wheel.relative_to(Path.cwd()).as_posix()}: for those who call this service.")
+    if copies:
+        print(
+            f"It has copies of {', '.join(copies)}: if another package brings their stubs, name it "
+            "in [tool.polyrpc.stubs] of pyproject.toml, or who installs both has one file twice."
+        )
 
 
-def build(root: Path) -> Path:
+def build(root: Path) -> tuple[Path, list[str]]:
     """Build `dist/<name>_stubs-<version>-py3-none-any.whl`: protos, stubs and a descriptor set.
 
-    In it are the protos of the project and what they import, but for those that packages bring,
-    which become its dependencies, and those that are other services' (`ignore` in the section
-    `breaking` of buf.yaml).
+    In it are the protos of the project, but for those that are other services' (`ignore` in the
+    section `breaking` of buf.yaml). Of these, it has what messages of its own are made of, unless
+    a package brings that, which becomes a dependency: googleapis-common-protos, and those that
+    `[tool.polyrpc.stubs]` in pyproject.toml names. What gives options alone, as `buf.validate`
+    does, no stub needs: two wheels that had it would both own its files.
+
+    Returns:
+        The wheel, and those protos in it that are other services'.
 
     Raises:
         RefusedError: There is no proto of its own, or the wheel cannot be built.
@@ -61,46 +72,69 @@ def build(root: Path) -> Path:
         except CompileError as error:
             raise RefusedError(first_line(str(error), f"{root}/")) from None
         described = FileDescriptorSet.FromString((compiled / "descriptors.binpb").read_bytes())
-        contract = with_imports(described, own(root / "protos", foreign))
-        inside = [name for name in contract if (root / "protos" / name).is_file()]
+        mine = own(root / "protos", foreign)
+        others = {name for name in here(root / "protos") if name not in mine}
+        lean = without_rules(described, others)
+        if lean != described:
+            compile_again(lean, mine, compiled)
+        needed_protos = with_imports(lean, mine)
+        brought = brought_by(pyproject, needed_protos & others)
+        inside = sorted((needed_protos & {*mine, *others}) - brought.keys())
         if not inside:
             raise RefusedError("protos/ has no proto of this service's own: there are no stubs.")
         for name in inside:
             place(name, root / "protos", compiled, tree)
+        contract = with_imports(described, mine)
         files = [file for file in described.file if file.name in contract]
         descriptors = FileDescriptorSet(file=files).SerializeToString()
         (tree / package / "descriptors.binpb").write_bytes(descriptors)
         folders = sorted(path.name for path in tree.iterdir() if path.is_dir())
         for name in folders:
             (tree / name / "py.typed").touch()
-        needed = requirements(contract - set(inside), inside, compiled, compiler)
+        imported = needed_protos - {*inside, *brought}
+        needed = [
+            *requirements(imported, inside, compiled, compiler),
+            *sorted(set(brought.values())),
+        ]
         text = about(pyproject["project"], needed, [path.name for path in sorted(tree.iterdir())])
         (tree / "pyproject.toml").write_text(text, encoding="utf-8")
-        return wheel_of(tree, root / "dist")
+        return wheel_of(tree, root / "dist"), [name for name in inside if name in others]
 
 
 def own(protos: Path, foreign: Iterable[str]) -> list[str]:
     """List the protos that are not another's: by their paths, or by a folder that they are in."""
-    names = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
     others = [one.rstrip("/") for one in foreign]
-    return [
-        name
+    return [name for name in here(protos) if not any(is_in(name, one) for one in others)]
+
+
+def here(protos: Path) -> list[str]:
+    """List all protos of a project."""
+    return sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
+
+
+def is_in(name: str, place: str) -> bool:
+    """Whether a proto is this one, or in this folder."""
+    return name == place or name.startswith(f"{place}/")
+
+
+def compile_again(described: FileDescriptorSet, names: Iterable[str], compiled: Path) -> None:
+    """Write stubs anew that import less than their protos do."""
+    with tempfile.TemporaryDirectory(prefix="stubs-") as folder:
+        lean = Path(folder, "descriptors.binpb")
+        lean.write_bytes(described.SerializeToString())
+        protoc = (sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={lean}")
+        run([*protoc, *of_messages(compiled), *names])
+
+
+def brought_by(pyproject: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Say of protos which package brings their stubs, where pyproject.toml names one."""
+    packages = pyproject.get("tool", {}).get("polyrpc", {}).get("stubs", {})
+    return {
+        name: requirement
         for name in names
-        if not any(name == one or name.startswith(f"{one}/") for one in others)
-    ]
-
-
-def with_imports(described: FileDescriptorSet, names: Iterable[str]) -> set[str]:
-    """Return protos with all that they import."""
-    imports = {file.name: file.dependency for file in described.file}
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += imports[name]
-    return found
+        for place, requirement in packages.items()
+        if is_in(name, place.rstrip("/"))
+    }
 
 
 def place(proto: str, protos: Path, compiled: Path, tree: Path) -> None:

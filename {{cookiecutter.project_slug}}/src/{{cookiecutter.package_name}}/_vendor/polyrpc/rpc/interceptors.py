@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
 
+from .caller import Caller, set_caller
 from .handlers import Context, RpcFunction, adapt, make_handler
 from .method_info import MethodInfo, Protocol, method_info
 
@@ -50,6 +51,24 @@ class Interceptor(grpc.aio.ServerInterceptor, ABC):
         Returns:
             The response, or an asynchronous iterator of responses.
         """
+
+    @staticmethod
+    def set_caller(name: str, claims: Mapping[str, Any] | None = None) -> None:
+        """Says who makes the call that is being served; whoever says so last is believed.
+
+        What comes after it has it as `caller()`, interceptors as well as the servicer; the line of
+        the call in the log has the name as `caller`. A middleware says so for routes.
+
+        Args:
+            name: One that may stand in the log, and in the same words each time, such as `sub`.
+            claims: What else servicers want to know, as `caller().claims`; never logged.
+
+        Raises:
+            TypeError: The name is no text.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a caller is text, not {type(name).__name__}")
+        set_caller(Caller(name, claims or {}))
 
     async def intercept_service(
         self,

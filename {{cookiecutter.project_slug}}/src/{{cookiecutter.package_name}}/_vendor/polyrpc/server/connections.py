@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from ..origins import Headers, Origins
+from .call_tasks import CallTasks
+from .straight import StraightAnswers
 
 LINGER_SECONDS = 1.0
 """For how long a stopping server awaits what may be on its way to it."""
@@ -64,7 +66,10 @@ class Connections:
         origins: Whose pages may read refusals; None: those of no other.
         open: Those that are made.
         unmade: Accepted, but still shaking hands.
-        tasks: The calls in flight.
+        calls: The tasks in which requests over HTTP/2 are answered.
+        tasks: All tasks in which requests are.
+        straight: Gives the table of what answers requests over HTTP/2 without ASGI, as it is now;
+            None: nothing does.
         default_head: The headers that all responses have, each with its line's end.
         draining: Answers ask clients to close their connections.
         stopping: Connections close when they have nothing to do.
@@ -83,7 +88,9 @@ class Connections:
         self.takes_websocket = takes_websocket
         self.open: set[OpenConnection] = set()
         self.unmade: WeakSet[Any] = WeakSet()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.calls = CallTasks()
+        self.tasks = self.calls.tasks
+        self.straight: Callable[[], StraightAnswers | None] | None = None
         self.default_head = b""
         self.draining = self.stopping = False
 

@@ -13,9 +13,11 @@ from .exchange import field_name, is_field_value
 EMPTY_TABLE = b"\x20"
 """Says that the table has no room: it comes first once a client has made its table smaller."""
 
-_REMEMBERED_BYTES = 128
 _STATUS = {200: 8, 204: 9, 206: 10, 304: 11, 400: 12, 404: 13, 500: 14}
 _STATUS_NAME = 8
+_ONE_BYTE = [bytes((length,)) for length in range(127)]
+"""The lengths of strings that take one byte (section 5.1)."""
+
 # The names that responses have, of the static table (RFC 7541, appendix A).
 _NAMES = {
     **{b"accept-ranges": 18, b"age": 21, b"allow": 22, b"access-control-allow-origin": 20},
@@ -37,7 +39,7 @@ def encode_status(status: int) -> bytes:
     index = _STATUS.get(status)
     if index is not None:
         return bytes((0x80 | index,))
-    return _literal(_STATUS_NAME, b"", b"%d" % status)
+    return _integer(_STATUS_NAME, 4) + _string(b"%d" % status)
 
 
 def encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -48,12 +50,21 @@ def encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     Raises:
         RuntimeError: A name or a value is none.
     """
-    return b"".join(
-        [
-            _remembered(name, value) if len(value) <= _REMEMBERED_BYTES else _field(name, value)
-            for name, value in headers
-        ]
-    )
+    encoded = []
+    for name, value in headers:
+        if not is_field_value(value):
+            raise RuntimeError("a header of the response has a value that is none")
+        start = _name(name)
+        if start:
+            encoded.append(start)
+            encoded.append(_string(value.strip(b" \t")))
+    return b"".join(encoded)
+
+
+@lru_cache(maxsize=64)
+def encode_constant(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Encodes headers that many responses have, once; see `encode_headers`."""
+    return encode_headers(headers)
 
 
 @lru_cache(maxsize=8)
@@ -63,23 +74,23 @@ def encode_lines(lines: bytes) -> bytes:
     return encode_headers((name, value) for name, value in fields)
 
 
-def _field(name: bytes, value: bytes) -> bytes:
+@lru_cache(maxsize=256)
+def _name(name: bytes) -> bytes:
+    """How a field begins that is not put into the table (section 6.2.2); nothing: it has no place.
+
+    Raises:
+        RuntimeError: It is no name.
+    """
     name = field_name(name)
-    if not is_field_value(value):
-        raise RuntimeError("a header of the response has a value that is none")
     if name in _OF_A_CONNECTION:
         return b""
-    return _literal(_NAMES.get(name, 0), name, value.strip(b" \t"))
+    index = _NAMES.get(name)
+    return b"\0" + _string(name) if index is None else _integer(index, 4)
 
 
-_remembered = lru_cache(maxsize=1024)(_field)
-
-
-def _literal(index: int, name: bytes, value: bytes) -> bytes:
-    """A field that is not put into the table (section 6.2.2)."""
-    if index:
-        return _integer(index, 4) + _integer(len(value), 7) + value
-    return b"\0" + _integer(len(name), 7) + name + _integer(len(value), 7) + value
+def _string(value: bytes) -> bytes:
+    length = len(value)
+    return (_ONE_BYTE[length] if length < 127 else _integer(length, 7)) + value
 
 
 def _integer(value: int, bits: int) -> bytes:

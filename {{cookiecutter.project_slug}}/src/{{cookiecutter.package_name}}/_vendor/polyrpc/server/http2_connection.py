@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from . import http2_allowance as cost
 from . import http2_frames as wire
 from .header_encoder import EMPTY_TABLE
 from .http2_allowance import Allowance
 from .http2_frames import ConnectionFault, ErrorCode, StreamFault
-from .http2_header_blocks import TABLE_BYTES, HeaderBlock, HeaderBlocks
+from .http2_header_blocks import TABLE_BYTES, HeaderBlocks
+from .http2_request import Http2Request
 from .http2_stream import STREAM_WINDOW, Stream
 from .http2_unfinished import UnfinishedRequests
 from .http2_windows import CONNECTION_WINDOW, Windows
-
-if TYPE_CHECKING:
-    import zttp
 
 MAX_STREAMS = 100
 """How many requests a client may have in flight on a connection."""
@@ -39,12 +37,8 @@ class Http2Endpoint(Protocol):
     def common_headers(self) -> bytes:
         """What all responses have, encoded."""
 
-    def begin(self, stream: Stream, request: zttp.Request, *, end: bool) -> None:
-        """Has a request answered, by what becomes the stream's handler.
-
-        Raises:
-            StreamFault: It is malformed.
-        """
+    def begin(self, stream: Stream, request: Http2Request) -> None:
+        """Has a request answered, by what becomes the stream's handler."""
 
     def idle(self) -> None:
         """The last stream has ended."""
@@ -67,6 +61,7 @@ class Http2Connection:
         windows: How much of bodies each side may send.
         blocks: The headers that the client sends.
         frame_bytes: The largest payload of a frame that it takes.
+        resize: What the next block of headers must begin with.
         is_started: The client has sent its settings.
         is_leaving: The client has said that it asks for nothing more.
         accepts_until: The newest stream that is served; those after it are ignored.
@@ -81,17 +76,18 @@ class Http2Connection:
         self.streams: dict[int, Stream] = {}
         self.last_id = self.running = 0
         self.windows = Windows(endpoint, loop)
-        self.blocks = HeaderBlocks(self.now, self._set_table)
+        self.blocks = HeaderBlocks(self.now, self._set_table, max_list_bytes)
         self.frame_bytes = wire.MAX_FRAME_BYTES
         self.is_started = self.is_leaving = False
         self.accepts_until = wire.LARGEST_STREAM_ID
         self.allowance = Allowance()
         self._unrewarded = 0
         self._unfinished = UnfinishedRequests(loop, self._stop_request)
-        # Streams that have ended lately: such of which more may be on its way, and all others.
-        self._cut_short: dict[int, None] = {}
-        self._past: dict[int, None] = {}
-        self._resize = b""
+        # Streams that have ended lately: such of which more may be on its way, and all others,
+        # which come and go by the thousand meanwhile.
+        self._cut_short = _Lately()
+        self._past = _Lately()
+        self.resize = b""
         # What is to be done when the client has taken over settings that it was sent.
         self._unsettled: list[Callable[[], None] | None] = [None]
         self.write(
@@ -113,8 +109,21 @@ class Http2Connection:
         Raises:
             ConnectionFault: It ends the connection.
         """
+        if self.blocks.stream_id and (
+            kind != wire.CONTINUATION or stream_id != self.blocks.stream_id
+        ):
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a frame between those of headers")
+        if not self.is_started and kind != wire.SETTINGS:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no settings")
         try:
-            self._take(kind, flags, stream_id, payload)
+            if kind == wire.DATA:
+                self._take_data(flags, stream_id, payload)
+            elif kind == wire.HEADERS:
+                block = self.blocks.begin(flags, stream_id, payload)
+                if block is not None:
+                    self._take_block(stream_id, block)
+            else:
+                self._take_other(kind, flags, stream_id, payload)
         except StreamFault as fault:
             self.allowance.spend(cost.FAULT_COST, "faults")
             stream = self.streams.get(fault.stream_id)
@@ -147,8 +156,8 @@ class Http2Connection:
 
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers, to be sent before any others."""
-        if self._resize:
-            block, self._resize = self._resize + block, b""
+        if self.resize:
+            block, self.resize = self.resize + block, b""
         return wire.header_frames(stream_id, block, self.frame_bytes, end_stream=end_stream)
 
     def common_headers(self) -> bytes:
@@ -161,6 +170,13 @@ class Http2Connection:
         self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
         whole = cost.WRITTEN_GAIN if at_once else 0
         self.allowance.gain(whole + unrewarded // cost.BYTES_OF_A_GAIN)
+
+    def answered(self, stream: Stream, size: int) -> None:
+        """All of the response was sent, at once; so many bytes were its body."""
+        unrewarded = self._unrewarded + size
+        self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
+        self.allowance.gain(cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
+        self.ended(stream)
 
     def ended(self, stream: Stream) -> None:
         """The response is complete, whether or not the request is."""
@@ -178,19 +194,8 @@ class Http2Connection:
 
     # Frames
 
-    def _take(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        unfinished = self.blocks.stream_id
-        if unfinished and (kind != wire.CONTINUATION or stream_id != unfinished):
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a frame between those of headers")
-        if not self.is_started and kind != wire.SETTINGS:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no settings")
-        if kind == wire.DATA:
-            self._take_data(flags, stream_id, payload)
-        elif kind == wire.HEADERS:
-            block = self.blocks.begin(flags, stream_id, payload)
-            if block is not None:
-                self._take_block(block)
-        elif kind == wire.WINDOW_UPDATE:
+    def _take_other(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        if kind == wire.WINDOW_UPDATE:
             self._take_window(stream_id, wire.read_word(payload))
         elif kind == wire.RST_STREAM:
             wire.read_word(payload)
@@ -201,7 +206,7 @@ class Http2Connection:
             self.allowance.spend(cost.CONTINUATION_COST, "CONTINUATION frames")
             block = self.blocks.go_on(flags, payload)
             if block is not None:
-                self._take_block(block)
+                self._take_block(stream_id, block)
         elif kind in (wire.SETTINGS, wire.PING, wire.GOAWAY):
             if stream_id:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "of a stream, not the connection")
@@ -239,15 +244,14 @@ class Http2Connection:
             self.windows.give_back(len(data))  # Nobody takes it.
             raise
 
-    def _take_block(self, block: HeaderBlock) -> None:
-        stream_id = block.stream_id
+    def _take_block(self, stream_id: int, block: bytes) -> None:
         if stream_id > self.last_id:
-            self._begin(block)
+            self._begin(stream_id, block)
             return
         trailers = self.blocks.trailers(block)
         stream = self.streams.get(stream_id)
         if stream is None:
-            self._unfinished.hear(stream_id, 0, end=block.ends_stream)
+            self._unfinished.hear(stream_id, 0, end=self.blocks.ends_stream)
             if self._is_over(stream_id):
                 return
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "headers of a stream that has ended")
@@ -258,8 +262,8 @@ class Http2Connection:
         stream.trailers = trailers
         stream.feed(b"", end=True)
 
-    def _begin(self, block: HeaderBlock) -> None:
-        stream_id, end = block.stream_id, block.ends_stream
+    def _begin(self, stream_id: int, block: bytes) -> None:
+        end = self.blocks.ends_stream
         self.last_id = stream_id
         request = self.blocks.request(block)
         if stream_id > self.accepts_until:
@@ -272,20 +276,11 @@ class Http2Connection:
             self.write(wire.rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
             self._remember(stream_id, may_come=True)
             return
-        length = _content_length(request)
-        if end and length:
+        if end and request.length:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
-        stream = Stream(
-            self,
-            self.windows,
-            stream_id,
-            self.windows.initial,
-            length=length,
-            more_body=not end,
-            now=self.now(),
-        )
+        stream = Stream(self, self.windows, stream_id, request.length, not end, self._loop.time())
         self.streams[stream_id] = stream
-        self._endpoint.begin(stream, request, end=end)
+        self._endpoint.begin(stream, request)
 
     def _take_window(self, stream_id: int, increment: int) -> None:
         self.allowance.spend(cost.WINDOW_COST, "WINDOW_UPDATE frames")
@@ -354,7 +349,7 @@ class Http2Connection:
             elif identifier == wire.MAX_FRAME_SIZE:
                 self.frame_bytes = min(value, 4 * wire.MAX_FRAME_BYTES)
             elif identifier == wire.HEADER_TABLE_SIZE and value < TABLE_BYTES:
-                self._resize = EMPTY_TABLE
+                self.resize = EMPTY_TABLE
         self.is_started = True
         self.write(wire.frame(wire.SETTINGS, wire.ACK, 0))
 
@@ -372,11 +367,7 @@ class Http2Connection:
         self.write(wire.rst_stream(stream_id, ErrorCode.NO_ERROR))
 
     def _remember(self, stream_id: int, *, may_come: bool) -> None:
-        # Apart: the others come and go by the thousand while a part is on its way.
-        past = self._cut_short if may_come else self._past
-        past[stream_id] = None
-        if len(past) > _REMEMBERED_STREAMS:
-            del past[next(iter(past))]
+        (self._cut_short if may_come else self._past).add(stream_id)
 
     def _is_over(self, stream_id: int) -> bool:
         """Whether what comes for a stream that is no more is to be expected, and ignored.
@@ -400,8 +391,20 @@ class Http2Connection:
         self.write(wire.settings_frame([(wire.HEADER_TABLE_SIZE, size)]))
 
 
-def _content_length(request: zttp.Request) -> int | None:
-    for name, value in request.headers:
-        if name == b"content-length":
-            return int(value)
-    return None
+class _Lately:
+    """The streams that were added last, or a few more."""
+
+    __slots__ = ("_before", "_now")
+
+    def __init__(self) -> None:
+        self._now: set[int] = set()
+        self._before: set[int] = set()
+
+    def add(self, stream_id: int) -> None:
+        """Adds one, and forgets old ones all at once."""
+        if len(self._now) >= _REMEMBERED_STREAMS:
+            self._before, self._now = self._now, set()
+        self._now.add(stream_id)
+
+    def __contains__(self, stream_id: int) -> bool:
+        return stream_id in self._now or stream_id in self._before

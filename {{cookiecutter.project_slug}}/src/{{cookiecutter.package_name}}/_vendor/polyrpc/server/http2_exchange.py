@@ -6,10 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from ..origins import Headers
-from .connections import Connections
 from .exchange import DISCONNECT, HIGH_WATER_BYTES, Answering
-from .http2_frames import ErrorCode
 from .http2_stream import Stream
 from .refusals import NO_BODY, Refusal
 
@@ -23,7 +20,6 @@ class Http2Exchange(Answering):
     Args:
         stream: The stream, whose handler this becomes.
         scope: ASGI's.
-        connections: The others of the server, and what holds for all.
 
     Attributes:
         disconnected: Nobody listens any more.
@@ -34,7 +30,6 @@ class Http2Exchange(Answering):
     __slots__ = (
         "_arrived",
         "_body_complete",
-        "_connections",
         "_delivered",
         "_has_body",
         "_left",
@@ -46,9 +41,8 @@ class Http2Exchange(Answering):
         "response_started",
     )
 
-    def __init__(self, stream: Stream, scope: Mapping[str, Any], connections: Connections) -> None:
+    def __init__(self, stream: Stream, scope: Mapping[str, Any]) -> None:
         self._stream = stream
-        self._connections = connections
         self._scope = scope
         self._arrived: asyncio.Event | None = None
         self._delivered = self._body_complete = False
@@ -66,21 +60,13 @@ class Http2Exchange(Answering):
         """Follows `StreamHandler`."""
         # Frameworks read it whole, for nothing.
         if self._stream.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
-            self.give_up(NO_BODY)
+            self._stream.give_up(NO_BODY)
         self._wake()
 
     def stream_lost(self) -> None:
         """Follows `StreamHandler`."""
         self.disconnected = True
         self._wake()
-
-    def give_up(self, refusal: Refusal) -> None:
-        """Follows `StreamHandler`."""
-        if not self.response_started:
-            self.response_started = True
-            self._send_refusal(refusal)
-        self._stream.reset(ErrorCode.CANCEL)
-        self.stream_lost()
 
     # What an application calls
 
@@ -89,10 +75,10 @@ class Http2Exchange(Answering):
         if self.response_complete or self.disconnected:
             return
         if self.response_started:
-            self._stream.reset(ErrorCode.INTERNAL_ERROR)
+            self._stream.fail()
             return
         self.response_started = self.response_complete = True
-        self._send_refusal(refusal)
+        self._stream.refuse(refusal)
 
     async def receive(self) -> Mapping[str, Any]:
         """ASGI's `receive`."""
@@ -102,7 +88,7 @@ class Http2Exchange(Answering):
             stream.send_informational(100)
             stream.await_anew()
         while not (self.disconnected or self.response_complete):
-            if not self._delivered and (stream.body or not stream.more_body):
+            if not self._delivered and (stream.unread or not stream.more_body):
                 body = stream.read()
                 self._delivered = not stream.more_body
                 return {"type": "http.request", "body": body, "more_body": stream.more_body}
@@ -158,7 +144,7 @@ class Http2Exchange(Answering):
         except asyncio.CancelledError:
             # What came behind a part of it would be taken for the rest; trailers would not.
             if self._trailers is None and self._stream.sent > sent:
-                self._stream.reset(ErrorCode.INTERNAL_ERROR)
+                self._stream.fail()
             raise
         if is_last:
             self._complete()
@@ -171,11 +157,6 @@ class Http2Exchange(Answering):
             self._stream.send_trailers(self._trailers)
             self._complete()
 
-    def _send_refusal(self, refusal: Refusal) -> None:
-        allowed = self._connections.allowed_to(self._scope["headers"])
-        with_body = self._scope["method"] != "HEAD"
-        send_refusal(self._stream, refusal, allowed, with_body=with_body)
-
     def _complete(self) -> None:
         self.response_complete = True
         self._wake()
@@ -183,24 +164,3 @@ class Http2Exchange(Answering):
     def _wake(self) -> None:
         if self._arrived is not None:
             self._arrived.set()
-
-
-def send_refusal(
-    stream: Stream, refusal: Refusal, allowed: Headers, *, with_body: bool = True
-) -> None:
-    """Answers in the place of an application.
-
-    Args:
-        stream: What is answered.
-        refusal: How.
-        allowed: What pages of other origins are told, so that they may read it.
-        with_body: False: the request is for the headers alone.
-    """
-    body = refusal.body()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        *allowed,
-    ]
-    stream.send_headers(refusal.status, headers)
-    stream.send_at_once(body if with_body else b"")

@@ -23,6 +23,7 @@ END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
 PRIORITISED = 0x20
+_LAST = END_HEADERS | END_STREAM
 
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE = range(1, 5)
 MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE = 5, 6
@@ -78,6 +79,11 @@ class StreamFault(Exception):  # noqa: N818 - what RFC 9113 calls a stream error
         self.code = code
 
 
+def frame_header(kind: int, flags: int, stream_id: int, size: int) -> bytes:
+    """Makes what stands before a payload of so many bytes."""
+    return FRAME_HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id)
+
+
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     """Makes a frame of a payload that is no longer than the client takes."""
     size = len(payload)
@@ -101,6 +107,28 @@ def header_frames(stream_id: int, block: bytes, most: int, *, end_stream: bool =
         is_last = start + most >= len(block)
         part = block[start : start + most]
         parts.append(frame(CONTINUATION, END_HEADERS if is_last else 0, stream_id, part))
+    return b"".join(parts)
+
+
+def response_frames(stream_id: int, block: bytes, data: bytes, trailers: bytes | None) -> bytes:
+    """Makes the frames of a whole response, each of which is no longer than the client takes.
+
+    Args:
+        stream_id: The stream.
+        block: Its encoded headers.
+        data: The body.
+        trailers: Encoded trailers; None: there are none.
+    """
+    pack, size = FRAME_HEADER.pack, len(block)
+    parts = [pack(size >> 8, size & 0xFF, HEADERS, END_HEADERS, stream_id), block]
+    size = len(data)
+    if trailers is None:
+        parts += pack(size >> 8, size & 0xFF, DATA, END_STREAM, stream_id), data
+        return b"".join(parts)
+    if data:
+        parts += pack(size >> 8, size & 0xFF, DATA, 0, stream_id), data
+    size = len(trailers)
+    parts += pack(size >> 8, size & 0xFF, HEADERS, _LAST, stream_id), trailers
     return b"".join(parts)
 
 

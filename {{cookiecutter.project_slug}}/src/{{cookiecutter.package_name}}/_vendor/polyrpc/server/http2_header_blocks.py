@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
 
 from . import http2_frames as wire
 from .header_decoder import MAX_BLOCK_BYTES, HeaderDecoder
 from .http2_frames import ConnectionFault, ErrorCode
-
-if TYPE_CHECKING:
-    import zttp
+from .http2_request import Http2Request, read_request
 
 TABLE_BYTES = 4096
 """How large the table is that clients may compress with: what HTTP/2 has if nothing is said."""
 
+# What the first byte of a field tells, and that of a string (RFC 7541, section 6).
+_INDEXED, _LONG_INDEX, _CHANGES, _NAME_INDEX, _LENGTH = 0x80, 0xFF, 0x20, 0x0F, 0x7F
+_MORE = 0x80
+
+_REMEMBERED_BLOCKS = 16
+_REMEMBERED_BYTES = 4096
+
+_PADDED_OR_PRIORITISED = wire.PADDED | wire.PRIORITISED
 _NO_RENEWAL, _TABLE_IS_EMPTIED, _TABLE_IS_EMPTY = range(3)
-
-
-class HeaderBlock(NamedTuple):
-    """A block that is complete, still encoded.
-
-    Attributes:
-        stream_id: Whose it is.
-        data: What header compression made of the fields.
-        ends_stream: Nothing of the request follows.
-        is_faulty: The stream is said to depend on itself.
-    """
-
-    stream_id: int
-    data: bytes
-    ends_stream: bool
-    is_faulty: bool
 
 
 class HeaderBlocks:
@@ -41,8 +30,10 @@ class HeaderBlocks:
         now: The event loop's time.
         set_table: Tells the client how large a table it may compress with, and has the function
             called, if there is one, when it has acknowledged that.
+        max_list_bytes: How large headers may be, as RFC 9113 counts.
 
     Attributes:
+        ends_stream: Nothing of the request follows the newest block.
         stream_id: Whose block is incomplete: nothing else may come before the rest. 0: none is.
         since: Since when.
     """
@@ -51,17 +42,25 @@ class HeaderBlocks:
         self,
         now: Callable[[], float],
         set_table: Callable[[int, Callable[[], None] | None], None],
+        max_list_bytes: int,
     ) -> None:
         self._now = now
         self._set_table = set_table
+        self._max_list_bytes = max_list_bytes
         self._decoder = HeaderDecoder()
+        # What blocks say that leave the table as it is, for as long as that is so: clients send the
+        # same ones again and again.
+        self._known: dict[bytes, Http2Request] = {}
+        self._seen: set[bytes] = set()
         self._renewal = _NO_RENEWAL
         self._data = bytearray()
-        self._ends_stream = self._is_faulty = False
+        # Its stream is said to depend on itself.
+        self._is_faulty = False
+        self.ends_stream = False
         self.stream_id = 0
         self.since: float | None = None
 
-    def begin(self, flags: int, stream_id: int, payload: bytes) -> HeaderBlock | None:
+    def begin(self, flags: int, stream_id: int, payload: bytes) -> bytes | None:
         """Takes a HEADERS frame.
 
         Returns:
@@ -72,21 +71,16 @@ class HeaderBlocks:
         """
         if not stream_id % 2:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a stream that clients do not open")
-        data = wire.without_padding(flags, payload)
-        is_faulty = False
-        if flags & wire.PRIORITISED:
-            if len(data) < 5:
-                raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a priority cut short")
-            is_faulty = wire.read_dependency(data) == stream_id
-            data = data[5:]
-        ends_stream = bool(flags & wire.END_STREAM)
+        self.ends_stream = bool(flags & wire.END_STREAM)
+        self._is_faulty = False
+        if flags & _PADDED_OR_PRIORITISED:
+            payload = self._unwrapped(flags, stream_id, payload)
         if flags & wire.END_HEADERS:
-            return HeaderBlock(stream_id, data, ends_stream, is_faulty)
-        self.stream_id, self.since, self._data = stream_id, self._now(), bytearray(data)
-        self._ends_stream, self._is_faulty = ends_stream, is_faulty
+            return payload
+        self.stream_id, self.since, self._data = stream_id, self._now(), bytearray(payload)
         return None
 
-    def go_on(self, flags: int, payload: bytes) -> HeaderBlock | None:
+    def go_on(self, flags: int, payload: bytes) -> bytes | None:
         """Takes a CONTINUATION frame of the stream whose block is incomplete.
 
         Returns:
@@ -103,11 +97,11 @@ class HeaderBlocks:
         if not flags & wire.END_HEADERS:
             return None
         data, self._data = bytes(self._data), bytearray()
-        stream_id, self.stream_id, self.since = self.stream_id, 0, None
-        return HeaderBlock(stream_id, data, self._ends_stream, self._is_faulty)
+        self.stream_id, self.since = 0, None
+        return data
 
-    def request(self, block: HeaderBlock) -> zttp.Request | None:
-        """Decodes the headers of a request.
+    def request(self, block: bytes) -> Http2Request | None:
+        """Reads the headers of a request, which are the newest block.
 
         Returns:
             None: they are malformed.
@@ -115,15 +109,48 @@ class HeaderBlocks:
         Raises:
             ConnectionFault: They cannot be decoded, or are far too large.
         """
-        request = self._decoder.request(block.data)
+        known = self._known.get(block)
+        if known is None:
+            decoded = self._decoder.request(block)
+            self._look_after_decoder()
+            if decoded is not None:
+                known = read_request(decoded, self._max_list_bytes)
+            self._remember(block, known)
+        return None if self._is_faulty else known
+
+    def trailers(self, block: bytes) -> list[tuple[bytes, bytes]] | None:
+        """Decodes the trailers of a request; see `request`."""
+        self._known.clear()
+        trailers = self._decoder.trailers(block)
+        return trailers if self.ends_stream and not self._is_faulty else None
+
+    def _unwrapped(self, flags: int, stream_id: int, payload: bytes) -> bytes:
+        """Takes off what a HEADERS frame may have around the block, or a part of it."""
+        data = wire.without_padding(flags, payload)
+        if not flags & wire.PRIORITISED:
+            return data
+        if len(data) < 5:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a priority cut short")
+        self._is_faulty = wire.read_dependency(data) == stream_id
+        return data[5:]
+
+    def _remember(self, block: bytes, request: Http2Request | None) -> None:
+        # A client whose blocks all differ, by their deadlines as a rule, costs no closer look.
+        if block in self._seen or self._known:
+            if changes_table(block):
+                self._known.clear()
+            elif request is not None and request.size <= _REMEMBERED_BYTES:
+                if len(self._known) >= _REMEMBERED_BLOCKS:
+                    self._known.clear()
+                self._known[block] = request
+        elif len(block) <= _REMEMBERED_BYTES:
+            if len(self._seen) >= _REMEMBERED_BLOCKS:
+                self._seen.clear()
+            self._seen.add(block)
+
+    def _look_after_decoder(self) -> None:
         if self._renewal or self._decoder.is_worn:
             self._renew_decoder()
-        return None if block.is_faulty else request
-
-    def trailers(self, block: HeaderBlock) -> list[tuple[bytes, bytes]] | None:
-        """Decodes the trailers of a request; see `request`."""
-        trailers = self._decoder.trailers(block.data)
-        return trailers if block.ends_stream and not block.is_faulty else None
 
     def _renew_decoder(self) -> None:
         """Takes a new decoder into use as soon as that need not know what the old one does.
@@ -140,4 +167,37 @@ class HeaderBlocks:
 
     def _put_decoder(self) -> None:
         self._decoder = HeaderDecoder()
+        self._known.clear()
         self._renewal = _TABLE_IS_EMPTY
+
+
+def changes_table(block: bytes) -> bool:
+    """Whether what follows a block of headers may mean something else because of it.
+
+    That is so if it puts a field into the table, or makes that smaller or larger (RFC 7541, 6.2.1
+    and 6.3), and as far as this knows, if a number in it takes more bytes than usual.
+    """
+    position, end = 0, len(block)
+    try:
+        while position < end:
+            first = block[position]
+            position += 1
+            if first >= _INDEXED:
+                if first == _LONG_INDEX:
+                    return True
+                continue
+            if first >= _CHANGES:
+                return True
+            index = first & _NAME_INDEX
+            if index == _NAME_INDEX:
+                if block[position] >= _MORE:
+                    return True
+                position += 1
+            for _ in range(1 if index else 2):
+                length = block[position] & _LENGTH
+                if length == _LENGTH:
+                    return True
+                position += 1 + length
+    except IndexError:
+        return True
+    return False

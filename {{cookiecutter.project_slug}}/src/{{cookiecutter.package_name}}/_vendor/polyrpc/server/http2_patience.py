@@ -134,7 +134,7 @@ class Patience:
         if now - stream.since < self._limits.read_timeout:
             return
         if progress - stream.progress < self._enough:
-            stream.handler.give_up(TOO_SLOW)
+            stream.give_up(TOO_SLOW)
         else:
             stream.since, stream.progress = now, progress
 
@@ -149,4 +149,4 @@ def _is_awaited(stream: Stream, connection: Http2Connection) -> bool:
     if stream.may_pause and not stream.has_length:
         return False
     has_room = stream.receive_window > 0 and connection.windows.receive_window > 0
-    return has_room and len(stream.body) <= HIGH_WATER_BYTES
+    return has_room and stream.unread <= HIGH_WATER_BYTES

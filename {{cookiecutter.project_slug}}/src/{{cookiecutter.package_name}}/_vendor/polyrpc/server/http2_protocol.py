@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .connections import (
     ASGI,
@@ -25,7 +25,7 @@ from .connections import (
 from .header_decoder import MAX_LIST_BYTES
 from .header_encoder import encode_lines
 from .http2_connection import Http2Connection
-from .http2_exchange import TRAILERS, Http2Exchange, send_refusal
+from .http2_exchange import TRAILERS, Http2Exchange
 from .http2_frames import (
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
@@ -35,17 +35,12 @@ from .http2_frames import (
     PREFACE,
     ConnectionFault,
     ErrorCode,
-    StreamFault,
     frame,
     goaway,
 )
 from .http2_patience import Patience
-from .http2_request import expects_continue, is_served, request_scope
+from .http2_request import Http2Request
 from .http2_stream import Stream
-from .refusals import Refused
-
-if TYPE_CHECKING:
-    import zttp
 
 logger = logging.getLogger("polyrpc.server")
 
@@ -183,30 +178,41 @@ class Http2Protocol(asyncio.Protocol):
         """Follows `Http2Endpoint`."""
         return encode_lines(self._connections.default_head)
 
-    def begin(self, stream: Stream, request: zttp.Request, *, end: bool) -> None:
+    def begin(self, stream: Stream, request: Http2Request) -> None:
         """Follows `Http2Endpoint`."""
-        if not is_served(request):
-            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR)
-        try:
-            scope = request_scope(request, self._max_list_bytes)
-        except Refused as refused:
-            allowed = self._connections.allowed_to(request.headers)
-            send_refusal(stream, refused.refusal, allowed, with_body=request.method != b"HEAD")
-            return
-        scope |= self._common
-        scope["state"] = {}
-        scope["extensions"] = {
-            **self._extensions,
-            REQUEST_STREAM: stream.let_pause,
-            ON_DISCONNECT: stream.on_lost,
-        }
-        stream.awaits_continue = not end and expects_continue(request)
         connections = self._connections
-        exchange = Http2Exchange(stream, scope, connections)
-        self._connection.running += 1
-        task = self._loop.create_task(exchange.run(connections.app))
-        connections.tasks.add(task)
-        task.add_done_callback(self._done)
+        stream.is_head = request.method == "HEAD"
+        if connections.origins is not None:
+            stream.allowed = connections.allowed_to(request.headers)
+        if request.refusal is not None:
+            stream.refuse(request.refusal)
+            return
+        if connections.straight is not None:
+            table = connections.straight()
+            if request.table is not table:
+                request.table = table
+                request.straight = None
+                if table is not None and not request.awaits_continue:
+                    scope = {**self._common, **request.scope, "extensions": self._extensions}
+                    request.straight = table.find(scope)
+            if request.straight is not None:
+                work = request.straight(stream)
+                connections.calls.start(work, self._connection, self._loop)
+                return
+        scope = {
+            **self._common,
+            **request.scope,
+            "headers": list(request.scope["headers"]),
+            "state": {},
+            "extensions": {
+                **self._extensions,
+                REQUEST_STREAM: stream.let_pause,
+                ON_DISCONNECT: stream.on_lost,
+            },
+        }
+        stream.awaits_continue = request.awaits_continue and stream.more_body
+        work = Http2Exchange(stream, scope).run(connections.app)
+        connections.calls.start(work, self._connection, self._loop)
 
     def idle(self) -> None:
         """Follows `Http2Endpoint`."""
@@ -263,10 +269,6 @@ class Http2Protocol(asyncio.Protocol):
             self.transport.write(data)
         out.clear()
         self._out_bytes = 0
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._connections.tasks.discard(task)
-        self._connection.running -= 1
 
     # Ending
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from .framing import is_host
-from .refusals import HOST, NOT_TEXT, TOO_LARGE, Refused
+from .refusals import HOST, NOT_TEXT, TOO_LARGE, Refusal, Refused
+from .straight import BeginAnswer
 
 if TYPE_CHECKING:
     import zttp
@@ -18,62 +19,102 @@ takes a hundred and more of memory, for as long as its call lasts (RFC 7541, sec
 
 # Whatever is printable, but for what begins a fragment.
 _TARGET = re.compile(rb"/[!\"$-~]*")
+_UNASKED = object()
 _BYTES_OF_A_FIELD = 32  # as RFC 9113 counts them (section 6.5.2)
 
 
-def is_served(request: zttp.Request) -> bool:
-    """Whether it is one that an origin server has: what is no such request is malformed."""
-    target = request.target
-    if request.protocol is not None or request.method == b"CONNECT":
-        return False
-    if target == b"*":
-        return request.method == b"OPTIONS"
-    return _TARGET.fullmatch(target) is not None
+class Http2Request:
+    """What the headers of a request say. Those of a connection that say the same may be one.
+
+    Attributes:
+        method: The HTTP method.
+        headers: As they came.
+        scope: The part of an ASGI scope that it brings.
+        length: The declared length of the body; None: none is.
+        awaits_continue: Its client waits to be told to send the body (RFC 9110, section 10.1.1).
+        refusal: Why it is not served; None: it is.
+        size: How large its headers are, as RFC 9113 counts.
+        table: What `straight` was found in.
+        straight: What answers it without ASGI; None: nothing does.
+    """
+
+    __slots__ = (
+        "awaits_continue",
+        "headers",
+        "length",
+        "method",
+        "refusal",
+        "scope",
+        "size",
+        "straight",
+        "table",
+    )
+
+    def __init__(self, request: zttp.Request, max_list_bytes: int) -> None:
+        self.method = request.method.decode("ascii")
+        self.length: int | None = None
+        self.awaits_continue = False
+        self.refusal: Refusal | None = None
+        self.table: object = _UNASKED
+        self.straight: BeginAnswer | None = None
+        self.size = _BYTES_OF_A_FIELD + len(request.target)
+        self.scope: dict[str, Any] = {}
+        self.headers: list[tuple[bytes, bytes]] = request.headers  # type: ignore[assignment] # HTTP/2's
+        try:
+            headers = self._read(self.headers)
+            if self.size > max_list_bytes:
+                raise Refused(TOO_LARGE)
+        except Refused as refused:
+            self.refusal = refused.refusal
+            return
+        path = request.path.decode("ascii")
+        self.scope = {
+            "method": self.method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": request.path,
+            "query_string": request.query,
+            "headers": headers,
+        }
+
+    def _read(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        cookies = size = 0
+        for name, value in headers:
+            size += len(name) + len(value) + _BYTES_OF_A_FIELD
+            if name == b"content-length":
+                self.length = int(value)
+            elif name == b"cookie":
+                cookies += 1
+            elif name == b"expect":
+                self.awaits_continue = value.lower() == b"100-continue"
+            elif name == b"host" and not is_host(value):
+                raise Refused(HOST)
+            if not value.isascii():
+                _check_text(value)
+        self.size += size
+        if len(headers) > MAX_FIELDS:
+            raise Refused(TOO_LARGE)
+        return headers if cookies < 2 else _with_one_cookie(headers)
 
 
-def expects_continue(request: zttp.Request) -> bool:
-    """Whether its client waits to be told to send the body (RFC 9110, section 10.1.1)."""
-    for name, value in request.headers:
-        if name == b"expect":
-            return bool(value.lower() == b"100-continue")
-    return False
-
-
-def request_scope(request: zttp.Request, max_list_bytes: int) -> dict[str, Any]:
-    """Makes the part of an ASGI scope that a request brings.
+def read_request(request: zttp.Request, max_list_bytes: int) -> Http2Request | None:
+    """Reads the headers of a request.
 
     Args:
         request: As it was decoded.
-        max_list_bytes: How large its headers may be, as RFC 9113 counts.
+        max_list_bytes: How large they may be, as RFC 9113 counts.
 
-    Raises:
-        Refused: They are too large, too many, or say what cannot be.
+    Returns:
+        None: it is none that an origin server has, and so malformed.
     """
-    headers: list[tuple[bytes, bytes]] = request.headers  # type: ignore[assignment] # HTTP/2's
-    if len(headers) > MAX_FIELDS:
-        raise Refused(TOO_LARGE)
-    size = _BYTES_OF_A_FIELD + len(request.target)
-    cookies = 0
-    for name, value in headers:
-        size += len(name) + len(value) + _BYTES_OF_A_FIELD
-        if name == b"cookie":
-            cookies += 1
-        elif name == b"host" and not is_host(value):
-            raise Refused(HOST)
-        if not value.isascii():
-            _check_text(value)
-    if size > max_list_bytes:
-        raise Refused(TOO_LARGE)
-    if cookies > 1:
-        headers = _with_one_cookie(headers)
-    path = request.path.decode("ascii")
-    return {
-        "method": request.method.decode("ascii"),
-        "path": unquote(path) if "%" in path else path,
-        "raw_path": request.path,
-        "query_string": request.query,
-        "headers": headers,
-    }
+    target = request.target
+    if request.protocol is not None or request.method == b"CONNECT":
+        return None
+    if target == b"*":
+        if request.method != b"OPTIONS":
+            return None
+    elif _TARGET.fullmatch(target) is None:
+        return None
+    return Http2Request(request, max_list_bytes)
 
 
 def _check_text(value: bytes) -> None:

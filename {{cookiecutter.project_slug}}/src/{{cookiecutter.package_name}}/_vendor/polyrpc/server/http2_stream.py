@@ -9,13 +9,24 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from .header_encoder import encode_headers, encode_status
-from .http2_frames import DATA, END_STREAM, ErrorCode, StreamFault, frame
+from ..origins import Headers
+from .header_encoder import encode_constant, encode_headers, encode_status
+from .http2_frames import (
+    DATA,
+    END_STREAM,
+    ErrorCode,
+    StreamFault,
+    frame,
+    frame_header,
+    response_frames,
+)
 from .refusals import Refusal
 
 STREAM_WINDOW = 256 * 1024
 """How much of a request's body a client may send before it is asked for."""
 
+_OK = encode_status(200)
+_PART_BYTES = 1024  # What comes in small pieces is put together, for each takes memory of its own.
 _SLICE_BYTES = 64 * 1024  # Of a large body, before it is looked whether the client still reads.
 
 _Headers = Iterable[tuple[bytes, bytes]]
@@ -30,9 +41,6 @@ class StreamHandler(Protocol):
     def stream_lost(self) -> None:
         """The client has given the stream up, or has gone: nothing can be sent any more."""
 
-    def give_up(self, refusal: Refusal) -> None:
-        """The client takes too long: it is told so, and the stream is over."""
-
 
 class Nobody:
     """Who answers a stream before its request is known to be one."""
@@ -43,14 +51,15 @@ class Nobody:
     def stream_lost(self) -> None:
         """Follows `StreamHandler`."""
 
-    def give_up(self, refusal: Refusal) -> None:
-        """Follows `StreamHandler`."""
+
+_NOBODY = Nobody()
 
 
 class FlowControl(Protocol):
     """What a stream asks of its connection before it sends, and after it was sent something."""
 
     send_window: int
+    initial: int
 
     @property
     def write_paused(self) -> bool:
@@ -70,6 +79,7 @@ class StreamOwner(Protocol):
     """What a stream asks of the connection that it is on."""
 
     frame_bytes: int
+    resize: bytes
 
     def now(self) -> float:
         """The event loop's time."""
@@ -86,6 +96,9 @@ class StreamOwner(Protocol):
     def wrote(self, size: int, *, at_once: bool) -> None:
         """So many bytes were sent; the client took all that there was, or made it wait."""
 
+    def answered(self, stream: Stream, size: int) -> None:
+        """So many bytes were sent, which are all."""
+
     def ended(self, stream: Stream) -> None:
         """Nothing more is sent on the stream."""
 
@@ -98,13 +111,16 @@ class Stream:
 
     Attributes:
         id: Its number.
+        is_head: The request is for the headers alone.
+        allowed: What a refusal says to the page that has sent the request, so that it may be read.
         handler: Who answers.
-        body: What has arrived of the request's body and was not taken yet.
+        unread: How many bytes of the request's body have arrived and were not taken yet.
         more_body: It has not all arrived.
         received: How much of it has.
         trailers: What came after it.
         may_pause: The body is a stream: its client may take its time.
         awaits_continue: The client waits to be told to send the body.
+        started: The client was sent a part of the response.
         send_window: How many bytes the client would take on this stream.
         receive_window: How many it may send.
         unacknowledged: How many of these were taken from it, and it was not told of yet.
@@ -122,11 +138,13 @@ class Stream:
         "_free",
         "_on_lost",
         "_owner",
+        "_parts",
+        "allowed",
         "awaits_continue",
-        "body",
         "ended",
         "handler",
         "id",
+        "is_head",
         "lost",
         "may_pause",
         "more_body",
@@ -136,8 +154,10 @@ class Stream:
         "send_window",
         "sent",
         "since",
+        "started",
         "trailers",
         "unacknowledged",
+        "unread",
         "waits",
     )
 
@@ -146,8 +166,6 @@ class Stream:
         owner: StreamOwner,
         flow: FlowControl,
         stream_id: int,
-        send_window: int,
-        *,
         length: int | None,
         more_body: bool,
         now: float,
@@ -156,16 +174,17 @@ class Stream:
         self._expected = length
         self._on_lost: Callable[[], None] | None = None
         self._free: asyncio.Event | None = None
-        self.handler: StreamHandler = Nobody()
+        self.handler: StreamHandler = _NOBODY
+        self.allowed: Headers = []
         self.id = stream_id
-        self.body: bytes | bytearray = b""
+        self._parts: list[bytes] = []
         self.more_body = more_body
-        self.received = self.sent = self.progress = self.unacknowledged = 0
+        self.received = self.unread = self.sent = self.progress = self.unacknowledged = 0
         self.trailers: list[tuple[bytes, bytes]] = []
-        self.send_window = send_window
+        self.send_window = flow.initial
         self.receive_window = STREAM_WINDOW
-        self.may_pause = self.awaits_continue = False
-        self.ended = self.lost = self.waits = False
+        self.is_head = self.may_pause = self.awaits_continue = False
+        self.started = self.ended = self.lost = self.waits = False
         self.since = now
 
     @property
@@ -189,20 +208,23 @@ class Stream:
             raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR)
         self.more_body = not end
         if data:
-            if not self.body:
-                self.body = data
+            self.unread += len(data)
+            parts = self._parts
+            if parts and len(parts[-1]) + len(data) <= _PART_BYTES:
+                parts[-1] += data
             else:
-                if isinstance(self.body, bytes):
-                    self.body = bytearray(self.body)
-                self.body += data
+                parts.append(data)
         self.handler.stream_changed()
 
     def lose(self) -> None:
         """Nobody listens any more."""
         if not self.lost:
             self.lost = True
-            self.body = b""
-            self.handler.stream_lost()
+            self._parts.clear()
+            self.unread = 0
+            # Who answers refers to the stream: without this, the garbage collector would have work.
+            handler, self.handler = self.handler, _NOBODY
+            handler.stream_lost()
             if self._on_lost is not None:
                 self._on_lost()
 
@@ -225,9 +247,13 @@ class Stream:
 
     def read(self) -> bytes:
         """Takes what has arrived of the body, so that the client may send more."""
-        body, self.body = bytes(self.body), b""
-        if body:
-            self._flow.consumed(self, len(body))
+        parts = self._parts
+        if not parts:
+            return b""
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.unread = 0
+        self._flow.consumed(self, len(body))
         return body
 
     def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
@@ -240,6 +266,7 @@ class Stream:
         block = encode_status(status) + owner.common_headers() + encode_headers(headers)
         if self.lost:
             return
+        self.started = True
         owner.write(owner.header_frames(self.id, block, end_stream=end))
         if end:
             self._end()
@@ -277,6 +304,53 @@ class Stream:
                 self._free = None
             self._flow.used_window()
 
+    def send_whole(
+        self,
+        constant: tuple[tuple[bytes, bytes], ...],
+        headers: _Headers,
+        data: bytes,
+        trailers: _Headers | None,
+    ) -> bool:
+        """Sends a whole response with status 200, where the client takes all of it now.
+
+        Args:
+            constant: Headers that many responses have.
+            headers: Further ones.
+            data: The body.
+            trailers: What follows it; None: nothing does.
+
+        Returns:
+            Whether it was sent. If not, nothing was.
+
+        Raises:
+            RuntimeError: A name or a value of a header or trailer is none.
+        """
+        owner, flow, size = self._owner, self._flow, len(data)
+        if (
+            size > self.send_window
+            or size > flow.send_window
+            or size > owner.frame_bytes
+            or owner.resize
+            or flow.write_paused
+            or self.waits
+            or self.lost
+        ):
+            return False
+        block = _OK + owner.common_headers() + encode_constant(constant)
+        if headers:
+            block += encode_headers(headers)
+        last = None if trailers is None else encode_headers(trailers)
+        if len(block) > owner.frame_bytes or (last and len(last) > owner.frame_bytes):
+            return False
+        self.send_window -= size
+        flow.send_window -= size
+        self.sent += size
+        self.started = self.ended = True
+        self.handler = _NOBODY
+        owner.write(response_frames(self.id, block, data, last))
+        owner.answered(self, size)
+        return True
+
     def send_at_once(self, data: bytes) -> None:
         """Ends the response with a few bytes; without them, where the client takes none now."""
         if self._send_some(data, 0, end=True) < len(data):
@@ -306,16 +380,19 @@ class Stream:
 
     def _data_frames(self, data: bytes, position: int, stop: int, *, end: bool) -> bytes:
         most = self._owner.frame_bytes
-        if stop - position <= most:
-            part = data if stop - position == len(data) else data[position:stop]
-            return frame(DATA, END_STREAM if end else 0, self.id, part)
-        frames = []
+        if stop - position == len(data) <= most:
+            return frame(DATA, END_STREAM if end else 0, self.id, data)
+        view = memoryview(data)
+        parts: list[bytes | memoryview] = []
         while position < stop:
-            part = data[position : min(stop, position + most)]
-            position += len(part)
-            flags = END_STREAM if end and position == stop else 0
-            frames.append(frame(DATA, flags, self.id, part))
-        return b"".join(frames)
+            following = min(stop, position + most)
+            flags = END_STREAM if end and following == stop else 0
+            parts += (
+                frame_header(DATA, flags, self.id, following - position),
+                view[position:following],
+            )
+            position = following
+        return b"".join(parts)
 
     def send_trailers(self, headers: _Headers) -> None:
         """Ends the response with trailers.
@@ -328,6 +405,29 @@ class Stream:
             self._owner.write(self._owner.header_frames(self.id, block, end_stream=True))
             self._end()
 
+    def refuse(self, refusal: Refusal) -> None:
+        """Answers in the place of an application."""
+        body = refusal.body()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *self.allowed,
+        ]
+        self.send_headers(refusal.status, headers)
+        self.send_at_once(b"" if self.is_head else body)
+
+    def give_up(self, refusal: Refusal) -> None:
+        """Ends the stream; the client is told why, if there is no response yet."""
+        if not self.started:
+            handler = self.handler
+            self.refuse(refusal)
+            self.handler = handler  # That is told, too.
+        self.reset(ErrorCode.CANCEL)
+
+    def fail(self) -> None:
+        """Ends the stream in the middle of the response, for no fault of the client's."""
+        self.reset(ErrorCode.INTERNAL_ERROR)
+
     def reset(self, code: ErrorCode) -> None:
         """Ends the stream without a complete response."""
         if not self.lost:
@@ -335,4 +435,5 @@ class Stream:
 
     def _end(self) -> None:
         self.ended = True
+        self.handler = _NOBODY
         self._owner.ended(self)

@@ -147,7 +147,8 @@ class Windows:
 
     def release(self, stream: Stream) -> None:
         """The stream is over: what has arrived on it is taken by nobody, and it need not wait."""
-        self.give_back(len(stream.body))
+        if stream.unread:
+            self.give_back(stream.unread)
         waiting = self._waiters.get(stream.id)
         if waiting is not None and not waiting[1].done():
             waiting[1].set_result(None)

@@ -45,7 +45,7 @@ class Outcome:
         http_status: Of a call over HTTP alone.
     """
 
-    messages: list[Message] = field(default_factory=list)
+    messages: list[Any] = field(default_factory=list)
     status: str = "OK"
     details: str = ""
     initial_metadata: dict[str, str | bytes] = field(default_factory=dict)

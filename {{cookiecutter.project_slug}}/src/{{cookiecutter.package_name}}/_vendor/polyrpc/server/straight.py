@@ -1,0 +1,36 @@
+"""Answers straight on streams of HTTP/2, for applications that offer that besides ASGI.
+
+ASGI wants a scope for each request, and an event for each part of what comes and goes, which is
+more than a small call is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from .http2_stream import Stream
+
+BeginAnswer: TypeAlias = Callable[[Stream], Coroutine[Any, Any, None]]
+"""Makes the handler of a stream, and what has to run to answer it."""
+
+
+class StraightAnswers(Protocol):
+    """What an application answers without ASGI, until it changes."""
+
+    def find(self, scope: Mapping[str, Any]) -> BeginAnswer | None:
+        """Finds what answers all requests that say this; None: they go by ASGI.
+
+        Args:
+            scope: As ASGI has it; of several requests that say the same it may be one.
+        """
+
+
+def straight_answers_of(app: Any) -> Callable[[], StraightAnswers | None] | None:
+    """What an application answers without ASGI; None: nothing.
+
+    That is its attribute `straight_answers`, a function which gives the same table as long as that
+    holds.
+    """
+    found: Callable[[], StraightAnswers | None] | None = getattr(app, "straight_answers", None)
+    return found
