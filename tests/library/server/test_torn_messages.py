@@ -100,3 +100,35 @@ async def test_trailers_tell_grpc_why_a_message_is_not_whole(service_class: type
         await client.ping()
     assert (got.trailers["grpc-status"], got.is_complete) == ("4", True)
     assert len(got.body) < MORE_THAN_A_WINDOW
+
+
+class Orphan(EchoService):
+    """Ends while a task of its own still sends a message."""
+
+    async def ServerStream(self, request: Any, context: Any) -> None:  # type: ignore[override] # as grpc.aio allows
+        self.task = asyncio.ensure_future(
+            context.write(pb.EchoResponse(text="x" * MORE_THAN_A_WINDOW))
+        )
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/grpc", "application/grpc-web+proto", "application/connect+proto"],
+)
+async def test_the_end_comes_behind_what_another_task_sends(content_type: str) -> None:
+    service = Orphan()
+    async with (
+        serving(gateway_of(service)) as served,
+        http_server(served.app, http2=True) as port,
+        http2(port) as client,
+    ):
+        stream = client.ask(PATH, ("content-type", content_type), body=envelope(b""))
+        await client.until(DATA, stream)
+        await client.ping()
+        client.give(0, MORE_THAN_A_WINDOW)
+        client.give(stream, MORE_THAN_A_WINDOW)
+        got = await client.response(stream)
+        assert got.is_complete
+        assert len(got.body) > MORE_THAN_A_WINDOW
+        await service.task

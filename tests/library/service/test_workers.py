@@ -68,6 +68,51 @@ asyncio.run(Supervisor(create_app, Settings(), beats=2).run())
         assert handled.endswith(" 20.0")
 
 
+UNLUCKY = """
+import asyncio, errno, sys
+from polyrpc.logs import configure_logging
+from greeter.app import create_app
+from greeter.settings import Settings
+from polyrpc.process import supervisor
+
+start, numbers = asyncio.create_subprocess_exec, iter(range(100))
+
+async def start_unless_unlucky(*arguments, **options):
+    if next(numbers) == int(sys.argv[1]):
+        raise OSError(errno.EAGAIN, "there are too many")
+    return await start(*arguments, **options)
+
+asyncio.create_subprocess_exec = start_unless_unlucky
+supervisor._LONGEST_PAUSE_SECONDS = 0.1
+configure_logging("info", "json")
+sys.exit(asyncio.run(supervisor.Supervisor(create_app, Settings()).run()))
+"""
+
+
+async def test_a_service_that_may_have_no_process_ends() -> None:
+    async with started(sys.executable, "-c", UNLUCKY, "0", WORKERS=2) as process:
+        await log_line(process, "no worker can be started: there are too many")
+        assert (await end(process))[0] == 1
+
+
+async def test_another_worker_is_started_when_that_is_possible() -> None:
+    async with started(sys.executable, "-c", UNLUCKY, "1", WORKERS=2) as process:
+        await log_line(process, "no worker can be started now")
+        await log_line(process, "serving")
+        assert len(workers_of(process)) == 2
+
+
+async def test_workers_go_on_that_cannot_be_replaced_now() -> None:
+    async with started(sys.executable, "-c", UNLUCKY, "2", WORKERS=2) as process:
+        await log_line(process, "serving")
+        before = workers_of(process)
+        process.send_signal(signal.SIGHUP)
+        await log_line(process, "the new worker does not start")
+        assert workers_of(process) == before
+        process.send_signal(signal.SIGTERM)
+        assert (await end(process))[0] == 0
+
+
 async def test_restarts_leave_no_more_and_more_files(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TMPDIR", str(tmp_path))

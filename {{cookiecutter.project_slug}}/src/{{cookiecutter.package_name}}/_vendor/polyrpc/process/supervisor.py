@@ -199,7 +199,13 @@ class Supervisor:
 
     async def _start(self, signals: asyncio.Queue[signal.Signals]) -> None:
         # One shows whether any can start: what is wrong is said once.
-        first = await self._launch(dismissed=True)
+        try:
+            first = await self._launch(dismissed=True)
+        except OSError as error:
+            self._status = 1
+            logger.error("no worker can be started: %s", error.strerror)
+            signals.put_nowait(signal.SIGTERM)
+            return
         if not await first.ready():
             self._status = max(await first.process.wait(), 1)
             if self._status != 2:  # It has named the setting.
@@ -207,10 +213,8 @@ class Supervisor:
             signals.put_nowait(signal.SIGTERM)
             return
         first.dismissed = False
-        others = [await self._launch() for _ in range(self._settings.workers - 1)]
-        for other in others:
-            await other.ready()
         settings = self._settings
+        await asyncio.gather(*(self._replace(0.0) for _ in range(settings.workers - 1)))
         has_own = settings.grpc_server == "aio"
         grpc_port = settings.grpc_port if has_own else settings.http_port
         log_start(settings, settings.http_port, grpc_port, settings.admin_port)
@@ -221,8 +225,14 @@ class Supervisor:
             for old in list(self._workers):
                 if old not in self._workers:
                     continue  # It has died, and another has followed.
-                new = await self._launch(dismissed=True)
-                if not await new.ready():
+                try:
+                    new = await self._launch(dismissed=True)
+                except OSError as error:
+                    logger.error("no worker can be started now: %s", error.strerror)
+                    is_ready = False
+                else:
+                    is_ready = await new.ready()
+                if not is_ready:
                     logger.error("the new worker does not start: the others go on as they are")
                     return
                 new.dismissed = False
@@ -265,7 +275,8 @@ class Supervisor:
 
     async def _launch(self, *, dismissed: bool = False) -> Worker:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as failed:
+            failed.callback(ours.close)
             sockets = [theirs, *self._shared]
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -275,6 +286,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[one.fileno() for one in sockets],
             )
+            failed.pop_all()
         one = Worker(process, *await asyncio.open_connection(sock=ours), self._beats)
         one.dismissed = dismissed
         self._workers.add(one)

@@ -50,8 +50,8 @@ class StraightResponse(EnvelopedResponse):
         if trailers is None:
             await stream.send(last, end=True)
             return
-        if last:
-            await stream.send(last)
+        # Also if nothing is left: a message that a task of the handler's still sends comes first.
+        await stream.send(last)
         stream.send_trailers(trailers)
 
     async def _write(self, chunk: bytes) -> None:

@@ -292,8 +292,10 @@ class Stream:
         self.waits = True
         self.since, self.progress = owner.now(), self.sent
         try:
-            while position < len(data) and not self.lost:
+            while position < len(data):
                 await self._flow.wait_for_room(self)
+                if self.lost or self.ended:  # by trailers, perhaps, which say why
+                    break
                 before = position
                 position = self._send_some(data, position, end=end)
                 owner.wrote(position - before, at_once=False)
