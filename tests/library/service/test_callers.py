@@ -55,6 +55,15 @@ class Ordinary(grpc.aio.ServerInterceptor):
         return await continuation(handler_call_details)
 
 
+class OrdinaryAuthentication(grpc.aio.ServerInterceptor):
+    """One of grpc.aio's that believes what it is told."""
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        name = dict(handler_call_details.invocation_metadata)["x-name"]
+        Interceptor.set_caller(str(name), CLAIMS)
+        return await continuation(handler_call_details)
+
+
 class Looks(Interceptor):
     """Remembers whom it saw when the call had ended."""
 
@@ -149,6 +158,20 @@ async def test_servicer_interceptors_and_log_agree_on_every_rpc(
     calls = [line for line in lines() if line["event"] == "call"]
     assert [line["caller"] for line in calls] == ["ada"] * len(KINDS)
     assert "example.org" not in str(calls)
+
+
+async def test_an_ordinary_interceptor_says_so_too(lines: Lines, protocol: str) -> None:
+    app = create_app(
+        Settings(http_port=0, grpc_port=0),
+        servicers=[Telling],
+        interceptors=[OrdinaryAuthentication()],
+    )
+    async with Server(app) as service, client(service, protocol) as call:
+        for rpc, requests in KINDS.items():
+            outcome = await call(rpc, *requests, **{"x-name": "ada"})
+            assert [message.message for message in outcome.messages] == [SAID], outcome
+    calls = [line for line in lines() if line["event"] == "call"]
+    assert [line["caller"] for line in calls] == ["ada"] * len(KINDS)
 
 
 class TestBesideTokens:

@@ -57,7 +57,8 @@ class Interceptor(grpc.aio.ServerInterceptor, ABC):
         """Says who makes the call that is being served; whoever says so last is believed.
 
         What comes after it has it as `caller()`, interceptors as well as the servicer; the line of
-        the call in the log has the name as `caller`. A middleware says so for routes.
+        the call in the log has the name as `caller`. `grpc.aio`'s own interceptors say so as well,
+        and a middleware for routes.
 
         Args:
             name: One that may stand in the log, and in the same words each time, such as `sub`.
