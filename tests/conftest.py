@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+import hypothesis  # noqa: F401 - it asks the collector who refers to what, so it comes before
+
 
 def pytest_collection_finish() -> None:
     """Take what imports and collection have made out of the garbage collector's rounds.
