@@ -34,6 +34,7 @@ class Call(HttpServicerContext, Incoming):
         encode: Writes the messages of the response.
         body: The one that is the whole response, once there is one.
         stream: Where they go if they can be many.
+        rest: What is left to be run, between its first step and the others.
         tells_early: Initial metadata are sent as soon as the servicer sends them, in a stream.
     """
 
@@ -43,6 +44,7 @@ class Call(HttpServicerContext, Incoming):
     messages: RequestMessages
     body: bytes | None = None
     stream: ResponseStream | None = None
+    rest: Any = None
     tells_early = False
 
     def __init__(

@@ -55,47 +55,43 @@ def serving_plain(
 
     async def serve_body(call: Any, context: Context) -> None:
         # As there, in as few steps as there can be: they are what a call costs.
+        request = None
         if not call.is_plain:
-            plain = call.plain_request()
-            if plain is None:
-                await serve(call, context)
-                return
-            result = await run(plain, context)
-            if call.code_set is None or succeeds(call):
-                call.body = call.encode(result)
-            return
-        if call.lifetime is not None or call.chunks is not None:
-            await serve(call, context)
-            return
-        call.is_reading = True
-        try:
-            event = await call.receive()
-        except BaseException:
-            call.stopped_reading()
-            raise
-        body = event.get("body", b"")
-        if (
-            call.lifetime is not None
-            or event.get("more_body", False)
-            or len(body) > call.max_body_bytes
-            or event["type"] == "http.disconnect"
-        ):
-            call.take(event)
-            call.stopped_reading()
-            await serve(call, context)
-            return
-        call.is_reading = False
-        try:
-            request = call.decode(body)
-        except unreadable as error:
-            raise CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+            request = call.plain_request()
+        elif call.lifetime is None and call.chunks is None:
+            call.is_reading = True
+            try:
+                event = await call.receive()
+            except BaseException:
+                call.stopped_reading()
+                raise
+            body = event.get("body", b"")
+            if (
+                call.lifetime is not None
+                or event.get("more_body", False)
+                or len(body) > call.max_body_bytes
+                or event["type"] == "http.disconnect"
+            ):
+                call.take(event)
+                call.stopped_reading()
+            else:
+                call.is_reading = False
+                try:
+                    request = call.decode(body)
+                except unreadable as error:
+                    raise CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+                if request is None:
+                    call.take(event)
+                else:
+                    call.body_ended = True
         if request is None:
-            call.take(event)
             await serve(call, context)
             return
-        call.body_ended = True
         result = await run(request, context)
         if call.code_set is None or succeeds(call):
-            call.body = call.encode(result)
+            if call.stream is None:
+                call.body = call.encode(result)
+            else:  # An interceptor has put the handler in the place of one that answers a stream.
+                await call.stream.message(result, call)
 
     return serve_body

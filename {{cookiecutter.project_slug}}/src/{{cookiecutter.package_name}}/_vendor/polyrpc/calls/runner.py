@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -22,6 +22,9 @@ from .plain_call import serving_plain
 Scope = Mapping[str, Any]
 FindOther: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
 CoroutineFunction = Callable[[Any, Context], Coroutine[Any, Any, Any]]
+
+WAITING = CallError(grpc.StatusCode.UNKNOWN, "")
+"""Stands for what a call will end with that has begun and waits for something."""
 
 _ENDED = object()
 _REQUEST_STREAM = "polyrpc.request_stream"
@@ -67,34 +70,30 @@ class CallRunner:
             interception.around(full_name, protocol, known, self._serving, self._find)
         )
 
-    async def run(self, call: Call) -> CallError | None:
-        """Runs one call to its end.
+    def begin(self, call: Call) -> CallError | None:
+        """Begins a call; most have ended with that.
 
         Returns:
-            None: it has succeeded. Otherwise, what it has ended with; nobody is there to hear it if
-            `call.disconnected`.
+            None: it has succeeded. WAITING: it goes on, and `finish` is to be awaited. Otherwise,
+            what it has ended with; nobody is there to hear it if `call.disconnected`.
         """
         try:
             coroutine = self._run(call, call)
-            # Its first step; most calls have ended with that. (`send` would raise at the end.)
+            # Its first step. (`send` would raise at the end.)
             awaited = next(coroutine.__await__(), _ENDED)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # such as SystemExit: it ends the call, not the service
             return self._failure(call, error)
         if awaited is not _ENDED:
-            return await self._supervised(call, resumed(coroutine, awaited))
+            call.rest = resumed(coroutine, awaited)
+            return WAITING
         if call.deadline is None and call.code_set is None:
             return call.refusal
         return _status(call)
 
-    def _serving(self, handler: Handler) -> RpcFunction:
-        if self.method is None:
-            return serving(handler, None)
-        return serving_plain(handler, self.method)
-
-    async def _supervised(self, call: Call, run: Awaitable[None]) -> CallError | None:
-        """Runs a call that waits for something to its end; None: it has succeeded."""
+    async def finish(self, call: Call) -> CallError | None:
+        """Runs a call that waits for something to its end; see `begin`."""
         lifetime = CallCancellation(call)
         if not self.handler.request_streaming:
             # All of it is read before the handler runs, which may have to wait for interceptors.
@@ -102,8 +101,10 @@ class CallRunner:
         call.supervise(lifetime)
         if call.stream is not None:
             call.stream.supervise(lifetime, call)
+        rest, call.rest = call.rest, None
         try:
-            await run
+            if rest is not None:
+                await rest
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
@@ -112,6 +113,11 @@ class CallRunner:
             lifetime.stop()
             call.stop_receiving()
         return _status(call)
+
+    def _serving(self, handler: Handler) -> RpcFunction:
+        if self.method is None:
+            return serving(handler, None)
+        return serving_plain(handler, self.method)
 
     def _failure(self, call: Call, error: BaseException) -> CallError | None:
         """What a call ends with that has raised `error`."""

@@ -13,7 +13,7 @@ from ..calls.messages import RequestMessages
 from ..calls.plain_call import serving_plain
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
-from ..calls.runner import CallRunner, Scope, let_pause
+from ..calls.runner import WAITING, CallRunner, Scope, let_pause
 from ..protojson import JsonError
 from ..rpc.handlers import RpcFunction
 from ..rpc.interception import Interception
@@ -92,7 +92,9 @@ class Endpoint(CallRunner):
         if timeout is not None:
             call.deadline = monotonic() + timeout
         try:
-            outcome = await self.run(call)
+            outcome = self.begin(call)
+            if outcome is WAITING:
+                outcome = await self.finish(call)
             if outcome is None and call.body is not None and call.stream is None:
                 start, body = unary_events(call.body, call)
                 await send(start)

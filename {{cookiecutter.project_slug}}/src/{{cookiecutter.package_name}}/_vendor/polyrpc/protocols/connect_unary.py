@@ -248,7 +248,7 @@ class ConnectRequest(StraightRequest[ConnectUnary]):
         endpoint, call = self._endpoint, self._begin(stream)
         call.is_whole = True
         response = _StraightResponse(endpoint.content_type, self._head, varies=False)
-        return answer_straight(endpoint.runner.run, call, response)
+        return answer_straight(endpoint.runner, call, response)
 
     def plain(self, body: bytes) -> Any:
         endpoint = self._endpoint

@@ -13,7 +13,7 @@ from ..calls.call import Call
 from ..calls.incoming import Receive
 from ..calls.metadata import check_binary
 from ..calls.response import Event, Send
-from ..calls.runner import CallRunner, Scope
+from ..calls.runner import WAITING, CallRunner, Scope
 from ..calls.stream_call import HttpStream
 from ..rpc.metadata import Headers
 from ..rpc.status import WITHOUT_MESSAGE, CallError
@@ -78,7 +78,10 @@ class WireEndpoint(ABC):
     async def _settle(self, call: Call, send: Send, response: LastEvents) -> None:
         """Runs a call and sends what is left of its response."""
         try:
-            outcome = judged(call, await self.runner.run(call))
+            outcome = self.runner.begin(call)
+            if outcome is WAITING:
+                outcome = await self.runner.finish(call)
+            outcome = judged(call, outcome)
             if call.disconnected:
                 return
             for event in response.events(call, outcome):

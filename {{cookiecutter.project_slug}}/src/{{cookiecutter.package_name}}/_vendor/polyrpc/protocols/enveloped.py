@@ -213,7 +213,7 @@ class EnvelopedRequest(StraightRequest["EnvelopedEndpoint"]):
             stream.let_pause()
         else:
             call.is_whole = True
-        return answer_straight(endpoint.runner.run, call, response)
+        return answer_straight(endpoint.runner, call, response)
 
     def plain(self, body: bytes) -> Any:
         return self._endpoint.plain(body)

@@ -120,7 +120,7 @@ class EnvelopedResponse(ResponseStream):
         context.headers_sent = True
         wire = self._wire
         headers = list(context.headers)
-        if self._wish.accepts_gzip and self._compressing(context):
+        if self._compressing(context):
             headers.append((wire.encoding, GZIP))
         if context.initial_metadata:
             headers += [
@@ -134,7 +134,7 @@ class EnvelopedResponse(ResponseStream):
         return self._wire.chunk(self._envelope(self._encode(message), context))
 
     def _envelope(self, data: bytes, context: HttpServicerContext) -> bytes:
-        if not (self._wish.accepts_gzip and self._compressing(context)):
+        if not self._compressing(context):
             return envelope(data)
         if context.next_uncompressed:
             context.next_uncompressed = False

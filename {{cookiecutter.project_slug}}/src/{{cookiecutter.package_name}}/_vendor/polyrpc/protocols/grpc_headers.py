@@ -25,7 +25,7 @@ OF_RESPONSES = frozenset((b"grpc-status", b"grpc-message", ENCODING, ACCEPT_ENCO
 """Headers and trailers of responses that are the protocol's own; no servicer may set them."""
 
 _PRINTABLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
-_OK = [(b"grpc-status", b"0")]
+_OK = (b"grpc-status", b"0")
 
 
 def request_head(headers: Mapping[bytes, bytes]) -> RequestHead:
@@ -59,17 +59,18 @@ def status_trailers(
         failure: What it has ended with; None: OK.
         context: Its context.
     """
-    trailers = list(_OK)
-    if failure is not None:
-        number, _ = failure.code.value
-        trailers = [(b"grpc-status", b"%d" % number)]
-        if failure.detail:
-            trailers.append((b"grpc-message", percent_encoded(failure.detail)))
+    trailers = []
     if context.trailing:
-        trailers += [
+        trailers = [
             header for header in response_headers(context.trailing) if header[0] not in OF_RESPONSES
         ]
-    return trailers
+    if failure is None:
+        return [_OK, *trailers]
+    number, _ = failure.code.value
+    status = [(b"grpc-status", b"%d" % number)]
+    if failure.detail:
+        status.append((b"grpc-message", percent_encoded(failure.detail)))
+    return status + trailers
 
 
 def percent_encoded(text: str) -> bytes:

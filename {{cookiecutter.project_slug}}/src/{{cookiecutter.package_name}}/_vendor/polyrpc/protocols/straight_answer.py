@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from ..calls.call import Call
 from ..calls.messages import RequestMessages
-from ..calls.runner import Scope
+from ..calls.runner import WAITING, CallRunner, Scope
 from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
 from ..rpc.status import CallError
 from .codecs import Codec
@@ -77,19 +76,22 @@ class Settles(Protocol):
 
 
 async def answer_straight(
-    run: Callable[[Call], Awaitable[CallError | None]],
+    runner: CallRunner,
     call: StreamCall,
     response: Settles,
 ) -> None:
     """Runs a call and sends what is left of its response.
 
     Args:
-        run: Runs it.
+        runner: Runs it.
         call: The call.
         response: Its response.
     """
     try:
-        outcome = judged(call, await run(call))
+        outcome = runner.begin(call)
+        if outcome is WAITING:
+            outcome = await runner.finish(call)
+        outcome = judged(call, outcome)
         if not call.disconnected:
             await response.settle(call, outcome)
     except asyncio.CancelledError:  # The time to stop is over.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from ..calls.context import HttpServicerContext
 from ..calls.response import Encoder
 from ..calls.stream_call import HttpStream, StreamCall
 from ..rpc.status import CallError
 from .enveloped_response import ConstantHeaders, EnvelopedFormat, EnvelopedResponse
+from .envelopes import envelope
 from .request_head import Compressing
 
 
@@ -33,6 +35,7 @@ class StraightResponse(EnvelopedResponse):
     ) -> None:
         super().__init__(encode, wire, constant, compressing)
         self._stream = stream
+        self._is_plain = wire.has_trailers and not compressing.prefers_gzip
 
     async def begin(self, context: HttpServicerContext) -> None:
         headers = [*self._constant, *self.headers(context)]
@@ -42,9 +45,18 @@ class StraightResponse(EnvelopedResponse):
     async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
         """Sends what is left when a call has ended."""
         stream = self._stream
-        last, trailers = self.last(call, outcome), self.trailers(call, outcome)
+        trailers = self.trailers(call, outcome)
+        if self._is_plain and outcome is None and call.body is not None and not call.compression:
+            # As below, in as few steps as there can be.
+            last = envelope(call.body)
+        else:
+            last = self.last(call, outcome)
         if not self._started:
-            if stream.send_whole(self._constant, self.headers(call), last, trailers):
+            headers: Sequence[tuple[bytes, bytes]] = ()
+            if call.headers or call.initial_metadata or not self._is_plain or call.compression:
+                headers = self.headers(call)
+            call.headers_sent = True
+            if stream.send_whole(self._constant, headers, last, trailers):
                 return
             await self.begin(call)
         if trailers is None:

@@ -56,8 +56,10 @@ def encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
             raise RuntimeError("a header of the response has a value that is none")
         start = _name(name)
         if start:
-            encoded.append(start)
-            encoded.append(_string(value.strip(b" \t")))
+            value = value.strip(b" \t")
+            length = len(value)
+            encoded.append(start + (_ONE_BYTE[length] if length < 127 else _integer(length, 7)))
+            encoded.append(value)
     return b"".join(encoded)
 
 

@@ -109,9 +109,8 @@ class Http2Connection:
         Raises:
             ConnectionFault: It ends the connection.
         """
-        if self.blocks.stream_id and (
-            kind != wire.CONTINUATION or stream_id != self.blocks.stream_id
-        ):
+        unfinished = self.blocks.stream_id
+        if unfinished and (kind != wire.CONTINUATION or stream_id != unfinished):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a frame between those of headers")
         if not self.is_started and kind != wire.SETTINGS:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "no settings")
