@@ -74,10 +74,11 @@ class StreamedRequest(ABC):
     Attributes:
         scope: As given.
         max_body_bytes: How long the body may be of a request of one message.
+        known_metadata: The invocation metadata, once somebody has asked for them.
     """
 
     max_body_bytes: int
-    _metadata: Metadata | None = None
+    known_metadata: Metadata | None = None
     _peer: str | None = None
 
     def __init__(self, scope: Mapping[str, Any], reserved: Collection[bytes]) -> None:
@@ -92,9 +93,9 @@ class StreamedRequest(ABC):
 
     def metadata(self) -> Metadata:
         """The invocation metadata."""
-        if self._metadata is None:
-            self._metadata = invocation_metadata(self.scope["headers"], self._reserved)
-        return self._metadata
+        if self.known_metadata is None:
+            self.known_metadata = invocation_metadata(self.scope["headers"], self._reserved)
+        return self.known_metadata
 
     @abstractmethod
     def messages(self) -> RequestMessages:
@@ -138,7 +139,8 @@ class StreamCall(Call):
         return self._request.messages()
 
     def invocation_metadata(self) -> Any:
-        return self._request.metadata()
+        request = self._request
+        return request.metadata() if request.known_metadata is None else request.known_metadata
 
     def peer(self) -> str:
         return self._request.peer()

@@ -41,7 +41,11 @@ def adopt(metadata: Iterable[tuple[str, str | bytes]]) -> str:
 
 def adopt_metadata(context: Any) -> str:
     """Does what `adopt` does for a native call."""
-    return adopt(context.invocation_metadata() or ())
+    for key, value in context.invocation_metadata() or ():
+        if key == KEY and isinstance(value, str) and _ACCEPTED.fullmatch(value):
+            REQUEST_ID.set(value)
+            return value
+    return _adopt_new()
 
 
 def adopt_header(context: Any) -> str:

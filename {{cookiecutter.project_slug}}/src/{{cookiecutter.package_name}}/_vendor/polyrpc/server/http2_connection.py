@@ -217,21 +217,25 @@ class Http2Connection:
 
     def _take_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
-        self.windows.received(size)
+        windows = self.windows
+        windows.receive_window -= size
+        if windows.receive_window < 0:
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more than the window")
         stream = self.streams.get(stream_id)
         if stream is None or not stream.more_body:
-            self.windows.give_back(size)
+            windows.give_back(size)
             self._unfinished.hear(stream_id, size, end=bool(flags & wire.END_STREAM))
             if stream is None and self._is_over(stream_id):
                 return
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED)
         stream.receive_window -= size
         if stream.receive_window < 0:
-            self.windows.give_back(size)
+            windows.give_back(size)
             raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR)
-        data = wire.without_padding(flags, payload)
-        if len(data) < size:
-            self.windows.consumed(stream, size - len(data))
+        data = payload
+        if flags & wire.PADDED:
+            data = wire.without_padding(flags, payload)
+            windows.consumed(stream, size - len(data))
         end = bool(flags & wire.END_STREAM)
         if data or end:
             self.allowance.gain(cost.DATA_GAIN)
@@ -240,7 +244,7 @@ class Http2Connection:
         try:
             stream.feed(data, end=end)
         except StreamFault:
-            self.windows.give_back(len(data))  # Nobody takes it.
+            windows.give_back(len(data))  # Nobody takes it.
             raise
 
     def _take_block(self, stream_id: int, block: bytes) -> None:

@@ -48,16 +48,6 @@ class Windows:
 
     # What arrives
 
-    def received(self, size: int) -> None:
-        """So much has arrived, whether or not somebody takes it.
-
-        Raises:
-            ConnectionFault: It is more than there was room for.
-        """
-        self.receive_window -= size
-        if self.receive_window < 0:
-            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more than the window")
-
     def give_back(self, size: int) -> None:
         """Lets the client send so much again, on any stream."""
         self._unacknowledged += size
@@ -68,7 +58,9 @@ class Windows:
 
     def consumed(self, stream: Stream, size: int) -> None:
         """Follows `FlowControl`: lets the client send as much again."""
-        self.give_back(size)
+        self._unacknowledged += size
+        if self._unacknowledged >= CONNECTION_WINDOW // 2:
+            self.give_back(0)
         if not stream.more_body or stream.lost:
             return
         stream.unacknowledged += size
