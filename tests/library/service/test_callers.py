@@ -18,6 +18,7 @@ from polyrpc.process.server import Server
 from polyrpc.testing import Call, client
 from pydantic import SecretStr
 from serving import http_client
+from wire import until
 
 KINDS: dict[str, list[Any]] = {
     "SayHello": [pb.SayHelloRequest(name="Ada")],
@@ -202,6 +203,8 @@ class TestBesideTokens:
     ) -> None:
         outcome = await call("SayHello", pb.SayHelloRequest(), **{"x-name": "ada"})
         assert outcome.status == "UNAUTHENTICATED"
+        # Over gRPC the caller learns of it first.
+        await until(lambda: [line for line in lines() if line["event"] == "call"])
         (line,) = [line for line in lines() if line["event"] == "call"]
         assert "caller" not in line
 
