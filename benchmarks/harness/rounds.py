@@ -185,6 +185,8 @@ def measure_peaks(
             }
             for target, size in _rotated(jobs, number):
                 requests = round(rates[target.name, size] * plan.peak_seconds) + _FEWEST_REQUESTS
+                if target.most_requests is not None:
+                    requests = min(requests, target.most_requests)
                 found = peak(
                     *(target, bench.servers[target.server], bench.requests[size]),
                     *(bench.cores, requests),
