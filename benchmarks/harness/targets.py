@@ -123,6 +123,6 @@ FEATURES = (
 _TIMED = ("limit", "documented", "service", "connectrpc", "fastapi-direct")
 LATENCIES = (
     *(target for target in HTTP if target.name in _TIMED),
-    *(target for target in GRPC if target.name != "grpc-sync"),
+    *(target for target in GRPC if target.name != "grpc-sync" and target.most_requests is None),
 )
 """What latency is measured of: not everything, for the time that it takes."""
