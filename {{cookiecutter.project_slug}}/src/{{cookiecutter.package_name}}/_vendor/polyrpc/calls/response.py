@@ -50,7 +50,7 @@ class ResponseStream(ABC):
         """The bytes of one message."""
 
     @abstractmethod
-    async def _write(self, chunk: bytes) -> None:
+    def _write(self, chunk: bytes) -> Awaitable[None]:
         """Sends a part of the body."""
 
 
@@ -69,8 +69,8 @@ class EventResponseStream(ResponseStream):
         # Not before: who is cancelled while the connection has no room has sent nothing.
         self._started = True
 
-    async def _write(self, chunk: bytes) -> None:
-        await self._send(chunk_event(chunk, more_body=True))
+    def _write(self, chunk: bytes) -> Awaitable[None]:
+        return self._send(chunk_event(chunk, more_body=True))
 
     @abstractmethod
     def _start(self, context: HttpServicerContext) -> Event:

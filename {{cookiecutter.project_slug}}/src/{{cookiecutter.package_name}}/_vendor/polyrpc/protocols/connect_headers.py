@@ -55,7 +55,9 @@ def request_head(
         CallError: INVALID_ARGUMENT, the version of the protocol is none or the time-out malformed;
             UNIMPLEMENTED, the compression is not known.
     """
-    check_version(headers.get(_VERSION_HEADER), _VERSION, "connect-protocol-version")
+    version = headers.get(_VERSION_HEADER)
+    if version is not None:
+        check_version(version, _VERSION, "connect-protocol-version")
     timeout = headers.get(b"connect-timeout-ms")
     return RequestHead(
         None if timeout is None else connect_timeout(timeout),
