@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,8 +19,6 @@ VENDOR = PROJECT / "src" / "{{cookiecutter.package_name}}" / "_vendor"
 PLAIN = [str(VENDOR), str(PROJECT / "noxfile.py")]
 OURS = ["benchmarks", "hooks", "local_extensions.py", "noxfile.py", "scripts", "tests"]
 DEMO = Path(".demo")
-# Of tests. A good part of their time is waiting.
-PROCESSES = 3 * (os.cpu_count() or 2) // 2
 # No byte code in the template, which a bake would copy; and files are UTF-8 on Windows too.
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 # Or byte code elsewhere: tests start hundreds of processes, each of which would compile all anew.
