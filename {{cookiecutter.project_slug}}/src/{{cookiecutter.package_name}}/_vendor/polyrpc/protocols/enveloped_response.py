@@ -72,7 +72,7 @@ class EnvelopedFormat(ABC):
         self, failure: CallError | None, context: HttpServicerContext
     ) -> list[tuple[bytes, bytes]]:
         """What comes after the body, where that `has_trailers`."""
-        raise NotImplementedError
+        raise NotImplementedError  # Nobody asks the others.
 
     def chunk(self, data: bytes) -> bytes:
         """Writes envelopes as the body has them."""
