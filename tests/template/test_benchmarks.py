@@ -103,7 +103,7 @@ def test_processor_time_is_that_of_a_process_and_those_that_it_has_started() -> 
             give_up_at = time.monotonic() + 30
             # The process itself sleeps as soon as its child runs.
             while server.cpu_seconds() < 0.5 and time.monotonic() < give_up_at:
-                time.sleep(0.01)
+                time.sleep(0.01)  # between two looks
             own = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
             assert server.cpu_seconds() >= 0.5 > sum(map(int, own)) / 100
         finally:
