@@ -73,7 +73,7 @@ class RpcPath:
         if "connect" in protocols and is_unary:
             for content_type, codec in connect_unary.CONTENT_TYPES.items():
                 self._makers[content_type] = self._unary_maker(codec)
-        self._endpoints: dict[str, WireEndpoint] = {}
+        self._endpoints: dict[bytes, WireEndpoint] = {}
         self._queried: dict[str, ConnectUnary] = {}
         self.methods = ["POST"]
         if "connect" in protocols and is_unary and _is_safe(rpc.descriptor):
@@ -92,21 +92,30 @@ class RpcPath:
         Args:
             scope: The ASGI connection scope.
         """
-        endpoint = self._endpoint(_content_type(scope))
+        endpoint = self._endpoint(scope)
         return None if endpoint is None else endpoint.straight(scope)
 
     def _post(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        endpoint = self._endpoint(_content_type(scope))
+        endpoint = self._endpoint(scope)
         if endpoint is None:
             return refuse_request(send, self._unsupported(self._makers, "content-type"))
         return endpoint.answer(scope, receive, send)
 
-    def _endpoint(self, content_type: str) -> WireEndpoint | None:
-        endpoint = self._endpoints.get(content_type)
+    def _endpoint(self, scope: Scope) -> WireEndpoint | None:
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                # As it is written, as a rule.
+                return self._endpoints.get(value) or self._made(media_type(value))
+        return None
+
+    def _made(self, content_type: str) -> WireEndpoint | None:
+        make = self._makers.get(content_type)
+        if make is None:
+            return None
+        key = content_type.encode()
+        endpoint = self._endpoints.get(key)
         if endpoint is None:
-            make = self._makers.get(content_type)
-            if make is not None:
-                endpoint = self._endpoints[content_type] = make()
+            endpoint = self._endpoints[key] = make()
         return endpoint
 
     def _get(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -174,10 +183,3 @@ class RpcPath:
 def _is_safe(method: MethodDescriptor) -> bool:
     options: Any = method.GetOptions()
     return bool(options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
-
-
-def _content_type(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            return media_type(value)
-    return ""

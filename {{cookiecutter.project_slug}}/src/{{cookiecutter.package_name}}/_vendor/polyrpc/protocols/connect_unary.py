@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from base64 import urlsafe_b64decode
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine
 from functools import cached_property
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
 
 import grpc
 
 from ..calls.body import too_large, whole_body
-from ..calls.call import Call
 from ..calls.incoming import Incoming, Receive
 from ..calls.messages import RequestMessages
+from ..calls.metadata import check_binary
 from ..calls.plain_call import PlainCall
-from ..calls.refusals import challenge
-from ..calls.response import Event, Send
+from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope
-from ..calls.stream_call import HttpStream, StreamCall
-from ..rpc.metadata import Headers, response_headers
-from ..rpc.status import HTTP_STATUS, CallError
+from ..calls.stream_call import HttpStream
+from ..rpc.metadata import Headers
+from ..rpc.status import CallError
 from .codecs import Codec, Decoder
-from .compression import (
-    GZIP,
-    KNOWN,
-    Decompress,
-    accepts_gzip,
-    compressed,
-    decompression,
-    most_compressed,
-)
-from .connect_headers import (
-    OF_REQUESTS,
-    OF_RESPONSES,
-    check_version,
-    error_of,
-    metadata_of,
-    request_head,
-)
+from .compression import Decompress, accepts_gzip, decompression, most_compressed
+from .connect_headers import OF_REQUESTS, check_version, request_head
+from .connect_response import ConnectResponse
 from .endpoint import BeginAnswer, WireEndpoint, check_metadata
 from .request_head import UNREADABLE, RequestHead
 from .straight_answer import StraightRequest, answer_straight
@@ -49,8 +34,11 @@ CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
 
 _ENCODING, _ACCEPT_ENCODING = b"content-encoding", b"accept-encoding"
 _VERSION = b"v1"
-_NOT_FOUND = 404
-_VARIES = (b"vary", _ACCEPT_ENCODING)
+_OF_THE_CALL = frozenset(
+    (_ENCODING, _ACCEPT_ENCODING, b"connect-protocol-version", b"connect-timeout-ms")
+)
+# What most requests have besides.
+_OF_NO_MATTER = frozenset((b"host", b"user-agent", b"accept", b"content-type", b"connection"))
 
 
 class _Body:
@@ -94,73 +82,20 @@ class _QueryMessage:
 class _UnaryCall(PlainCall):
     """A call by ASGI."""
 
+    reserved = OF_REQUESTS
+
     @cached_property
     def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
         """Where messages come from. Plain calls need not have it."""
         return _Body(self.decode, self.max_body_bytes, None)
 
 
-class _Response:
-    """The response of a call."""
-
-    def __init__(self, content_type: bytes, head: RequestHead, *, varies: bool) -> None:
-        self._content_type = content_type
-        self._wish = head.compressing
-        self._varies = varies
-
-    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
-        """What is to be sent when a call has ended."""
-        status, headers, body = self.parts(call, outcome)
-        return (
-            {"type": "http.response.start", "status": status, "headers": headers},
-            {"type": "http.response.body", "body": body},
-        )
-
-    def parts(
-        self, call: Call, outcome: CallError | None
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body of the response of a call that has ended."""
-        status, content_type, body = 200, self._content_type, call.body or b""
-        if outcome is not None:
-            # Of its own table, whatever the failure would be in HTTP/JSON.
-            status, content_type = HTTP_STATUS[outcome.code], b"application/json"
-            if outcome.http_status == _NOT_FOUND:  # of a path that there is not
-                status = _NOT_FOUND
-            error = error_of(outcome, call.trailing)
-            body = json.dumps(error, separators=(",", ":")).encode()
-        call.headers_sent = True
-        headers = [(b"content-type", content_type), *call.headers]
-        if self._wish.accepts_gzip and body and self._compresses(call):
-            body = compressed(body)
-            headers.append((_ENCODING, GZIP))
-        headers.append((b"content-length", b"%d" % len(body)))
-        if self._varies:
-            headers.append(_VARIES)
-        if outcome is not None and outcome.code is grpc.StatusCode.UNIMPLEMENTED:
-            headers.append((_ACCEPT_ENCODING, KNOWN))
-        if call.initial_metadata:
-            headers += [
-                header
-                for header in response_headers(call.initial_metadata)
-                if header[0] not in OF_RESPONSES
-            ]
-        if call.trailing:
-            headers += response_headers(metadata_of(call.trailing), b"trailer-")
-        if status == 401:
-            challenge(headers)
-        return status, headers, body
-
-    def _compresses(self, call: Call) -> bool:
-        if call.next_uncompressed:
-            return False
-        return call.compression is None or call.compression == grpc.Compression.Gzip
-
-
 class ConnectUnary(WireEndpoint):
     """Answers the unary calls of one RPC, by one codec.
 
     Attributes:
-        content_type: Of the responses.
+        max_body_bytes: How long the body of a request may be.
+        responses: How calls are answered: without compression, and with it.
     """
 
     def __init__(
@@ -171,26 +106,38 @@ class ConnectUnary(WireEndpoint):
         default_timeout: float | None,
     ) -> None:
         super().__init__(runner, codec, max_message_bytes, default_timeout)
-        self.content_type = f"application/{codec.name}".encode()
         self.max_body_bytes = most_compressed(max_message_bytes)
+        self._content_type = f"application/{codec.name}".encode()
+        self.responses = [
+            ConnectResponse(self._content_type, accepts_gzip=accepts) for accepts in (False, True)
+        ]
+        self._unquestioned_digits = len(str(self.max_body_bytes)) - 1
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Follows `WireEndpoint.answer`; the message is the body."""
-        call = self._call(scope, receive)
+        codec = self.codec
+        call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)
         head, failure = self.read(scope["headers"])
         if failure is not None:
             call.refuse(failure)
         else:
             call.is_whole = True
             if head.compressing.decompress is None:
-                call.is_plain, call.max_body_bytes = True, self.max_message_bytes
+                call.is_plain = True
             else:
+                call.max_body_bytes = self.max_body_bytes
                 call.messages = self.messages(head)
-        await self._end(call, head, send, varies=False)
+        timeout = self.default_timeout if head.timeout is None else head.timeout
+        if timeout is not None:
+            call.deadline = monotonic() + timeout
+        return self._settle(call, send, self.responses[head.compressing.accepts_gzip])
 
-    async def answer_query(self, query: Query, scope: Scope, receive: Receive, send: Send) -> None:
+    def answer_query(
+        self, query: Query, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         """Answers a `GET`, whose message is in its query."""
-        call = self._call(scope, receive)
+        codec = self.codec
+        call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)
         call.keeps_body = False
         head = UNREADABLE
         try:
@@ -204,7 +151,10 @@ class ConnectUnary(WireEndpoint):
             call.refuse(failure)
         else:
             call.messages = _QueryMessage(self.codec.decode, data)
-        await self._end(call, head, send, varies=True)
+        self._limit_time(call, head.timeout)
+        accepts = head.compressing.accepts_gzip
+        response = ConnectResponse(self._content_type, accepts_gzip=accepts, varies=True)
+        return self._settle(call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         """Follows `WireEndpoint.straight`."""
@@ -213,13 +163,25 @@ class ConnectUnary(WireEndpoint):
 
     def read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
         """Reads the headers of a request, and says why it cannot be a call."""
-        head = UNREADABLE
+        head, length = UNREADABLE, b""
+        found: dict[bytes, bytes] = {}
         try:
-            check_metadata(headers)
-            found = dict(headers)
-            head = request_head(found, _ENCODING, _ACCEPT_ENCODING)
-            length = found.get(b"content-length", b"")
-            if length.isdigit() and int(length[-20:]) > self.max_body_bytes:
+            for name, value in headers:
+                if name in _OF_NO_MATTER:
+                    continue
+                if name == b"content-length":
+                    length = value
+                elif name in _OF_THE_CALL:
+                    found[name] = value
+                elif name[-4:] == b"-bin":
+                    check_binary(name, value)
+            if found:
+                head = request_head(found, _ENCODING, _ACCEPT_ENCODING)
+            if (
+                len(length) > self._unquestioned_digits
+                and length.isdigit()
+                and int(length[-20:]) > self.max_body_bytes
+            ):
                 raise too_large(self.max_message_bytes)
         except CallError as failure:
             return head, failure
@@ -229,16 +191,6 @@ class ConnectUnary(WireEndpoint):
         """Makes what reads the message of a request."""
         return _Body(self.codec.decode, self.max_message_bytes, head.compressing.decompress)
 
-    def _call(self, scope: Scope, receive: Receive) -> _UnaryCall:
-        codec = self.codec
-        call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_body_bytes)
-        call.reserved = OF_REQUESTS
-        return call
-
-    async def _end(self, call: Call, head: RequestHead, send: Send, *, varies: bool) -> None:
-        self._limit_time(call, head.timeout)
-        await self._settle(call, send, _Response(self.content_type, head, varies=varies))
-
 
 class ConnectRequest(StraightRequest[ConnectUnary]):
     """What answers requests straight on their streams that say the same."""
@@ -247,7 +199,7 @@ class ConnectRequest(StraightRequest[ConnectUnary]):
         """Follows `BeginAnswer`."""
         endpoint, call = self._endpoint, self._begin(stream)
         call.is_whole = True
-        response = _StraightResponse(endpoint.content_type, self._head, varies=False)
+        response = endpoint.responses[self._head.compressing.accepts_gzip]
         return answer_straight(endpoint.runner, call, response)
 
     def plain(self, body: bytes) -> Any:
@@ -255,18 +207,6 @@ class ConnectRequest(StraightRequest[ConnectUnary]):
         if self._head.compressing.decompress is not None:
             return None
         return None if len(body) > endpoint.max_message_bytes else endpoint.codec.decode(body)
-
-
-class _StraightResponse(_Response):
-    """One that goes straight to a stream."""
-
-    async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
-        """Sends all of it."""
-        status, headers, body = self.parts(call, outcome)
-        stream = call.http
-        if status != 200 or not stream.send_whole((), headers, body, None):
-            stream.send_headers(status, headers)
-            await stream.send(body, end=True)
 
 
 class Query:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any, Protocol, TypeAlias
 
@@ -58,7 +58,7 @@ class WireEndpoint(ABC):
         self.default_timeout = default_timeout
 
     @abstractmethod
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one request.
 
         Args:
@@ -81,7 +81,8 @@ class WireEndpoint(ABC):
             outcome = self.runner.begin(call)
             if outcome is WAITING:
                 outcome = await self.runner.finish(call)
-            outcome = judged(call, outcome)
+            if outcome is not None or call.body is None:
+                outcome = judged(call, outcome)
             if call.disconnected:
                 return
             for event in response.events(call, outcome):
