@@ -36,6 +36,7 @@ frames = st.one_of(
     st.tuples(st.just(1), flags, streams, blocks),
     st.tuples(st.just(9), flags, streams, blocks),
     st.tuples(st.integers(0, 10), flags, streams, st.binary(max_size=40)),
+    st.tuples(st.just(0), flags, streams, st.sampled_from([16_383, 16_384]).map(bytes)),
     st.tuples(st.just(8), st.just(0), streams, st.sampled_from([b"\0\0\0\1", b"\x7f\xff\xff\xff"])),
 )
 

@@ -6,7 +6,7 @@ It knows no transport, no clock but the event loop's, and no application.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from . import http2_allowance as cost
@@ -33,6 +33,9 @@ class Http2Endpoint(Protocol):
 
     def write(self, data: bytes) -> None:
         """Sends frames, together with all others of this turn of the event loop."""
+
+    def write_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
+        """Does the same, with what they are made of; so many bytes together."""
 
     def common_headers(self) -> bytes:
         """What all responses have, encoded."""
@@ -153,6 +156,10 @@ class Http2Connection:
         """Sends frames."""
         self._endpoint.write(data)
 
+    def write_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
+        """Sends frames in parts."""
+        self._endpoint.write_parts(parts, size)
+
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers, to be sent before any others."""
         if self.resize:
@@ -238,7 +245,9 @@ class Http2Connection:
             windows.consumed(stream, size - len(data))
         end = bool(flags & wire.END_STREAM)
         if data or end:
-            self.allowance.gain(cost.DATA_GAIN)
+            # Several frames may have been taken for one.
+            frames = 1 + (size - 1) // wire.MAX_FRAME_BYTES if size else 1
+            self.allowance.gain(cost.DATA_GAIN * frames)
         else:
             self.allowance.spend(cost.EMPTY_DATA_COST, "empty DATA frames")
         try:

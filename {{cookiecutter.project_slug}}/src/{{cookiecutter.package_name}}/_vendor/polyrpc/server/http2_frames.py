@@ -189,6 +189,39 @@ def read_dependency(payload: bytes) -> int:
     return int.from_bytes(payload[:4], "big") & LARGEST_STREAM_ID
 
 
+def joined_data(data: bytes, start: int, stream_id: int) -> tuple[int, bytes, int]:
+    """Takes DATA frames that follow each other on a stream for one, in few steps.
+
+    Args:
+        data: What has arrived.
+        start: Where in it the payload of the first one begins, which is as long as can be, and
+            neither padded nor the last of its stream.
+        stream_id: As the frames have it.
+
+    Returns:
+        The flags of the last one, the payloads, and the position of what comes after.
+    """
+    flags, position = 0, start + MAX_FRAME_BYTES
+    view = memoryview(data)
+    payloads = [view[start:position]]
+    last_start = len(data) - FRAME_HEADER_BYTES
+    while not flags and position <= last_start:
+        high, low, kind, flags_here, stream_here = FRAME_HEADER.unpack_from(data, position)
+        length = high << 8 | low
+        stop = position + FRAME_HEADER_BYTES + length
+        if (
+            kind != DATA
+            or stream_here != stream_id
+            or flags_here & ~END_STREAM
+            or not 0 < length <= MAX_FRAME_BYTES
+            or stop > len(data)
+        ):
+            break
+        payloads.append(view[position + FRAME_HEADER_BYTES : stop])
+        flags, position = flags_here, stop
+    return flags, b"".join(payloads), position
+
+
 def without_padding(flags: int, payload: bytes) -> bytes:
     """Takes the padding off the payload of a DATA or HEADERS frame.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +28,7 @@ from .header_encoder import encode_lines
 from .http2_connection import Http2Connection
 from .http2_exchange import TRAILERS, Http2Exchange
 from .http2_frames import (
+    DATA,
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
     LARGEST_STREAM_ID,
@@ -37,6 +39,7 @@ from .http2_frames import (
     ErrorCode,
     frame,
     goaway,
+    joined_data,
 )
 from .http2_patience import Patience
 from .http2_request import Http2Request
@@ -45,6 +48,7 @@ from .http2_stream import Stream
 logger = logging.getLogger("polyrpc.server")
 
 _FLUSH_BYTES = 64 * 1024
+_LARGE_PART_BYTES = 1024  # On average: smaller ones are sooner put together than sent apart.
 _LAST_PING = b"farewell"
 _SERVING, _PARTING, _PARTED, _ENDING = range(4)
 
@@ -78,9 +82,9 @@ class Http2Protocol(asyncio.Protocol):
         self._unread = b""
         self._has_preface = self._read_paused = False
         # What is to be sent.
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self._out_bytes = self._written = 0
-        self._is_receiving = self._is_scheduled = False
+        self._is_receiving = self._is_scheduled = self._takes_parts = False
         self.write_paused = False
         self._outflow = Outflow(self._limits.read_timeout)
         self._patience = Patience(self._limits, loop.time())
@@ -103,6 +107,7 @@ class Http2Protocol(asyncio.Protocol):
             "root_path": "",
         }
         tls = tls_extension(transport)
+        self._takes_parts = tls is None  # Each would be a record of its own.
         if tls is not None:
             self._common["scheme"] = "https"
             self._extensions["tls"] = tls
@@ -169,6 +174,17 @@ class Http2Protocol(asyncio.Protocol):
             return
         self._out.append(data)
         self._out_bytes += len(data)
+        if self._out_bytes > _FLUSH_BYTES:
+            self._flush()
+        elif not (self._is_scheduled or self._is_receiving):
+            self._schedule()
+
+    def write_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
+        """Follows `Http2Endpoint`."""
+        if self._state == _ENDING:
+            return
+        self._out += parts
+        self._out_bytes += size
         if self._out_bytes > _FLUSH_BYTES:
             self._flush()
         elif not (self._is_scheduled or self._is_receiving):
@@ -249,8 +265,13 @@ class Http2Protocol(asyncio.Protocol):
             start = position + FRAME_HEADER_BYTES
             if start + length > end:
                 break
-            position = start + length
-            take(kind, flags, stream_id & LARGEST_STREAM_ID, data[start:position])
+            if length == MAX_FRAME_BYTES and kind == DATA and not flags:
+                # As clients send long bodies.
+                flags, payload, position = joined_data(data, start, stream_id)
+            else:
+                position = start + length
+                payload = data[start:position]
+            take(kind, flags, stream_id & LARGEST_STREAM_ID, payload)
         return data[position:] if position < end else b""
 
     # Writing
@@ -264,9 +285,11 @@ class Http2Protocol(asyncio.Protocol):
         self._is_scheduled = False
         out = self._out
         if out and not self.transport.is_closing():
-            data = out[0] if len(out) == 1 else b"".join(out)
-            self._written += len(data)
-            self.transport.write(data)
+            self._written += self._out_bytes
+            if self._takes_parts and self._out_bytes > len(out) * _LARGE_PART_BYTES:
+                self.transport.writelines(out)
+            else:
+                self.transport.write(out[0] if len(out) == 1 else b"".join(out))
         out.clear()
         self._out_bytes = 0
 

@@ -6,7 +6,7 @@ It knows nothing of ASGI: whoever answers is a `StreamHandler`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ..origins import Headers
@@ -14,6 +14,7 @@ from .header_encoder import encode_constant, encode_headers, encode_status
 from .http2_frames import (
     DATA,
     END_STREAM,
+    FRAME_HEADER_BYTES,
     ErrorCode,
     StreamFault,
     frame,
@@ -27,7 +28,7 @@ STREAM_WINDOW = 256 * 1024
 
 _OK = encode_status(200)
 _PART_BYTES = 1024  # What comes in small pieces is put together, for each takes memory of its own.
-_SLICE_BYTES = 64 * 1024  # Of a large body, before it is looked whether the client still reads.
+_SLICE_BYTES = 256 * 1024  # Of a large body, before it is looked whether the client still reads.
 
 _Headers = Iterable[tuple[bytes, bytes]]
 
@@ -86,6 +87,9 @@ class StreamOwner(Protocol):
 
     def write(self, data: bytes) -> None:
         """Sends frames, together with all others of this turn of the event loop."""
+
+    def write_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
+        """Does the same, with what they are made of; so many bytes together."""
 
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers."""
@@ -374,16 +378,19 @@ class Stream:
             flow.send_window -= size
             self.sent += size
             is_last = end and stop == length
-            owner.write(self._data_frames(data, position, stop, end=is_last))
+            self._write_data(data, position, stop, end=is_last)
             position = stop
             if is_last:
                 self._end()
         return position
 
-    def _data_frames(self, data: bytes, position: int, stop: int, *, end: bool) -> bytes:
-        most = self._owner.frame_bytes
+    def _write_data(self, data: bytes, position: int, stop: int, *, end: bool) -> None:
+        owner = self._owner
+        most = owner.frame_bytes
         if stop - position == len(data) <= most:
-            return frame(DATA, END_STREAM if end else 0, self.id, data)
+            owner.write(frame(DATA, END_STREAM if end else 0, self.id, data))
+            return
+        size = stop - position
         view = memoryview(data)
         parts: list[bytes | memoryview] = []
         while position < stop:
@@ -394,7 +401,7 @@ class Stream:
                 view[position:following],
             )
             position = following
-        return b"".join(parts)
+        owner.write_parts(parts, size + len(parts) // 2 * FRAME_HEADER_BYTES)
 
     def send_trailers(self, headers: _Headers) -> None:
         """Ends the response with trailers.
