@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from applications import answer, body_of, echo
+from hpack import Encoder
 from http2_wire import (
     DATA,
     END_HEADERS,
@@ -14,13 +16,18 @@ from http2_wire import (
     HEADERS,
     PADDED,
     PING,
+    PREFACE,
     PROTOCOL_ERROR,
+    SETTINGS,
+    WINDOW,
     frame,
     http2,
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from polyrpc.server.connections import Connections, Limits
 from polyrpc.server.http2_frames import FRAME_HEADER, MAX_FRAME_BYTES, joined_data
+from polyrpc.server.http2_protocol import Http2Protocol
 from wire import serving
 
 STREAM_WINDOW = 256 * 1024
@@ -127,3 +134,99 @@ async def test_a_long_answer_arrives_whole() -> None:
         flags_seen = [one.flags for one in client.frames(DATA, stream)]
     assert got.body == body
     assert flags_seen == [0] * (len(flags_seen) - 1) + [END_STREAM]
+
+
+class Transport(asyncio.Transport):
+    """Takes all that is written, and notes how often that was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.writes.append(bytes(data))
+
+    def writelines(self, parts: Any) -> None:
+        self.writes.append(b"".join(parts))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+async def turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def connected_to(app: Any) -> tuple[Http2Protocol, Transport]:
+    """A connection whose client takes all that there is."""
+    transport = Transport()
+    connections = Connections(app, Limits(20, 75, 16_384, 300, 4_000_000))
+    protocol = Http2Protocol(connections, asyncio.get_running_loop())
+    protocol.connection_made(transport)
+    much = (2**30).to_bytes(4, "big")
+    windows = frame(SETTINGS, payload=b"\0\x04" + much) + frame(WINDOW, payload=much)
+    protocol.data_received(PREFACE + windows)
+    return protocol, transport
+
+
+def long_request(body: bytes) -> list[bytes]:
+    """Its frames."""
+    names = {":method": "POST", ":scheme": "http", ":path": "/", ":authority": "a"}
+    block = Encoder().encode([*names.items(), ("content-length", str(len(body)))])
+    starts = range(0, len(body), MAX_FRAME_BYTES)
+    parts = [body[start : start + MAX_FRAME_BYTES] for start in starts]
+    return [
+        frame(HEADERS, END_HEADERS, 1, block),
+        *(frame(DATA, 0, 1, part) for part in parts[:-1]),
+        frame(DATA, END_STREAM, 1, parts[-1]),
+    ]
+
+
+@pytest.mark.parametrize("cut", [-1, 1, 3])
+async def test_a_request_is_whole_whose_rest_comes_in_the_next_turn(cut: int) -> None:
+    events: list[Any] = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        events.append(await receive())
+        await answer(send, b"done")
+
+    protocol, transport = connected_to(app)
+    frames = long_request(bytes(100_000))
+    protocol.data_received(b"".join(frames[:cut]))
+    await turns(1)
+    protocol.data_received(b"".join(frames[cut:]))
+    await turns(3)
+    assert [(len(event["body"]), event["more_body"]) for event in events] == [(100_000, False)]
+    assert b"done" in transport.writes[-1]
+    protocol.connection_lost(None)
+
+
+async def test_a_request_whose_rest_does_not_come_begins_all_the_same() -> None:
+    events: list[Any] = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        events.append(await receive())
+        await answer(send, b"early")
+
+    protocol, transport = connected_to(app)
+    protocol.data_received(b"".join(long_request(bytes(100_000))[:3]))
+    await turns(4)
+    assert [(len(event["body"]), event["more_body"]) for event in events] == [(32_768, True)]
+    assert b"early" in transport.writes[-1]
+    protocol.connection_lost(None)
+
+
+async def test_a_long_answer_is_one_write() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await answer(send, bytes(200_000))
+
+    protocol, transport = connected_to(app)
+    protocol.data_received(b"".join(long_request(b"a")))
+    await turns(4)
+    assert len([one for one in transport.writes if len(one) > 1000]) == 1
+    assert len(transport.writes[-1]) > 200_000
+    protocol.connection_lost(None)

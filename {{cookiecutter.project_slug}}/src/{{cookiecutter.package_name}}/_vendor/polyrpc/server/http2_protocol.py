@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -81,6 +81,8 @@ class Http2Protocol(asyncio.Protocol):
         # What has arrived of a frame, or of the preface.
         self._unread = b""
         self._has_preface = self._read_paused = False
+        # Requests that came just now and have long bodies.
+        self._long: list[tuple[Stream, Coroutine[Any, Any, None]]] = []
         # What is to be sent.
         self._out: list[bytes | memoryview] = []
         self._out_bytes = self._written = 0
@@ -137,6 +139,8 @@ class Http2Protocol(asyncio.Protocol):
         except ConnectionFault as fault:
             self._fail(fault)
         self._is_receiving = False
+        if self._long:
+            self._start_long()
         self._patience.has_part(self._loop.time() if self._unread else None)
         # After the tasks that answer what has come: most of them end in their first step.
         self._schedule()
@@ -211,10 +215,16 @@ class Http2Protocol(asyncio.Protocol):
                 if table is not None and not request.awaits_continue:
                     scope = {**self._common, **request.scope, "extensions": self._extensions}
                     request.straight = table.find(scope)
-            if request.straight is not None:
-                work = request.straight(stream)
-                connections.calls.start(work, self._loop, self._connection)
-                return
+        if request.straight is not None:
+            work = request.straight(stream)
+        else:
+            work = self._by_asgi(stream, request)
+        if request.length is not None and request.length > MAX_FRAME_BYTES:
+            self._long.append((stream, work))
+        else:
+            connections.calls.start(work, self._loop, self._connection)
+
+    def _by_asgi(self, stream: Stream, request: Http2Request) -> Coroutine[Any, Any, None]:
         scope = {
             **self._common,
             **request.scope,
@@ -227,8 +237,21 @@ class Http2Protocol(asyncio.Protocol):
             },
         }
         stream.awaits_continue = request.awaits_continue and stream.more_body
-        work = Http2Exchange(stream, scope).run(connections.app)
-        connections.calls.start(work, self._loop, self._connection)
+        return Http2Exchange(stream, scope).run(self._connections.app)
+
+    def _start_long(self) -> None:
+        """Has requests answered whose bodies take several frames, a turn later if they are cut.
+
+        The rest comes while others are answered, as a rule, and a call that need not wait for it
+        costs less.
+        """
+        start, loop = self._connections.calls.start, self._loop
+        for stream, work in self._long:
+            if stream.more_body:
+                loop.call_soon(start, work, loop, self._connection)
+            else:
+                start(work, loop, self._connection)
+        self._long.clear()
 
     def idle(self) -> None:
         """Follows `Http2Endpoint`."""
