@@ -199,7 +199,12 @@ class Http2Protocol(asyncio.Protocol):
                 request.table = table
                 request.straight = None
                 if table is not None and not request.awaits_continue:
-                    scope = {**self._common, **request.scope, "extensions": self._extensions}
+                    scope = {
+                        **self._common,
+                        **request.scope,
+                        "headers": request.headers,
+                        "extensions": self._extensions,
+                    }
                     request.straight = table.find(scope)
             if request.straight is not None:
                 work = request.straight(stream)
@@ -208,7 +213,7 @@ class Http2Protocol(asyncio.Protocol):
         scope = {
             **self._common,
             **request.scope,
-            "headers": list(request.scope["headers"]),
+            "headers": list(request.headers),
             "state": {},
             "extensions": {
                 **self._extensions,
