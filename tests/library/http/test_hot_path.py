@@ -28,8 +28,8 @@ from testing.v1 import testing_pb2 as pb
 TOLERANCE = 0.10
 HTTP_CALLS = 36
 CALLS_BY_PROTOCOL = {
-    b"application/grpc": 70,
-    b"application/grpc-web": 72,
+    b"application/grpc": 72,
+    b"application/grpc-web": 74,
     b"application/proto": 38,
     b"application/json": 44,
 }
