@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from ..calls.metadata import invocation_metadata
 from ..calls.peer import peer_address
 from ..interceptors import auth, request_id
 from ..interceptors.registry import Metrics
@@ -151,13 +152,15 @@ class Entrance:
         found = Destination() if overlooked else destination(scope["app"].routes, scope)
         visit.route, visit.is_probe = found.path, found.is_probe
         scope[ROUTE] = found.path
-        if found.is_of_an_rpc:
-            # Of a wrong method, its interceptors hear nothing.
-            visit.is_of_an_rpc = found.match is Match.FULL
+        if found.is_of_an_rpc and found.match is Match.FULL:
+            visit.is_of_an_rpc = True
             await self.app(scope, receive, send)
             return
         if not found.is_open and not self._admits(scope):
             raise NotAuthenticated(detail=auth.DETAIL)
+        if found.is_of_an_rpc:  # Of a wrong method or path, its interceptors hear nothing.
+            await self.app(scope, receive, send)
+            return
         if found.match is Match.NONE:
             # The router would look whether a slash more or less helps, and send the caller there.
             raise NotFound(detail=_NOT_FOUND)
@@ -200,8 +203,7 @@ class Entrance:
 
     def _admits(self, scope: Any) -> bool:
         return self._tokens is None or auth.admit(
-            self._tokens,
-            ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
+            self._tokens, invocation_metadata(scope["headers"])
         )
 
 

@@ -94,7 +94,8 @@ class RestRoutes(BasePath):
         try:
             found = self._router.match(scope["method"], path[len(self._base_path) :])
         except ValueError as error:
-            return Match.FULL, {_FOUND: CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
+            # Like a wrong method: on the general way, and for those who may call.
+            return Match.PARTIAL, {_FOUND: CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
         if found is None:
             return Match.NONE, {}
         if isinstance(found, frozenset):
