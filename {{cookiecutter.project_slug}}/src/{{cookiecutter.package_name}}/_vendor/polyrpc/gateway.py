@@ -88,6 +88,7 @@ class ServiceGateway(GrpcGateway):
 
     Raises:
         ImproperlyConfigured: `is_secure` without `server_credentials`.
+        TypeError: `http_methods` is a mere string.
         ValueError: The path, a service or a protocol is not as described above.
     """
 
@@ -141,7 +142,7 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        methods, native = method_table(services), method_table(native_services)
+        methods, native = method_table(self.services), method_table(native_services)
         bind = self._interception.bind
         self._methods = [bind(method, "http") for method in methods]
         self._native_methods = [bind(method, "grpc") for method in (*methods, *native)]
@@ -333,6 +334,8 @@ def _http_body(data: bytes, content_type: str) -> Message:
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:
+    if isinstance(methods, str):
+        raise TypeError(f"http_methods must be a list, such as [{methods!r}]")
     return [method.upper() for method in methods or HTTP_ALLOWED_METHODS]
 
 

@@ -38,6 +38,7 @@ NOT_ACCEPTED = Refusal(403, 7, "PERMISSION_DENIED", "the WebSocket was not accep
 NO_BODY = Refusal(413, 8, "RESOURCE_EXHAUSTED", "a GET or HEAD request has no large body")
 TOO_LARGE = Refusal(431, 8, "RESOURCE_EXHAUSTED", "the request's headers or trailers are too large")
 FAILED = Refusal(500, 2, "UNKNOWN", "Internal Server Error")
+METHOD = Refusal(501, 12, "UNIMPLEMENTED", "this method is not known here")
 NO_TUNNEL = Refusal(501, 12, "UNIMPLEMENTED", "this is no proxy: there is no CONNECT")
 CODING = Refusal(501, 12, "UNIMPLEMENTED", "transfer-encoding must be chunked, and nothing else")
 STOPPING = Refusal(503, 14, "UNAVAILABLE", "the server is stopping")
