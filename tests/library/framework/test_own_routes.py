@@ -22,6 +22,7 @@ from framework_under_test import (
     websocket,
 )
 from lilya.responses import StreamingResponse
+from polyrpc.framework.application import UnchangedLogging
 from polyrpc.framework.errors import error_handlers
 from polyrpc.framework.imports import (
     Application,
@@ -34,7 +35,6 @@ from polyrpc.framework.imports import (
     NotFound,
     Request,
     Router,
-    UnchangedLogging,
     get,
     register_grpc_http_routes,
 )

@@ -13,12 +13,8 @@ from typing import Any
 import grpc
 import pytest
 import serving
-from polyrpc.framework.imports import (
-    Application,
-    DefineMiddleware,
-    UnchangedLogging,
-    register_grpc_http_routes,
-)
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application, DefineMiddleware, register_grpc_http_routes
 from polyrpc.interceptors.concurrency_limit import ConcurrencyLimit
 from polyrpc.interceptors.standard import StandardInterceptor
 from polyrpc.rpc.handlers import RpcFunction

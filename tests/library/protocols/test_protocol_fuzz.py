@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polyrpc import ServiceGateway
-from polyrpc.framework.imports import Application, UnchangedLogging, register_grpc_http_routes
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application, register_grpc_http_routes
 from polyrpc.protocols.base64_text import Base64Reader
 from polyrpc.protocols.compression import accepts_gzip, compressed, decompressed
 from polyrpc.protocols.envelopes import EnvelopeReader, envelope

@@ -1,7 +1,8 @@
-"""The application of a service: the gateway's routes, the team's, probes and documentation."""
+"""The applications of a service: its own, and the one of `ADMIN_PORT`."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from .imports import (
     Contact,
     DefineMiddleware,
     GrpcGateway,
-    UnchangedLogging,
+    LoggingConfig,
     register_grpc_http_routes,
 )
 from .own_routes import around_routes
@@ -43,7 +44,7 @@ def make_application(
     middleware: Sequence[Any],
     lifespan: Callable[[Any], Any],
 ) -> Application:
-    """Makes the application.
+    """Makes the application: the gateway's routes, the team's, probes and documentation.
 
     Args:
         gateway: Its RPCs become routes.
@@ -88,3 +89,25 @@ def make_application(
     app.enable_openapi = True
     app.router.activate()
     return app
+
+
+def admin_app(health: Health, service_metrics: Metrics) -> Application:
+    """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
+    return Application(
+        routes=admin_routes(health, service_metrics),
+        middleware=around_routes(metrics=service_metrics),
+        exception_handlers=error_handlers(),
+        logging_config=UnchangedLogging(),
+        enable_openapi=False,
+    )
+
+
+class UnchangedLogging(LoggingConfig):
+    """Makes an application log through whatever the process has configured."""
+
+    def __init__(self) -> None:
+        super().__init__(skip_setup_configure=True)
+
+    def get_logger(self) -> logging.Logger:
+        """Follows the framework's `LoggingConfig`."""
+        return logging.getLogger(Application.__module__.partition(".")[0])
