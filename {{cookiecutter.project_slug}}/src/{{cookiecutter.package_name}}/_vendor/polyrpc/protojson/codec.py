@@ -17,11 +17,10 @@ from orjson import JSONDecodeError
 
 from .compiled_reader import CompiledReaders
 from .compiled_writer import CompiledWriters
-from .descriptors import may_lack_fields
+from .descriptors import is_covered, may_lack_fields
 from .errors import JsonError, one_line
 from .strict_reader import StrictReaders
 from .style import CANONICAL_STYLE, JsonStyle
-from .supported_types import is_covered
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
