@@ -42,7 +42,7 @@ from polyrpc.framework.own_routes import around_routes
 from polyrpc.framework.routing import ProbeGateway
 from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
 from polyrpc.interceptors.auth import Tokens
-from polyrpc.interceptors.registry import Metrics
+from polyrpc.interceptors.metrics import Metrics
 from polyrpc.interceptors.standard import StandardInterceptor
 from polyrpc.rpc.caller import caller
 from pydantic import BaseModel

@@ -20,7 +20,7 @@ from .framework.routing import opened
 from .gateway import ServiceGateway
 from .health import Health
 from .interceptors import standard_interceptors
-from .interceptors.registry import Metrics
+from .interceptors.metrics import Metrics
 from .native.channel_args import channel_arguments
 from .reflection import ReflectionService
 from .resourceful import Resourceful

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..health import Health
 from ..interceptors import tokens_of
-from ..interceptors.registry import Metrics
+from ..interceptors.metrics import Metrics
 from ..settings import ServiceSettings
 from .cors import Cors
 from .errors import error_handlers

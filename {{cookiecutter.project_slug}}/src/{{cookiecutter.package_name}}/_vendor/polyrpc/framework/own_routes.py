@@ -17,7 +17,7 @@ import grpc
 
 from ..calls.peer import peer_address
 from ..interceptors import auth, request_id
-from ..interceptors.registry import Metrics
+from ..interceptors.metrics import Metrics
 from ..log_pipe import EventRecord
 from ..rpc.caller import caller
 from .asgi_events import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..health import Health
-from ..interceptors.registry import Metrics
+from ..interceptors.metrics import Metrics
 from .imports import JSONResponse, Response, ServiceUnavailable, get
 from .routing import ProbeGateway
 

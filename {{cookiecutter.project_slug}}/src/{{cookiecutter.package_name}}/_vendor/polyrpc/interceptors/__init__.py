@@ -5,11 +5,11 @@ They know nothing of any one service, whose own interceptors run inside them.
 
 from __future__ import annotations
 
-from ..rpc.method_interceptors import MethodInterceptor
+from ..rpc.interception import MethodInterceptor
 from ..settings import ServiceSettings
 from .auth import Tokens
 from .concurrency_limit import ConcurrencyLimit
-from .registry import Metrics
+from .metrics import Metrics
 from .standard import StandardInterceptor
 from .tracing import tracing_from_environment
 

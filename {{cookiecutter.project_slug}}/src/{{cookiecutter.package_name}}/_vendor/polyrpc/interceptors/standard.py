@@ -13,15 +13,15 @@ from typing import Any
 
 import grpc
 
-from ..rpc.current_call import CALL
+from ..rpc.caller import CALL
 from ..rpc.errors import final_code
 from ..rpc.handlers import Context, RpcFunction
+from ..rpc.interception import MethodInterceptor
 from ..rpc.method_info import MethodInfo, Protocol, method_info
-from ..rpc.method_interceptors import MethodInterceptor
 from . import auth
 from .access_log import AccessLog
 from .concurrency_limit import ConcurrencyLimit
-from .registry import Metrics
+from .metrics import Metrics
 from .request_id import adopt_header, adopt_metadata, in_headers, in_trailers
 from .tracing import Traced, current_trace_id
 
