@@ -22,7 +22,7 @@ from .imports import (
 )
 from .own_routes import around_routes
 from .probes import admin_routes
-from .swagger_ui import docs_config, docs_routes
+from .swagger_ui import DocumentAlone, docs_routes
 
 _DESCRIPTION = (
     "Every operation is an RPC that answers over gRPC as well, and by gRPC-Web and Connect at "
@@ -81,7 +81,7 @@ def make_application(
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
         enable_openapi=True,
-        openapi_config=docs_config(asks_for_tokens=asks_for_tokens),
+        openapi_config=DocumentAlone(asks_for_tokens=asks_for_tokens),
     )
     # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.
     app.enable_openapi = False

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..protojson.style import CANONICAL_STYLE, JsonStyle
 from ..transcoding.http_methods import message_is_in_query
-from .path_parameters import openapi_path
+from .parameters import openapi_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..rpc.methods import RpcMethod
     from ..transcoding.http_rule import Rule
-    from .path_parameters import PathParameter
+    from .parameters import PathParameter
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from typing import Any
 import grpc
 
 CALL: ContextVar[grpc.aio.ServicerContext[Any, Any] | None] = ContextVar("call", default=None)
-"""The context of the call. Tasks that the handler has started, and that outlive it,
-still see it."""
+"""Its context. Tasks that the handler has started, and that outlive the call, still see it."""
 
 
 @dataclass(frozen=True, slots=True)
