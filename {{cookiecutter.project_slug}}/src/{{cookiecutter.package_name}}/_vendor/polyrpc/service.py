@@ -19,8 +19,8 @@ from .framework.application import make_application
 from .framework.routing import opened
 from .gateway import ServiceGateway
 from .health import Health
-from .interceptors import standard_interceptors
 from .interceptors.metrics import Metrics
+from .interceptors.standard import StandardInterceptor
 from .native.channel_args import channel_arguments
 from .reflection import ReflectionService
 from .resourceful import Resourceful
@@ -123,7 +123,7 @@ class Service:
                 *([ReflectionService([*names, HEALTH])] if settings.reflection else []),
             ],
             interceptors=[
-                *standard_interceptors(settings, self.metrics),
+                StandardInterceptor.from_settings(settings, self.metrics),
                 *([ErrorCodes(errors)] if errors else []),
                 *(one.instance for one in around),
             ],

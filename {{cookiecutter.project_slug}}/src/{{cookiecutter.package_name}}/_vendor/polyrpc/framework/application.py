@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..health import Health
-from ..interceptors import tokens_of
+from ..interceptors.auth import Tokens
 from ..interceptors.metrics import Metrics
 from ..settings import ServiceSettings
 from .cors import Cors
@@ -60,7 +60,7 @@ def make_application(
         lifespan: Of the application.
     """
     origins = settings.cors_allow_origins
-    tokens = tokens_of(settings)
+    tokens = Tokens.from_settings(settings)
     asks_for_tokens = tokens is not None
     app = Application(
         title=title,

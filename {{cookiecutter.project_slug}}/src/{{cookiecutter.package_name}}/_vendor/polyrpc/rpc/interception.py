@@ -18,7 +18,7 @@ import grpc
 from .handlers import Context, RpcFunction
 from .interceptors import Interceptor, check_interceptor, intercepted
 from .metadata import Metadata
-from .method_info import HEALTH, MethodInfo, Protocol
+from .method_info import Protocol, method_info
 from .methods import RpcMethod
 from .status import CallError
 
@@ -92,9 +92,9 @@ class Interception:
 
     def bind(self, method: RpcMethod, protocol: Protocol) -> RpcMethod:
         """Puts around an RPC's handler those interceptors that are part of it."""
-        if method.descriptor.containing_service.full_name == HEALTH:
+        info = method_info(method.full_name, protocol)
+        if info.is_health:
             return method
-        info = _info(method, protocol)
         return replace(method, handler=intercepted(method.handler, self._bound, info))
 
     def around(
@@ -148,15 +148,3 @@ class Interception:
 async def not_found(_request: object, _context: Context) -> NoReturn:
     """What runs for an RPC that there is not."""
     raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-
-
-def _info(method: RpcMethod, protocol: Protocol) -> MethodInfo:
-    descriptor = method.descriptor
-    return MethodInfo(
-        service=descriptor.containing_service.full_name,
-        name=descriptor.name,
-        request_streaming=method.handler.request_streaming,
-        response_streaming=method.handler.response_streaming,
-        descriptor=descriptor,
-        protocol=protocol,
-    )
