@@ -123,7 +123,7 @@ class ServiceGateway(GrpcGateway):
         self.path = clean_path(path)
         self.services = list(services)
         self.expose_http = expose_http
-        self.http_methods = _http_methods(http_methods)
+        self.http_methods = [method.upper() for method in http_methods or HTTP_ALLOWED_METHODS]
         self.is_secure = is_secure
         self.server_credentials = server_credentials
         self.server_options = {"host": host, "port": port}
@@ -272,7 +272,6 @@ class ServiceGateway(GrpcGateway):
     def _handler(self, endpoint: Endpoint) -> RpcRoute:
         rpc = endpoint.rpc
         path = clean_path(self.path + rpc.http_path)
-        name = path.strip("/").replace("/", "_")
         operations = rpc_operations(rpc, path, self.http_methods, self._style, self._comments)
         operations += [
             rest_operation(rpc, route.binding.rule, self._style, self._comments)
@@ -281,7 +280,7 @@ class ServiceGateway(GrpcGateway):
         operations = [
             replace(operation, security_schemes=self._security_schemes) for operation in operations
         ]
-        return RpcRoute(path, self.http_methods, name, self._answer_to(endpoint), operations)
+        return RpcRoute(path, self.http_methods, self._answer_to(endpoint), operations)
 
     def _answer_to(self, endpoint: Endpoint) -> Callable[[str], Answer]:
         method = endpoint.rpc.descriptor
@@ -329,10 +328,6 @@ def _itself(response: Any) -> Any:
 def _http_body(data: bytes, content_type: str) -> Message:
     message: Message = HttpBody(data=data, content_type=content_type)
     return message
-
-
-def _http_methods(methods: Sequence[str] | None) -> list[str]:
-    return [method.upper() for method in methods or HTTP_ALLOWED_METHODS]
 
 
 def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str, str]:

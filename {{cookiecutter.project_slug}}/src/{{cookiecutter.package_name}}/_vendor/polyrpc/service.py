@@ -71,6 +71,7 @@ class Service:
         health: Where what the service depends on is watched.
         metrics: Where calls and requests are counted.
         settings: As given.
+        tls: The TLS of both listeners; None: they speak plain text.
 
     Raises:
         SettingsError: The TLS files or the settings of traces are no good.
@@ -102,7 +103,7 @@ class Service:
         )
         self.health = Health(names)
         self.metrics = Metrics()
-        self._tls = Tls.from_settings(settings)
+        self.tls = Tls.from_settings(settings)
         self._lifespan = lifespan
         self._background = BackgroundTasks(_list_of("background", background))
         made, around = (
@@ -114,8 +115,8 @@ class Service:
             path="/grpc",
             services=[one.instance for one in made],
             http_methods=["POST"],
-            is_secure=self._tls is not None,
-            server_credentials=None if self._tls is None else self._tls.credentials,
+            is_secure=self.tls is not None,
+            server_credentials=None if self.tls is None else self.tls.credentials,
             host=address_of(settings.grpc_host),
             port=settings.grpc_port,
             native_services=[
@@ -164,11 +165,6 @@ class Service:
         return service
 
     @property
-    def tls(self) -> Tls | None:
-        """The TLS of both listeners; None: they speak plain text."""
-        return self._tls
-
-    @property
     def grpc_port(self) -> int:
         """The port that gRPC has to itself; 0: it does not listen, or has none."""
         return self.gateway.bound_port or 0
@@ -197,8 +193,8 @@ class Service:
         except BaseException:
             await self.close()
             raise
-        if self._tls is not None:
-            self._watch = asyncio.create_task(self._tls.watch())
+        if self.tls is not None:
+            self._watch = asyncio.create_task(self.tls.watch())
         self.health.start()
 
     async def _listen(self) -> None:

@@ -276,7 +276,7 @@ def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], Rpc
         if path in seen:
             continue
         seen.add(path)
-        if route.app is handler and not _has_any(route, _OF_ROUTES):
+        if route.app is handler and not any(getattr(route, name, None) for name in _OF_ROUTES):
             for method in handler.answers:
                 if not any(_takes(other, method, path) for other in others):
                     yield (method, path), handler
@@ -300,7 +300,3 @@ def _takes(route: Any, method: str, path: str) -> bool:
     scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
     match, _ = route.search(scope)
     return match is not Match.NONE
-
-
-def _has_any(owner: Any, names: Iterable[str]) -> bool:
-    return any(getattr(owner, name, None) for name in names)

@@ -15,14 +15,13 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from .handlers import Context, RpcFunction
+from .handlers import Context, Handler, RpcFunction
 from .interceptors import Interceptor, check_interceptor, intercepted
 from .metadata import Metadata
 from .method_info import Protocol, method_info
 from .methods import RpcMethod
 from .status import CallError
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Serve: TypeAlias = "Callable[[Handler], RpcFunction]"
 """Makes what runs a handler for what a protocol has in the place of a request."""
 Find: TypeAlias = "Callable[[grpc.HandlerCallDetails, Any], Handler | None]"
