@@ -6,16 +6,12 @@ and with types in `Any` that nobody knows. Those would be refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from ..protojson.descriptors import NULL_VALUE, WRAPPERS, map_entry, real_oneofs
-
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
-
-    from ..protojson.style import JsonStyle
+from ..protojson.style import JsonStyle
 
 MAX_DEPTH = 4
 """How deep examples nest messages."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..transcoding.path_template import PathTemplate, Wildcard
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from ..transcoding.path_template import PathTemplate, Variable, Wildcard
 from ..transcoding.query import QueryDecoder
+from .schema import MessageSchemas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
-
-    from ..transcoding.path_template import Variable
     from .operation import Operation
-    from .schema import MessageSchemas
 
 _PCHAR = "-._~!$&'()+,;=:@"
 

@@ -6,16 +6,14 @@ What a parser takes beyond it, such as a number for an int64, is left out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 
 from ..protojson.descriptors import NULL_VALUE, WRAPPERS, map_entry
 from ..protojson.style import JsonStyle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 Schema = dict[str, Any]
 
