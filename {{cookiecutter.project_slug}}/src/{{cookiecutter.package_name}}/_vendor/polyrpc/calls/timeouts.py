@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 import grpc
 
@@ -42,3 +43,10 @@ def connect_timeout(value: bytes) -> float:
             "connect-timeout-ms must be up to ten digits, such as 250",
         )
     return int(value) / 1000
+
+
+READERS: Mapping[bytes, Callable[[bytes], float]] = {
+    b"grpc-timeout": grpc_timeout,
+    b"connect-timeout-ms": connect_timeout,
+}
+"""By the names of the headers."""

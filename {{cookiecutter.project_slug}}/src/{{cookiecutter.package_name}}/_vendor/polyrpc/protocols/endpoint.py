@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from time import monotonic
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import grpc
 
@@ -19,8 +19,24 @@ from ..rpc.metadata import Headers
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .codecs import Codec
 
-BeginAnswer: TypeAlias = "Callable[[HttpStream], Coroutine[Any, Any, None]]"
-"""Makes the handler of a stream of HTTP/2, and what has to run to answer it."""
+
+class BeginAnswer(Protocol):
+    """What answers requests straight on streams of HTTP/2."""
+
+    def __call__(self, stream: HttpStream, /) -> Coroutine[Any, Any, None]:
+        """Makes the handler of a stream, and what has to run to answer it."""
+
+    def with_timeout(self, headers: Headers, name: bytes, value: bytes, /) -> BeginAnswer | None:
+        """What answers requests that differ in nothing but in how long their calls may take.
+
+        Args:
+            headers: Theirs.
+            name: The one that says so.
+            value: Its value.
+
+        Returns:
+            None: it is to be found as that of any other request.
+        """
 
 
 class LastEvents(Protocol):

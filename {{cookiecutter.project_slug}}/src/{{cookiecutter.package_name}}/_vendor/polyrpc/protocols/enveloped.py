@@ -21,7 +21,7 @@ from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
 from .compression import KNOWN, most_compressed
 from .endpoint import BeginAnswer, WireEndpoint, check_metadata
-from .enveloped_response import EnvelopedEvents, EnvelopedFormat
+from .enveloped_response import EnvelopedEvents, EnvelopedFormat, ResponseForm
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
 from .request_head import UNREADABLE, RequestHead
 from .straight_answer import StraightRequest, answer_straight
@@ -150,7 +150,7 @@ class EnvelopedEndpoint(WireEndpoint):
         else:
             call.endpoint, call.head = self, head
             call.is_whole = call.is_plain = True
-        response = EnvelopedEvents(send, codec.encode, wire, self.constant, head.compressing)
+        response = EnvelopedEvents(send, self.form(head))
         if self.response_streaming:
             call.stream, call.tells_early = response, True
         await self._settle(call, send, response)
@@ -160,7 +160,11 @@ class EnvelopedEndpoint(WireEndpoint):
         head, failure = self._read(scope["headers"])
         if failure is not None:
             return None
-        return EnvelopedRequest(self, scope, self.wire.of_requests, head)
+        return EnvelopedRequest(self, scope, head)
+
+    def form(self, head: RequestHead) -> ResponseForm:
+        """The form of the responses to requests with such headers."""
+        return ResponseForm(self.codec.encode, self.wire, self.constant, head.compressing)
 
     def _read(self, headers: Headers) -> tuple[RequestHead, CallError | None]:
         """Reads the headers of a request, and says why it cannot be a call."""
@@ -199,14 +203,22 @@ class _EnvelopedCall(PlainCall):
 
 
 class EnvelopedRequest(StraightRequest["EnvelopedEndpoint"]):
-    """What answers requests straight on their streams that say the same."""
+    """What answers requests straight on their streams that say the same.
+
+    Args:
+        endpoint: What answers them.
+        scope: As `StraightRequest` has it.
+        head: What they say of the call.
+    """
+
+    def __init__(self, endpoint: EnvelopedEndpoint, scope: Scope, head: RequestHead) -> None:
+        super().__init__(endpoint, scope, endpoint.wire.of_requests, head)
+        self._form = endpoint.form(head)
 
     def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
         """Follows `BeginAnswer`."""
         endpoint, call = self._endpoint, self._begin(stream)
-        response = StraightResponse(
-            stream, call.encode, endpoint.wire, endpoint.constant, self._head.compressing
-        )
+        response = StraightResponse(stream, self._form)
         if endpoint.response_streaming:
             call.stream, call.tells_early = response, True
         if endpoint.request_streaming:

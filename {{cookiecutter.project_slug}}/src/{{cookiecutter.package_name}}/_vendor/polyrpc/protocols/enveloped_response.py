@@ -48,7 +48,7 @@ class EnvelopedFormat(ABC):
     encoding: ClassVar[bytes]
     accept_encoding: ClassVar[bytes]
     of_requests: ClassVar[Collection[bytes]]
-    of_responses: ClassVar[Collection[bytes]]
+    of_responses: ClassVar[frozenset[bytes]]
     has_trailers: ClassVar[bool] = False
     is_text: bool = False
 
@@ -69,27 +69,33 @@ class EnvelopedFormat(ABC):
         """What the body ends with, after the last message."""
 
     def trailers(
-        self, failure: CallError | None, context: HttpServicerContext
-    ) -> list[tuple[bytes, bytes]]:
-        """What comes after the body, where that `has_trailers`."""
-        raise NotImplementedError  # Nobody asks the others.
+        self,
+        failure: CallError | None,  # noqa: ARG002 - most have none
+        context: HttpServicerContext,  # noqa: ARG002
+    ) -> list[tuple[bytes, bytes]] | None:
+        """What comes after the body; None: nothing does, as with all that are without trailers."""
+        return None
 
     def chunk(self, data: bytes) -> bytes:
         """Writes envelopes as the body has them."""
         return data
 
 
-class EnvelopedResponse(ResponseStream):
-    """The response of a call, of whatever kind.
+class ResponseForm:
+    """What the responses have in common to requests that say the same.
 
     Args:
         encode: Writes a message.
         wire: The protocol.
         constant: The headers that all responses have.
-        compressing: What the request has asked for.
+        compressing: What the requests have asked for.
+
+    Attributes:
+        encode, wire, constant, compressing: As given.
+        is_plain: Nothing is compressed if nobody asks for it, and a message is all of the body.
     """
 
-    _compresses: bool | None = None
+    __slots__ = ("compressing", "constant", "encode", "is_plain", "wire")
 
     def __init__(
         self,
@@ -98,40 +104,39 @@ class EnvelopedResponse(ResponseStream):
         constant: ConstantHeaders,
         compressing: Compressing,
     ) -> None:
-        self._encode = encode
-        self._wire = wire
-        self._constant = constant
-        self._wish = compressing
+        self.encode = encode
+        self.wire = wire
+        self.constant = constant
+        self.compressing = compressing
+        self.is_plain = wire.has_trailers and not compressing.prefers_gzip
+
+
+class EnvelopedResponse(ResponseStream):
+    """The response of a call, of whatever kind."""
+
+    _form: ResponseForm
+    _compresses: bool | None = None
 
     def last(self, call: Call, outcome: CallError | None) -> bytes:
         """What the body ends with when a call has ended."""
-        wire = self._wire
+        wire = self._form.wire
         data = b""
         if outcome is None and call.stream is None and call.body is not None:
             data = self._envelope(call.body, call)
         return wire.chunk(data + wire.end(outcome, call))
 
-    def trailers(self, call: Call, outcome: CallError | None) -> list[tuple[bytes, bytes]] | None:
-        """What comes after it; None: nothing does."""
-        return self._wire.trailers(outcome, call) if self._wire.has_trailers else None
-
     def headers(self, context: HttpServicerContext) -> list[tuple[bytes, bytes]]:
         """The headers that not all responses have."""
         context.headers_sent = True
-        wire = self._wire
+        wire = self._form.wire
         headers = list(context.headers)
         if self._compressing(context):
             headers.append((wire.encoding, GZIP))
-        if context.initial_metadata:
-            headers += [
-                header
-                for header in response_headers(context.initial_metadata)
-                if header[0] not in wire.of_responses
-            ]
-        return headers
+        return headers + response_headers(context.initial_metadata, reserved=wire.of_responses)
 
     def _frame(self, message: Any, context: HttpServicerContext) -> bytes:
-        return self._wire.chunk(self._envelope(self._encode(message), context))
+        form = self._form
+        return form.wire.chunk(self._envelope(form.encode(message), context))
 
     def _envelope(self, data: bytes, context: HttpServicerContext) -> bytes:
         if not self._compressing(context):
@@ -143,9 +148,9 @@ class EnvelopedResponse(ResponseStream):
 
     def _compressing(self, context: HttpServicerContext) -> bool:
         if self._compresses is None:
-            chosen = context.compression
-            self._compresses = self._wish.accepts_gzip and (
-                self._wish.prefers_gzip if chosen is None else chosen == grpc.Compression.Gzip
+            chosen, wish = context.compression, self._form.compressing
+            self._compresses = wish.accepts_gzip and (
+                wish.prefers_gzip if chosen is None else chosen == grpc.Compression.Gzip
             )
         return self._compresses
 
@@ -155,34 +160,27 @@ class EnvelopedEvents(EnvelopedResponse, EventResponseStream):
 
     Args:
         send: ASGI's `send`.
-        encode: As `EnvelopedResponse` has it, and so the others.
+        form: What others have in common with it.
     """
 
-    def __init__(
-        self,
-        send: Send,
-        encode: Encoder,
-        wire: EnvelopedFormat,
-        constant: ConstantHeaders,
-        compressing: Compressing,
-    ) -> None:
-        super().__init__(encode, wire, constant, compressing)
+    def __init__(self, send: Send, form: ResponseForm) -> None:
         self._send = send
+        self._form = form
 
     def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
         """What is left to be sent when a call has ended."""
         last = self.last(call, outcome)
         start = () if self._started else (self._start(call),)
         body = chunk_event(last, more_body=False)
-        trailers = self.trailers(call, outcome)
+        trailers = self._form.wire.trailers(outcome, call)
         if trailers is None:
             return *start, body
         event = {"type": "http.response.trailers", "headers": trailers, "more_trailers": False}
         return *start, body, event
 
     def _start(self, context: HttpServicerContext) -> Event:
-        headers = [*self._constant, *self.headers(context)]
+        headers = [*self._form.constant, *self.headers(context)]
         event: Event = {"type": "http.response.start", "status": 200, "headers": headers}
-        if self._wire.has_trailers:
+        if self._form.wire.has_trailers:
             event["trailers"] = True
         return event

@@ -59,11 +59,7 @@ def status_trailers(
         failure: What it has ended with; None: OK.
         context: Its context.
     """
-    trailers = []
-    if context.trailing:
-        trailers = [
-            header for header in response_headers(context.trailing) if header[0] not in OF_RESPONSES
-        ]
+    trailers = response_headers(context.trailing, reserved=OF_RESPONSES)
     if failure is None:
         return [_OK, *trailers]
     number, _ = failure.code.value

@@ -6,11 +6,13 @@ import asyncio
 import logging
 from collections.abc import Collection
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from ..calls.messages import RequestMessages
 from ..calls.runner import WAITING, CallRunner, Scope
 from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..calls.timeouts import READERS
+from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .codecs import Codec
 from .endpoint import judged
@@ -60,6 +62,22 @@ class StraightRequest(StreamedRequest, Generic[Endpoint]):
 
     def messages(self) -> RequestMessages:
         return self._endpoint.messages(self._head)
+
+    def with_timeout(self, headers: Headers, name: bytes, value: bytes) -> Self | None:
+        """Follows `BeginAnswer`."""
+        if name not in self._reserved:  # To this protocol it is metadata.
+            return None
+        try:
+            timeout = READERS[name](value)
+        except CallError:  # It is refused as others are.
+            return None
+        self.metadata(), self.peer()  # They are the same for both.
+        # As `copy` makes one, in a fifth of the time.
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.scope = {**self.scope, "headers": headers}
+        other._timeout = timeout
+        return other
 
     def _begin(self, stream: HttpStream) -> StreamCall:
         call = StreamCall(stream, self, self._endpoint.codec.encode)

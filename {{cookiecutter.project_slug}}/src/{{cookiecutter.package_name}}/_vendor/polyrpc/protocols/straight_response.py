@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Sequence
 
 from ..calls.context import HttpServicerContext
-from ..calls.response import Encoder
 from ..calls.stream_call import HttpStream, StreamCall
 from ..rpc.status import CallError
-from .enveloped_response import ConstantHeaders, EnvelopedFormat, EnvelopedResponse
+from .enveloped_response import EnvelopedResponse, ResponseForm
 from .envelopes import envelope
-from .request_head import Compressing
 
 
 class StraightResponse(EnvelopedResponse):
@@ -19,44 +17,33 @@ class StraightResponse(EnvelopedResponse):
 
     Args:
         stream: Where it goes.
-        encode: Writes a message.
-        wire: The protocol.
-        constant: The headers that all responses have.
-        compressing: What the request has asked for.
+        form: What others have in common with it.
     """
 
-    def __init__(
-        self,
-        stream: HttpStream,
-        encode: Encoder,
-        wire: EnvelopedFormat,
-        constant: ConstantHeaders,
-        compressing: Compressing,
-    ) -> None:
-        super().__init__(encode, wire, constant, compressing)
+    def __init__(self, stream: HttpStream, form: ResponseForm) -> None:
         self._stream = stream
-        self._is_plain = wire.has_trailers and not compressing.prefers_gzip
+        self._form = form
 
     async def begin(self, context: HttpServicerContext) -> None:
-        headers = [*self._constant, *self.headers(context)]
+        headers = [*self._form.constant, *self.headers(context)]
         self._stream.send_headers(200, headers)
         self._started = True
 
     async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
         """Sends what is left when a call has ended."""
-        stream = self._stream
-        trailers = self.trailers(call, outcome)
-        if self._is_plain and outcome is None and call.body is not None and not call.compression:
+        stream, form = self._stream, self._form
+        trailers = form.wire.trailers(outcome, call)
+        if form.is_plain and outcome is None and call.body is not None and not call.compression:
             # As below, in as few steps as there can be.
             last = envelope(call.body)
         else:
             last = self.last(call, outcome)
         if not self._started:
             headers: Sequence[tuple[bytes, bytes]] = ()
-            if call.headers or call.initial_metadata or not self._is_plain or call.compression:
+            if call.headers or call.initial_metadata or not form.is_plain or call.compression:
                 headers = self.headers(call)
             call.headers_sent = True
-            if stream.send_whole(self._constant, headers, last, trailers):
+            if stream.send_whole(form.constant, headers, last, trailers):
                 return
             await self.begin(call)
         if trailers is None:
@@ -73,6 +60,6 @@ class StraightResponse(EnvelopedResponse):
             await stream.send(chunk)
         except asyncio.CancelledError:
             # What came behind a part of it would be taken for the rest; trailers would not.
-            if not self._wire.has_trailers and stream.sent > sent:
+            if not self._form.wire.has_trailers and stream.sent > sent:
                 stream.fail()
             raise

@@ -81,11 +81,19 @@ def checked(metadata: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
     return tuple(entries)
 
 
-def response_headers(metadata: Metadata, prefix: bytes = b"") -> list[tuple[bytes, bytes]]:
-    """Writes checked metadata as headers; binary values in base64 without padding."""
+def response_headers(
+    metadata: Metadata, prefix: bytes = b"", reserved: frozenset[bytes] = frozenset()
+) -> list[tuple[bytes, bytes]]:
+    """Writes checked metadata as headers; binary values in base64 without padding.
+
+    Args:
+        metadata: The metadata.
+        prefix: What the names begin with.
+        reserved: Names that are left out: the protocol has its own use for them.
+    """
     headers = []
     for key, value in metadata:
-        name = _header_name(key, prefix)
+        name = _header_name(key, prefix, reserved)
         if name is None:
             continue
         if isinstance(value, bytes):
@@ -101,7 +109,7 @@ def _is_key(key: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _header_name(key: str, prefix: bytes) -> bytes | None:
+def _header_name(key: str, prefix: bytes, reserved: frozenset[bytes]) -> bytes | None:
     """The name of the header that a checked key is written as; None: it is none of metadata's."""
     name = prefix + key.encode("ascii")
-    return None if name in _OF_THE_RESPONSE_ITSELF else name
+    return None if name in _OF_THE_RESPONSE_ITSELF or name in reserved else name

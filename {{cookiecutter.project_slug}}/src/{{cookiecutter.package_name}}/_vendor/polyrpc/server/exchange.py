@@ -21,7 +21,7 @@ HIGH_WATER_BYTES = 64 * 1024
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOT_IN_NAME = re.compile(rb'[\x00-\x20\x7f-\xff()<>@,;:\[\]={}\\"]')
-_NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 DISCONNECT = {"type": "http.disconnect"}
 
 
@@ -282,7 +282,7 @@ class Exchange(Answering):
         length: int | None = None
         is_chunked = closes = False
         for name, value in headers:
-            if _NOT_IN_VALUE.search(value):
+            if NOT_IN_VALUE.search(value):
                 raise RuntimeError("a header of the response has a value that is none")
             name = field_name(name)
             if name == b"content-length":
@@ -339,11 +339,6 @@ def field_name(name: bytes) -> bytes:
     return name.lower()
 
 
-def is_field_value(value: bytes) -> bool:
-    """Whether it can be the value of a header."""
-    return _NOT_IN_VALUE.search(value) is None
-
-
 def header_lines(headers: Any) -> bytes:
     """The lines of a response's headers.
 
@@ -352,7 +347,7 @@ def header_lines(headers: Any) -> bytes:
     """
     lines = []
     for name, value in headers:
-        if _NOT_IN_VALUE.search(value):
+        if NOT_IN_VALUE.search(value):
             raise RuntimeError("a header of the response has a value that is none")
         lines.append(b"%b: %b\r\n" % (field_name(name), value))
     return b"".join(lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .exchange import field_name, is_field_value
+from .exchange import NOT_IN_VALUE, field_name
 
 EMPTY_TABLE = b"\x20"
 """Says that the table has no room: it comes first once a client has made its table smaller."""
@@ -52,7 +52,7 @@ def encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """
     encoded = []
     for name, value in headers:
-        if not is_field_value(value):
+        if NOT_IN_VALUE.search(value):
             raise RuntimeError("a header of the response has a value that is none")
         start = _name(name)
         if start:
@@ -63,17 +63,20 @@ def encode_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(encoded)
 
 
-@lru_cache(maxsize=64)
-def encode_constant(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Encodes headers that many responses have, once; see `encode_headers`."""
-    return encode_headers(headers)
+@lru_cache(maxsize=256)
+def encode_start(
+    status: int, default_head: bytes, constant: tuple[tuple[bytes, bytes], ...] = ()
+) -> bytes:
+    """Encodes what many responses begin with, once.
 
-
-@lru_cache(maxsize=8)
-def encode_lines(lines: bytes) -> bytes:
-    """Encodes what HTTP/1.1 has as lines, each with its end."""
-    fields = [line.split(b": ", 1) for line in lines.split(b"\r\n") if line]
-    return encode_headers((name, value) for name, value in fields)
+    Args:
+        status: Their status.
+        default_head: What all responses have, as the lines of HTTP/1.1, each with its end.
+        constant: What these have.
+    """
+    fields = [line.split(b": ", 1) for line in default_head.split(b"\r\n") if line]
+    common = encode_headers((name, value) for name, value in fields)
+    return encode_status(status) + common + encode_headers(constant)
 
 
 @lru_cache(maxsize=256)

@@ -34,8 +34,8 @@ class Http2Endpoint(Protocol):
     def write(self, data: bytes) -> None:
         """Sends frames, together with all others of this turn of the event loop."""
 
-    def common_headers(self) -> bytes:
-        """What all responses have, encoded."""
+    def default_head(self) -> bytes:
+        """The headers that all responses have, as the lines of HTTP/1.1."""
 
     def begin(self, stream: Stream, request: Http2Request) -> None:
         """Has a request answered, by what becomes the stream's handler."""
@@ -72,6 +72,8 @@ class Http2Connection:
         self, endpoint: Http2Endpoint, loop: asyncio.AbstractEventLoop, max_list_bytes: int
     ) -> None:
         self._endpoint = endpoint
+        self.write: Callable[[bytes], None] = endpoint.write
+        self.default_head: Callable[[], bytes] = endpoint.default_head
         self._loop = loop
         self.streams: dict[int, Stream] = {}
         self.last_id = self.running = 0
@@ -149,19 +151,11 @@ class Http2Connection:
         """The event loop's time."""
         return self._loop.time()
 
-    def write(self, data: bytes) -> None:
-        """Sends frames."""
-        self._endpoint.write(data)
-
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers, to be sent before any others."""
         if self.resize:
             block, self.resize = self.resize + block, b""
         return wire.header_frames(stream_id, block, self.frame_bytes, end_stream=end_stream)
-
-    def common_headers(self) -> bytes:
-        """What all responses have, encoded."""
-        return self._endpoint.common_headers()
 
     def wrote(self, size: int, *, at_once: bool) -> None:
         """Gives back for what was sent: bytes, and a whole part of a response."""
@@ -174,12 +168,14 @@ class Http2Connection:
         """All of the response was sent, at once; so many bytes were its body."""
         unrewarded = self._unrewarded + size
         self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
-        self.allowance.gain(cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
-        self.ended(stream)
+        self._end(stream, cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
 
     def ended(self, stream: Stream) -> None:
         """The response is complete, whether or not the request is."""
-        self.allowance.gain(cost.ANSWERED_GAIN)
+        self._end(stream, 0)
+
+    def _end(self, stream: Stream, gain: int) -> None:
+        self.allowance.gain(cost.ANSWERED_GAIN + gain)
         if stream.more_body:
             self._unfinished.add(stream.id)
         self._forget(stream, may_come=stream.more_body)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from . import http2_frames as wire
 from .header_decoder import MAX_BLOCK_BYTES, HeaderDecoder
 from .http2_frames import ConnectionFault, ErrorCode
-from .http2_request import Http2Request, read_request
+from .http2_request import REMEMBERED, REMEMBERED_BYTES, Http2Request, RequestReader
 
 TABLE_BYTES = 4096
 """How large the table is that clients may compress with: what HTTP/2 has if nothing is said."""
@@ -15,9 +15,6 @@ TABLE_BYTES = 4096
 # What the first byte of a field tells, and that of a string (RFC 7541, section 6).
 _INDEXED, _LONG_INDEX, _CHANGES, _NAME_INDEX, _LENGTH = 0x80, 0xFF, 0x20, 0x0F, 0x7F
 _MORE = 0x80
-
-_REMEMBERED_BLOCKS = 16
-_REMEMBERED_BYTES = 4096
 
 _PADDED_OR_PRIORITISED = wire.PADDED | wire.PRIORITISED
 _NO_RENEWAL, _TABLE_IS_EMPTIED, _TABLE_IS_EMPTY = range(3)
@@ -46,7 +43,7 @@ class HeaderBlocks:
     ) -> None:
         self._now = now
         self._set_table = set_table
-        self._max_list_bytes = max_list_bytes
+        self._reader = RequestReader(max_list_bytes)
         self._decoder = HeaderDecoder()
         # What blocks say that leave the table as it is, for as long as that is so: clients send the
         # same ones again and again.
@@ -114,7 +111,7 @@ class HeaderBlocks:
             decoded = self._decoder.request(block)
             self._look_after_decoder()
             if decoded is not None:
-                known = read_request(decoded, self._max_list_bytes)
+                known = self._reader.read(decoded)
             self._remember(block, known)
         return None if self._is_faulty else known
 
@@ -139,12 +136,12 @@ class HeaderBlocks:
         if block in self._seen or self._known:
             if changes_table(block):
                 self._known.clear()
-            elif request is not None and request.size <= _REMEMBERED_BYTES:
-                if len(self._known) >= _REMEMBERED_BLOCKS:
+            elif request is not None and request.size <= REMEMBERED_BYTES:
+                if len(self._known) >= REMEMBERED:
                     self._known.clear()
                 self._known[block] = request
-        elif len(block) <= _REMEMBERED_BYTES:
-            if len(self._seen) >= _REMEMBERED_BLOCKS:
+        elif len(block) <= REMEMBERED_BYTES:
+            if len(self._seen) >= REMEMBERED:
                 self._seen.clear()
             self._seen.add(block)
 

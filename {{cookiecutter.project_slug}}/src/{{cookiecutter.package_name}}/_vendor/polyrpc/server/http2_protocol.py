@@ -23,7 +23,6 @@ from .connections import (
     tls_extension,
 )
 from .header_decoder import MAX_LIST_BYTES
-from .header_encoder import encode_lines
 from .http2_connection import Http2Connection
 from .http2_exchange import TRAILERS, Http2Exchange
 from .http2_frames import (
@@ -46,6 +45,7 @@ logger = logging.getLogger("polyrpc.server")
 
 _FLUSH_BYTES = 64 * 1024
 _LAST_PING = b"farewell"
+_UNASKED = object()
 _SERVING, _PARTING, _PARTED, _ENDING = range(4)
 
 
@@ -76,6 +76,8 @@ class Http2Protocol(asyncio.Protocol):
         self._state = _SERVING
         # What has arrived of a frame, or of the preface.
         self._unread = b""
+        # What answers without ASGI, as the application has said in this read.
+        self._table: Any = _UNASKED
         self._has_preface = self._read_paused = False
         # What is to be sent.
         self._out: list[bytes] = []
@@ -127,6 +129,7 @@ class Http2Protocol(asyncio.Protocol):
         if self._unread:
             data = self._unread + data
         self._is_receiving = True
+        self._table = _UNASKED
         try:
             self._unread = self._take(data)
         except ConnectionFault as fault:
@@ -174,9 +177,9 @@ class Http2Protocol(asyncio.Protocol):
         elif not (self._is_scheduled or self._is_receiving):
             self._schedule()
 
-    def common_headers(self) -> bytes:
+    def default_head(self) -> bytes:
         """Follows `Http2Endpoint`."""
-        return encode_lines(self._connections.default_head)
+        return self._connections.default_head
 
     def begin(self, stream: Stream, request: Http2Request) -> None:
         """Follows `Http2Endpoint`."""
@@ -188,12 +191,20 @@ class Http2Protocol(asyncio.Protocol):
             stream.refuse(request.refusal)
             return
         if connections.straight is not None:
-            table = connections.straight()
+            table = self._table
+            if table is _UNASKED:
+                # It may change between two reads; nobody can change it within one.
+                table = self._table = connections.straight()
             if request.table is not table:
                 request.table = table
                 request.straight = None
                 if table is not None and not request.awaits_continue:
-                    scope = {**self._common, **request.scope, "extensions": self._extensions}
+                    scope = {
+                        **self._common,
+                        **request.scope,
+                        "headers": request.headers,
+                        "extensions": self._extensions,
+                    }
                     request.straight = table.find(scope)
             if request.straight is not None:
                 work = request.straight(stream)
@@ -202,7 +213,7 @@ class Http2Protocol(asyncio.Protocol):
         scope = {
             **self._common,
             **request.scope,
-            "headers": list(request.scope["headers"]),
+            "headers": list(request.headers),
             "state": {},
             "extensions": {
                 **self._extensions,

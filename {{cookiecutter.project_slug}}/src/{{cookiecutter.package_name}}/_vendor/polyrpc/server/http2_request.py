@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from .framing import is_host
 from .refusals import HOST, NOT_TEXT, TOO_LARGE, Refusal, Refused
-from .straight import BeginAnswer
+from .straight import TIMEOUTS, BeginAnswer
 
 if TYPE_CHECKING:
     import zttp
@@ -19,6 +19,12 @@ takes a hundred and more of memory, for as long as its call lasts (RFC 7541, sec
 
 # Whatever is printable, but for what begins a fragment.
 _TARGET = re.compile(rb"/[!\"$-~]*")
+REMEMBERED = 16
+"""How many requests of a client are remembered, for the next that says the same, or almost."""
+
+REMEMBERED_BYTES = 4096
+"""How large the headers may be of one that is."""
+
 _UNASKED = object()
 _BYTES_OF_A_FIELD = 32  # as RFC 9113 counts them (section 6.5.2)
 
@@ -28,8 +34,8 @@ class Http2Request:
 
     Attributes:
         method: The HTTP method.
-        headers: As they came.
-        scope: The part of an ASGI scope that it brings.
+        headers: As ASGI has them.
+        scope: The part of an ASGI scope that it brings besides.
         length: The declared length of the body; None: none is.
         awaits_continue: Its client waits to be told to send the body (RFC 9110, section 10.1.1).
         refusal: Why it is not served; None: it is.
@@ -61,7 +67,7 @@ class Http2Request:
         self.scope: dict[str, Any] = {}
         self.headers: list[tuple[bytes, bytes]] = request.headers  # type: ignore[assignment] # HTTP/2's
         try:
-            headers = self._read(self.headers)
+            self.headers = self._read(self.headers)
             if self.size > max_list_bytes:
                 raise Refused(TOO_LARGE)
         except Refused as refused:
@@ -73,8 +79,32 @@ class Http2Request:
             "path": unquote(path) if "%" in path else path,
             "raw_path": request.path,
             "query_string": request.query,
-            "headers": headers,
         }
+
+    def with_timeout(
+        self, headers: list[tuple[bytes, bytes]], name: bytes, value: bytes
+    ) -> Http2Request | None:
+        """One that differs in nothing but one of `TIMEOUTS`, whose value is as long.
+
+        Args:
+            headers: As they came.
+            name: Which one.
+            value: Its value.
+
+        Returns:
+            None: all of it is to be read.
+        """
+        if self.straight is None or len(headers) != len(self.headers):  # by cookies
+            return None
+        straight = self.straight.with_timeout(headers, name, value)
+        if straight is None:
+            return None
+        other = Http2Request.__new__(Http2Request)
+        other.method, other.length, other.size = self.method, self.length, self.size
+        other.awaits_continue, other.refusal = self.awaits_continue, None
+        other.table, other.straight = self.table, straight
+        other.headers, other.scope = headers, self.scope
+        return other
 
     def _read(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         cookies = size = 0
@@ -96,16 +126,50 @@ class Http2Request:
         return headers if cookies < 2 else _with_one_cookie(headers)
 
 
-def read_request(request: zttp.Request, max_list_bytes: int) -> Http2Request | None:
-    """Reads the headers of a request.
+class RequestReader:
+    """Reads the headers of one client's requests.
+
+    Those that differ only in how long their calls may take have what is found for them in common.
 
     Args:
-        request: As it was decoded.
         max_list_bytes: How large they may be, as RFC 9113 counts.
-
-    Returns:
-        None: it is none that an origin server has, and so malformed.
     """
+
+    def __init__(self, max_list_bytes: int) -> None:
+        self._max_list_bytes = max_list_bytes
+        self._newest: dict[object, Http2Request] = {}
+
+    def read(self, request: zttp.Request) -> Http2Request | None:
+        """Reads those of a request.
+
+        Args:
+            request: As it was decoded.
+
+        Returns:
+            None: it is none that an origin server has, and so malformed.
+        """
+        headers: list[tuple[bytes, bytes]] = request.headers  # type: ignore[assignment] # HTTP/2's
+        others: list[tuple[bytes, bytes]] = []
+        timeouts: list[tuple[bytes, bytes]] = []
+        for field in headers:
+            (timeouts if field[0] in TIMEOUTS else others).append(field)
+        if len(timeouts) != 1:
+            return _read_request(request, self._max_list_bytes)
+        ((name, value),) = timeouts
+        start = request.method, request.target, request.protocol
+        key = *start, name, len(value), tuple(others)
+        alike = self._newest.get(key)
+        found = None if alike is None else alike.with_timeout(headers, name, value)
+        if found is None:
+            found = _read_request(request, self._max_list_bytes)
+        if found is not None and found.size <= REMEMBERED_BYTES:
+            if len(self._newest) >= REMEMBERED:
+                self._newest.clear()
+            self._newest[key] = found
+        return found
+
+
+def _read_request(request: zttp.Request, max_list_bytes: int) -> Http2Request | None:
     target = request.target
     if request.protocol is not None or request.method == b"CONNECT":
         return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..origins import Headers
-from .header_encoder import encode_constant, encode_headers, encode_status
+from .header_encoder import encode_headers, encode_start, encode_status
 from .http2_frames import (
     DATA,
     END_STREAM,
@@ -25,7 +25,6 @@ from .refusals import Refusal
 STREAM_WINDOW = 256 * 1024
 """How much of a request's body a client may send before it is asked for."""
 
-_OK = encode_status(200)
 _PART_BYTES = 1024  # What comes in small pieces is put together, for each takes memory of its own.
 _SLICE_BYTES = 64 * 1024  # Of a large body, before it is looked whether the client still reads.
 
@@ -90,8 +89,8 @@ class StreamOwner(Protocol):
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers."""
 
-    def common_headers(self) -> bytes:
-        """What all responses have, encoded."""
+    def default_head(self) -> bytes:
+        """The headers that all responses have, as the lines of HTTP/1.1."""
 
     def wrote(self, size: int, *, at_once: bool) -> None:
         """So many bytes were sent; the client took all that there was, or made it wait."""
@@ -263,7 +262,7 @@ class Stream:
             RuntimeError: A name or a value of a header is none.
         """
         owner = self._owner
-        block = encode_status(status) + owner.common_headers() + encode_headers(headers)
+        block = encode_start(status, owner.default_head()) + encode_headers(headers)
         if self.lost:
             return
         self.started = True
@@ -338,7 +337,7 @@ class Stream:
             or self.lost
         ):
             return False
-        block = _OK + owner.common_headers() + encode_constant(constant)
+        block = encode_start(200, owner.default_head(), constant)
         if headers:
             block += encode_headers(headers)
         last = None if trailers is None else encode_headers(trailers)

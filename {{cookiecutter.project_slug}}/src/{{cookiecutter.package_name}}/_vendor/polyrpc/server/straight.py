@@ -7,12 +7,33 @@ more than a small call is.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from .http2_stream import Stream
 
-BeginAnswer: TypeAlias = Callable[[Stream], Coroutine[Any, Any, None]]
-"""Makes the handler of a stream, and what has to run to answer it."""
+TIMEOUTS = frozenset((b"grpc-timeout", b"connect-timeout-ms"))
+"""Headers that say how long a call may take: with a deadline, something else in each call."""
+
+
+class BeginAnswer(Protocol):
+    """What answers requests."""
+
+    def __call__(self, stream: Stream, /) -> Coroutine[Any, Any, None]:
+        """Makes the handler of a stream, and what has to run to answer it."""
+
+    def with_timeout(
+        self, headers: list[tuple[bytes, bytes]], name: bytes, value: bytes, /
+    ) -> BeginAnswer | None:
+        """What answers requests that differ in nothing but one of `TIMEOUTS`.
+
+        Args:
+            headers: Theirs.
+            name: Which one.
+            value: Its value.
+
+        Returns:
+            None: it is to be found as that of any other request.
+        """
 
 
 class StraightAnswers(Protocol):
