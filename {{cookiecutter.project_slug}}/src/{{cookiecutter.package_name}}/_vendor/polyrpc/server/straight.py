@@ -6,7 +6,7 @@ more than a small call is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from .http2_stream import Stream
