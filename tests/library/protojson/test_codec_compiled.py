@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, note
 from hypothesis import strategies as st
+from json_wire import decoder
 from polyrpc.protojson import JsonCodec, JsonError, descriptors
 from polyrpc.protojson.compiled_reader import CompiledReaders
 from polyrpc.protojson.descriptors import DEEPEST, is_covered
@@ -66,7 +67,7 @@ def same(one: Any, other: Any) -> bool:
 def decoders(message_class: type[Message], options: int) -> list[Any]:
     """Answers the strict reader, and what is to agree with it."""
     codec, parse = CODECS[options], message_class.FromString
-    through_wire = codec.decoder(message_class.DESCRIPTOR)
+    through_wire = decoder(codec, message_class.DESCRIPTOR)
     lenient = OPTIONS[options]["ignore_unknown_fields"]
     return [
         StrictReaders(ignore_unknown_fields=lenient).of(message_class),
