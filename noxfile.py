@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,6 +20,8 @@ VENDOR = PROJECT / "src" / "{{cookiecutter.package_name}}" / "_vendor"
 PLAIN = [str(VENDOR), str(PROJECT / "noxfile.py")]
 OURS = ["benchmarks", "hooks", "local_extensions.py", "noxfile.py", "scripts", "tests"]
 DEMO = Path(".demo")
+# A third of the time, a test waits for processes and sockets.
+TEST_PROCESSES = (os.cpu_count() or 1) + 1
 # No byte code in the template, which a bake would copy; and files are UTF-8 on Windows too.
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 # Or byte code elsewhere: tests start hundreds of processes, each of which would compile all anew.
@@ -37,7 +40,7 @@ def pytest(session: nox.Session, *arguments: str, **variables: str) -> None:
     temporary = Path(tempfile.gettempdir()).resolve()
     shutil.rmtree(BYTE_CODE / temporary.relative_to(temporary.anchor), ignore_errors=True)
     session.run(
-        *("pytest", "--numprocesses=auto", "--dist=loadgroup"),
+        *("pytest", f"--numprocesses={TEST_PROCESSES}", "--dist=loadgroup"),
         *arguments,
         *session.posargs,
         env={
