@@ -132,6 +132,17 @@ async def test_http_methods_limits_them() -> None:
         assert response.json()["status"] == "UNIMPLEMENTED"
 
 
+def test_http_methods_are_a_list() -> None:
+    with pytest.raises(TypeError, match=r"http_methods must be a list, such as \['POST'\]"):
+        gateway_of(EchoService, http_methods="POST")
+
+
+def test_services_may_be_given_one_by_one() -> None:
+    gateway = ServiceGateway("/grpc", iter([EchoService]))
+    assert gateway.services == [EchoService]
+    assert "/testing.v1.Echo/Unary" in gateway.http_paths
+
+
 async def test_other_routes_of_the_application_stay() -> None:
     @get("/")
     async def home() -> str:

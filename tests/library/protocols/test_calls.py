@@ -311,3 +311,23 @@ async def test_a_slow_reader_holds_up_the_servicer() -> None:
             await asyncio.sleep(0.2)
         assert sent < 1000
         connection.close()
+
+
+@pytest.mark.parametrize("path", ["/grpc/scenario/unary", "/testing.v1.Echo/Unary"])
+async def test_headers_that_end_at_the_connection_are_no_metadata(path: str) -> None:
+    class Scenario(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            return pb.EchoResponse(text=" ".join(key for key, _ in context.invocation_metadata()))
+
+    async with serving(gateway_of(Scenario)) as served:
+        headers = [
+            ("connection", "keep-alive, X-One"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+        ]
+        response = await served.http.post(path, json={}, headers=headers)
+    keys = response.json()["text"].split()
+    assert "x-three" in keys
+    assert not {"connection", "keep-alive", "x-one", "x-two"} & set(keys)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from polyrpc.rpc.methods import method_table, service_names
+from testing.split import service_pb2_grpc
 from testing.v1 import testing_pb2_grpc
 
 
@@ -81,3 +82,15 @@ def test_a_service_that_no_module_describes_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"^Unknown registers testing\.v1\.Unknown, which no"):
         method_table([Unknown])
+
+
+def test_rpcs_of_one_http_path_are_refused_by_name() -> None:
+    class Other(service_pb2_grpc.EchoServicer):
+        @classmethod
+        def __add_to_server__(cls, instance: Any, server: Any) -> None:
+            service_pb2_grpc.add_EchoServicer_to_server(instance, server)
+
+    Other.__name__ = "EchoService"
+    names = r"^/testing\.v1\.Echo/Unary and /testing\.split\.Echo/Unary have one HTTP path, /echos"
+    with pytest.raises(ValueError, match=names):
+        method_table([EchoService, Other])

@@ -57,6 +57,25 @@ async def test_an_offer_to_upgrade_is_declined_and_its_body_read(
         assert await told(client) == ("/next", "later")
 
 
+@pytest.mark.parametrize("bytewise", [False, True])
+@pytest.mark.parametrize("method", ["FOO", "GETX", "get", "X-1"])
+async def test_a_method_that_nobody_knows_is_not_implemented(method: str, bytewise: bool) -> None:
+    data = request("/x", method=method)
+    async with serving(echo) as port, connected(port) as client:
+        for part in [bytes([byte]) for byte in data] if bytewise else [data]:
+            client.send(part)
+            await client.writer.drain()
+        answer = await client.answer()
+    assert (answer.status, answer.told["status"]) == (501, "UNIMPLEMENTED")
+
+
+@pytest.mark.parametrize("line", [b"G(T / HTTP/1.1", b"hello", b"\x16\x03\x01", b"PRI * HTTP/2.0"])
+async def test_what_is_no_method_is_no_request(line: bytes) -> None:
+    async with serving(echo) as port, connected(port) as client:
+        client.send(line + b"\r\n\r\n")
+        assert (await client.answer()).status == 400
+
+
 async def test_there_is_no_connect() -> None:
     calls = Calls()
     async with serving(calls) as port, connected(port) as client:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 
 import pytest
 from applications import echo
 from polyrpc.server.http_server import HttpServer
-from polyrpc.server.sockets import address_of, listen, reserve
+from polyrpc.server.sockets import PortError, address_of, listen, reserve
 from polyrpc.settings import ServiceSettings
 from wire import connected, request
 
@@ -51,6 +53,14 @@ def test_a_name_without_an_address_is_said_by_name() -> None:
     assert address_of("nowhere.invalid") == "nowhere.invalid"
     with pytest.raises(OSError, match=r"cannot listen for HTTP on nowhere\.invalid port 0: "):
         listen("nowhere.invalid", 0, "HTTP")
+
+
+def test_the_reason_is_all_that_is_said_besides() -> None:
+    with listen("127.0.0.1", 0, "HTTP") as taken:
+        port = taken.getsockname()[1]
+        reason = os.strerror(errno.EADDRINUSE)
+        with pytest.raises(PortError, match=f" on 127.0.0.1 port {port}: {reason}$"):
+            listen("127.0.0.1", port, "HTTP")
 
 
 def test_clients_are_asked_whether_they_are_still_there() -> None:

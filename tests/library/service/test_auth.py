@@ -9,6 +9,7 @@ import grpc
 import httpx
 import pytest
 from google.protobuf.message import Message
+from greeter.app import serve
 from greeter.settings import PREFIX, Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
@@ -19,6 +20,7 @@ from polyrpc.process.server import Server
 from polyrpc.rpc.caller import Caller, caller
 from polyrpc.testing import Call
 from pydantic import SecretStr
+from serving import http_client
 
 TOKEN = "bXktdG9rZW4="
 CALLS: list[tuple[str, Message]] = [
@@ -65,6 +67,45 @@ async def test_anything_but_a_token_is_refused(call: Call, credentials: str) -> 
 async def test_a_stranger_learns_nothing_of_a_wrong_body(http: httpx.AsyncClient) -> None:
     response = await http.post("/grpc/greeterservice/sayhello", content="{")
     assert response.status_code == 401
+
+
+RPC_PATH = "/greeter_service.v1.Greeter/SayHello"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("PUT", "/grpc/greeterservice/sayhello", {}),
+        ("PUT", RPC_PATH, {}),
+        ("OPTIONS", "/v1/greetings/Ada", {}),
+        ("GET", "/v1/greetings/%zz", {}),
+        ("POST", RPC_PATH, {"content-type": "text/plain"}),
+        ("POST", RPC_PATH, {"content-type": "application/grpc"}),
+        ("POST", "/greeter_service.v1.Greeter/No", {"content-type": "application/grpc"}),
+        ("GET", f"{RPC_PATH}?encoding=no", {}),
+    ],
+)
+async def test_a_stranger_does_not_learn_what_an_rpc_answers_to(
+    http: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]
+) -> None:
+    refused = await http.request(method, path, headers=headers)
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"] == "Bearer"
+    assert refused.json()["status"] == "UNAUTHENTICATED"
+    assert any(name.endswith("x-request-id") for name in refused.headers)
+    told = await http.request(method, path, headers={**headers, "authorization": f"Bearer {TOKEN}"})
+    assert told.status_code in (400, 405, 415)
+
+
+@pytest.mark.parametrize("path", ["/grpc/greeterservice/sayhello", "/openapi.json"])
+async def test_a_token_need_not_be_ascii(path: str) -> None:
+    settings = Settings(http_port=0, grpc_port=0, auth_tokens=SecretStr("schlüssel"))
+    async with serve(settings) as service, http_client(service.http_port) as http:
+        for token, status in (("schlüssel", 200), ("schlüsse", 401)):
+            headers = [(b"authorization", f"Bearer {token}".encode())]
+            method = "GET" if path == "/openapi.json" else "POST"
+            response = await http.request(method, path, headers=headers)
+            assert response.status_code == status
 
 
 async def test_the_openapi_document_needs_a_token(http: httpx.AsyncClient) -> None:

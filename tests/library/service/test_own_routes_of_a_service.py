@@ -362,6 +362,37 @@ async def test_a_slow_request_is_finished_before_resources_close(
     assert resources.events == ["slow", "closed"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "allowed", "opens"),
+    [
+        ({"origin": "https://else.where"}, None, False),
+        ({"origin": "https://else.where"}, "https://page.example", False),
+        ({"origin": "https://page.example"}, "https://page.example", True),
+        ({"origin": "https://page.example", "sec-fetch-site": "cross-site"}, "*", True),
+        ({"origin": "https://{host}", "sec-fetch-site": "cross-site"}, None, False),
+        ({"origin": "http://{host}"}, None, True),
+        # A proxy has changed the Host.
+        ({"origin": "https://page.example", "sec-fetch-site": "same-origin"}, None, True),
+        ({"origin": "null"}, None, False),
+        ({}, None, True),
+    ],
+)
+async def test_a_page_of_another_site_opens_no_socket(
+    service_arguments: dict[str, Any], headers: dict[str, str], allowed: str | None, opens: bool
+) -> None:
+    settings = Settings(http_port=0, grpc_port=0, cors_allow_origins=allowed)
+    async with serve(settings, **service_arguments) as service:
+        host = f"127.0.0.1:{service.http_port}"
+        headers = {name: value.format(host=host) for name, value in headers.items()}
+        if opens:
+            async with connection(service, additional_headers=headers) as socket:
+                await socket.send("hello")
+                assert await socket.recv() == "hello!"
+        else:
+            response = await refused(service, additional_headers=headers)
+            assert response.status_code == 403
+
+
 async def test_a_socket_is_a_request_too(lines: Lines, service: Server) -> None:
     headers = {"x-request-id": "my-id"}
     async with connection(service, additional_headers=headers) as socket:

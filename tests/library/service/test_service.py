@@ -179,8 +179,14 @@ async def fail() -> None:
     raise ConnectionError("password=hunter2")
 
 
-@pytest.mark.parametrize("how", [hang, fail, lambda: False])
-async def test_readiness_follows_what_is_watched(how: Any) -> None:
+async def be_cancelled() -> None:
+    raise asyncio.CancelledError  # such as a pool whose own task was cancelled
+
+
+@pytest.mark.parametrize("how", [hang, fail, be_cancelled, lambda: False])
+async def test_readiness_follows_what_is_watched(
+    how: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     check = how
     changes: asyncio.Queue[bool] = asyncio.Queue()
 
@@ -203,6 +209,9 @@ async def test_readiness_follows_what_is_watched(how: Any) -> None:
         assert "cache" not in refusal.text
         assert "hunter2" not in refusal.text
         assert not await is_serving(server.grpc_port)
+        said = [line for line in caplog.messages if line.startswith("health check database ")]
+        assert len(said) == 1
+        assert said[0].endswith(": not ready")
 
         check = lambda: None  # noqa: E731 - it is well again
         async with asyncio.timeout(10):

@@ -22,6 +22,12 @@ from pydantic_settings import SettingsConfigDict
         ("HTTP_PORT", "65536"),
         ("GRPC_PORT", "http"),
         ("HTTP_HOST", ""),
+        ("HTTP_HOST", "127.0.0.1:8000"),
+        ("HTTP_HOST", "256.1.1.1"),
+        ("HTTP_HOST", "::1::"),
+        ("HTTP_HOST", "http://localhost"),
+        ("HTTP_HOST", "local host"),
+        ("GRPC_HOST", "[localhost]"),
         ("DRAIN_SECONDS", "-1"),
         ("SHUTDOWN_GRACE_SECONDS", "inf"),
         ("DEFAULT_TIMEOUT_SECONDS", "0"),
@@ -37,6 +43,23 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
         Settings()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("::", "::"),
+        ("greeter-0.greeter_headless.svc.", "greeter-0.greeter_headless.svc."),
+        ("münchen.example", "münchen.example"),
+    ],
+)
+def test_a_host_is_an_address_or_a_name(
+    monkeypatch: pytest.MonkeyPatch, value: str, host: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}HTTP_HOST", value)
+    assert Settings().http_host == host
 
 
 def test_workers_are_refused_where_processes_cannot_share_ports(

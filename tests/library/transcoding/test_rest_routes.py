@@ -15,6 +15,7 @@ from library_service import LibraryService
 from polyrpc import ServiceGateway
 from polyrpc.framework.application import UnchangedLogging
 from polyrpc.framework.imports import Application, Gateway, Include, get, register_grpc_http_routes
+from protocol_clients import by_asgi
 from serving import gateway_of, http_client, http_server, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -84,6 +85,22 @@ async def test_head_of_a_stream_ends_with_its_headers() -> None:
     async with serving(gateway_of(LibraryService)) as served:
         response = await served.http.head("/v1/shelves/1/books/2/pages")
         assert (response.status_code, response.content) == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/v1/shelves/1/books/2", "/v1/shelves/1/books/2/pages"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_where_no_body_is_announced_none_is_waited_for(method: str, path: str) -> None:
+    """Over HTTP/2, uvicorn does not say that there is none."""
+    async with serving(gateway_of(LibraryService)) as served, by_asgi(served) as there:
+        response = await there.http.request(method, path)
+    assert response.status_code == 200
+    assert bool(response.content) is (method == "GET")
+
+
+async def test_a_body_that_is_announced_is_still_read() -> None:
+    async with serving(gateway_of(LibraryService)) as served, by_asgi(served) as there:
+        response = await there.http.request("GET", "/v1/shelves/1/books/2", content=b"1")
+    assert response.status_code == 400
 
 
 async def test_an_unknown_path_is_404() -> None:

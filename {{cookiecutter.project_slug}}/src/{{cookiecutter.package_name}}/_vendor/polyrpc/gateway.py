@@ -87,6 +87,7 @@ class ServiceGateway(GrpcGateway):
 
     Raises:
         ImproperlyConfigured: `is_secure` without `server_credentials`.
+        TypeError: `http_methods` is a mere string.
         ValueError: The path, a service or a protocol is not as described above.
     """
 
@@ -123,7 +124,7 @@ class ServiceGateway(GrpcGateway):
         self.path = clean_path(path)
         self.services = list(services)
         self.expose_http = expose_http
-        self.http_methods = [method.upper() for method in http_methods or HTTP_ALLOWED_METHODS]
+        self.http_methods = _http_methods(http_methods)
         self.is_secure = is_secure
         self.server_credentials = server_credentials
         self.server_options = {"host": host, "port": port}
@@ -140,7 +141,7 @@ class ServiceGateway(GrpcGateway):
             **dict(options),
         }
         self._departure = GracefulStop()
-        methods, native = method_table(services), method_table(native_services)
+        methods, native = method_table(self.services), method_table(native_services)
         bind = self._interception.bind
         self._methods = [bind(method, "http") for method in methods]
         self._native_methods = [bind(method, "grpc") for method in (*methods, *native)]
@@ -328,6 +329,12 @@ def _itself(response: Any) -> Any:
 def _http_body(data: bytes, content_type: str) -> Message:
     message: Message = HttpBody(data=data, content_type=content_type)
     return message
+
+
+def _http_methods(methods: Sequence[str] | None) -> list[str]:
+    if isinstance(methods, str):
+        raise TypeError(f"http_methods must be a list, such as [{methods!r}]")
+    return [method.upper() for method in methods or HTTP_ALLOWED_METHODS]
 
 
 def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str, str]:

@@ -228,7 +228,10 @@ class _Watch:
             answer = self._check()
             if inspect.isawaitable(answer):
                 answer = await answer
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():  # What it has waited for was cancelled.
+                self._say("raised CancelledError", error)
             return False
         except Exception as error:
             self._say(f"raised {type(error).__name__}", error)
@@ -238,7 +241,7 @@ class _Watch:
             return False
         return True
 
-    def _say(self, how: str, error: Exception | None = None) -> None:
+    def _say(self, how: str, error: BaseException | None = None) -> None:
         # Once, when it begins to fail.
         if self.passes:
             logger.warning("health check %s %s: not ready", self._name, how, exc_info=error)

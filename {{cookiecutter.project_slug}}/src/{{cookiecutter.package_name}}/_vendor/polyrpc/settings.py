@@ -28,6 +28,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
 _FIELD = re.compile(r'field "(\w+)"')
+_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
+_HOST_NAME = re.compile(r"[^\s/?#@\[\]%]+")
 # As browsers write it (RFC 6454): lower case, no path, no port that the scheme implies.
 _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.-]*://[a-z0-9._~-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
@@ -81,9 +83,19 @@ def _of_origins(text: str) -> str:
     return text
 
 
-def _without_brackets(host: str) -> str:
-    is_bracketed = host.startswith("[") and host.endswith("]") and ":" in host
-    return host[1:-1] if is_bracketed else host
+def _host(host: str) -> str:
+    """Takes off the brackets, and refuses what no resolver needs to be asked about."""
+    if host.startswith("[") and host.endswith("]") and ":" in host:
+        host = host[1:-1]
+    if ":" in host or _DIGITS_AND_DOTS.fullmatch(host):
+        try:
+            # For text, even for digits, Python imports the codec of international names.
+            socket.getaddrinfo(host.encode("ascii"), None, flags=socket.AI_NUMERICHOST)
+        except (OSError, UnicodeError):
+            raise ValueError("it is no IP address (the port has a variable of its own)") from None
+    elif not _HOST_NAME.fullmatch(host):
+        raise ValueError("it is neither an IP address nor a host name")
+    return host
 
 
 def _ports_can_be_shared(workers: int) -> int:
@@ -92,7 +104,7 @@ def _ports_can_be_shared(workers: int) -> int:
     return workers
 
 
-Host = Annotated[str, Field(min_length=1), AfterValidator(_without_brackets)]
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]

@@ -14,6 +14,7 @@ from ..rpc.metadata import HOP_BY_HOP, Headers, Metadata, Metadatum, metadatum
 from ..rpc.status import CallError
 
 _NOT_METADATA = HOP_BY_HOP | {b"host"}
+_NO_HEADERS = {"", "close", "keep-alive", "upgrade", "te"}
 _NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
 
 
@@ -27,15 +28,20 @@ def invocation_metadata(headers: Headers, reserved: Collection[bytes] = ()) -> M
         reserved: The names of further ones that are the protocol's own.
     """
     metadata: list[Metadatum] = []
+    nominated: frozenset[str] = frozenset()
     for name, value in headers:
         key = _metadata_key(name)
         if key is None or name in reserved:
+            if name == b"connection":
+                nominated |= _nominated(value)
             continue
         if key[-4:] == "-bin":
             with suppress(CallError):
                 metadata += _binary(name, value)
         else:
             metadata.append(metadatum((key, _text(value))))
+    if nominated:
+        return tuple(entry for entry in metadata if entry.key not in nominated)
     return tuple(metadata)
 
 
@@ -53,6 +59,13 @@ def check_binary(name: bytes, value: bytes) -> None:
 def _metadata_key(name: bytes) -> str | None:
     is_metadata = name not in _NOT_METADATA and not name.startswith(_NOT_METADATA_EITHER)
     return name.decode("latin-1") if is_metadata else None
+
+
+@lru_cache(maxsize=256)
+def _nominated(connection: bytes) -> frozenset[str]:
+    """The further headers that end at this connection (RFC 9110, 7.6.1)."""
+    options = (option.strip().lower() for option in connection.decode("latin-1").split(","))
+    return frozenset(options) - _NO_HEADERS
 
 
 def _binary(name: bytes, value: bytes) -> list[Metadatum]:

@@ -24,10 +24,17 @@ async def send_failure(send: Send, failure: CallError) -> None:
 
 async def refuse_request(send: Send, failure: CallError) -> None:
     """Does the same at the path of an RPC, of what is a request of none of its protocols."""
-    start, body = failure_events(failure)
+    for event in refusal_events(failure):
+        await send(event)
+
+
+def refusal_events(
+    failure: CallError, context: HttpServicerContext | None = None
+) -> Sequence[Event]:
+    """Makes the error response of such a request, as `failure_events` does of others."""
+    start, body = failure_events(failure, context)
     start["headers"][0] = _NO_CONNECT_ERROR
-    await send(start)
-    await send(body)
+    return start, body
 
 
 def failure_events(

@@ -140,9 +140,9 @@ class CallRunner:
         handler = self._handlers.get(details.method)
         if handler is None and self._find_other is not None:
             handler = self._find_other(details)
-        if handler is None or call.refusal is None:
+        if call.refusal is None:
             return handler
-        return _refusing(handler, call.refusal)
+        return _refusing(handler or self.handler, call.refusal)
 
 
 def let_pause(scope: Scope) -> None:

@@ -75,7 +75,7 @@ def make_application(
         ],
         middleware=[
             *([DefineMiddleware(Cors, origins=origins)] if origins else []),
-            *around_routes(tokens, middleware, metrics, settings.max_message_bytes),
+            *around_routes(tokens, middleware, metrics, settings.max_message_bytes, origins),
         ],
         exception_handlers=error_handlers(),
         lifespan=lifespan,

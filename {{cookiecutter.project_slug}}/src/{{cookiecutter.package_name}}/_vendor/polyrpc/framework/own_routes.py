@@ -15,11 +15,15 @@ from typing import Any
 
 import grpc
 
+from ..calls.metadata import invocation_metadata
 from ..calls.peer import peer_address
+from ..http.headers import is_from_another_site
 from ..interceptors import auth, request_id
 from ..interceptors.metrics import Metrics
 from ..log_pipe import EventRecord
+from ..origins import Origins
 from ..rpc.caller import caller
+from ..rpc.metadata import Headers
 from .asgi_events import (
     App,
     with_bounded_body,
@@ -58,6 +62,7 @@ def around_routes(
     middleware: Sequence[Any] = (),
     metrics: Metrics | None = None,
     max_body_bytes: int | None = None,
+    origins: str | None = None,
 ) -> list[Any]:
     """Makes the middleware of an application.
 
@@ -69,11 +74,13 @@ def around_routes(
         max_body_bytes: How large a body may be that the framework reads into memory: any but
             those of multipart forms, whose files it puts on disk; and any body that comes to an
             open route. None: any size.
+        origins: Whose pages may open WebSockets, besides those of the service's own origin: as the
+            setting `cors_allow_origins` has them.
     """
     return [
         DefineMiddleware(Observation, metrics=metrics or Metrics()),
         *middleware,
-        DefineMiddleware(Entrance, tokens=tokens, max_body_bytes=max_body_bytes),
+        DefineMiddleware(Entrance, tokens=tokens, max_body_bytes=max_body_bytes, origins=origins),
     ]
 
 
@@ -126,14 +133,20 @@ class Entrance:
         app: The next.
         tokens: Who may call; None: everyone.
         max_body_bytes: How large a body may be that the framework reads into memory.
+        origins: Whose pages may open WebSockets, besides those of the service's own origin.
     """
 
     skips_rpcs = True
 
     def __init__(
-        self, app: App, tokens: auth.Tokens | None = None, max_body_bytes: int | None = None
+        self,
+        app: App,
+        tokens: auth.Tokens | None = None,
+        max_body_bytes: int | None = None,
+        origins: str | None = None,
     ) -> None:
         self.app = app
+        self._origins = None if origins is None else Origins(origins)
         self._tokens = tokens
         self._max_body_bytes = max_body_bytes
 
@@ -151,13 +164,15 @@ class Entrance:
         found = Destination() if overlooked else destination(scope["app"].routes, scope)
         visit.route, visit.is_probe = found.path, found.is_probe
         scope[ROUTE] = found.path
-        if found.is_of_an_rpc:
-            # Of a wrong method, its interceptors hear nothing.
-            visit.is_of_an_rpc = found.match is Match.FULL
+        if found.is_of_an_rpc and found.match is Match.FULL:
+            visit.is_of_an_rpc = True
             await self.app(scope, receive, send)
             return
         if not found.is_open and not self._admits(scope):
             raise NotAuthenticated(detail=auth.DETAIL)
+        if found.is_of_an_rpc:  # Of a wrong method or path, its interceptors hear nothing.
+            await self.app(scope, receive, send)
+            return
         if found.match is Match.NONE:
             # The router would look whether a slash more or less helps, and send the caller there.
             raise NotFound(detail=_NOT_FOUND)
@@ -193,16 +208,21 @@ class Entrance:
     async def _enter_websocket(self, scope: Any, receive: Any, send: Any) -> None:
         visit: Visit = scope[VISIT]
         visit.route = scope[ROUTE] = destination(scope["app"].routes, scope).path
-        if self._admits(scope):
+        if self._admits(scope) and self._lets_open(scope["headers"]):
             await talk(self.app, visit, scope, receive, send)
         else:
             await deny(visit, scope, send, POLICY_VIOLATION)
 
     def _admits(self, scope: Any) -> bool:
         return self._tokens is None or auth.admit(
-            self._tokens,
-            ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
+            self._tokens, invocation_metadata(scope["headers"])
         )
+
+    def _lets_open(self, headers: Headers) -> bool:
+        """Whether the page that opens a WebSocket may: browsers ask for no leave before they do."""
+        if not is_from_another_site(headers):
+            return True
+        return self._origins is not None and self._origins.has(dict(headers).get(b"origin"))
 
 
 def _record(metrics: Metrics, scope: Any, visit: Visit, seconds: float, identity: str) -> None:

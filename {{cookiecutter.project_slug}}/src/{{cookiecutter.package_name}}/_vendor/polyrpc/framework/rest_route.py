@@ -14,9 +14,11 @@ from ..calls.response import without_body
 from ..http.raw_body import RawDecoder
 from ..http.request import Decoder
 from ..http.route_codec import RouteCodec
+from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from ..transcoding.http_binding import HttpBinding
 from ..transcoding.router import RestMatch, RestRouter, hidden_rules
+from .asgi_events import without_request_body
 from .imports import Include, Match, Path
 from .joint_route import JointRoute
 from .route import answer_alone, method_not_allowed
@@ -24,6 +26,7 @@ from .route import answer_alone, method_not_allowed
 logger = logging.getLogger("polyrpc.framework")
 
 _FOUND = "gateway.rest"
+_WITHOUT_BODY = ("GET", "HEAD")
 
 
 class RestRoute(NamedTuple):
@@ -70,7 +73,8 @@ class RestRoutes(JointRoute):
         try:
             found = self._router.match(scope["method"], path)
         except ValueError as error:
-            return Match.FULL, {_FOUND: CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
+            # Like a wrong method: on the general way, and for those who may call.
+            return Match.PARTIAL, {_FOUND: CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
         if found is None:
             return Match.NONE, {}
         if isinstance(found, frozenset):
@@ -91,9 +95,16 @@ class RestRoutes(JointRoute):
         binding, written = found.target
         read = partial(binding.decode, found.variables, scope["query_string"])
         decode: Decoder = RawDecoder(scope, read) if binding.takes_raw else read
+        if scope["method"] in _WITHOUT_BODY and not _announces_body(scope["headers"]):
+            # Nothing is to be waited for, and over HTTP/2 uvicorn does not tell that nothing comes.
+            receive = without_request_body(receive)
         if scope["method"] == "HEAD":
             send = without_body(send)
         return written.answer(decode, False, scope, receive, send)
+
+
+def _announces_body(headers: Headers) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
 
 
 class _Others:

@@ -109,8 +109,11 @@ def is_forgeable(headers: Headers, content_type: str) -> bool:
     beforehand only if it has a content type such as JSON's (https://fetch.spec.whatwg.org, "CORS
     protocol"). They say where it comes from; what is no browser says nothing.
     """
-    if content_type not in _WITHOUT_PREFLIGHT:
-        return False
+    return content_type in _WITHOUT_PREFLIGHT and is_from_another_site(headers)
+
+
+def is_from_another_site(headers: Headers) -> bool:
+    """Whether a browser says that a page of another origin than this one has sent a request."""
     origin, host, site = _values(headers, b"origin", b"host", b"sec-fetch-site")
     if site is not None:
         return site not in (b"same-origin", b"none")

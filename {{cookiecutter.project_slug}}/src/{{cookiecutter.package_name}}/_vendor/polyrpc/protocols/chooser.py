@@ -11,7 +11,6 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from ..calls.body import media_type
 from ..calls.incoming import Receive
-from ..calls.refusals import refuse_request
 from ..calls.response import Send, to_head
 from ..calls.runner import CallRunner, Scope
 from ..protojson import JsonCodec
@@ -25,6 +24,7 @@ from .endpoint import BeginAnswer, WireEndpoint
 from .enveloped import EnvelopedEndpoint
 from .enveloped_response import EnvelopedFormat
 from .formats import FORMATS
+from .refusing import RefusingEndpoint
 
 Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -98,7 +98,7 @@ class RpcPath:
     def _post(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         endpoint = self._endpoint(_content_type(scope))
         if endpoint is None:
-            return refuse_request(send, self._unsupported(self._makers, "content-type"))
+            endpoint = self._refusing(self._makers, "content-type")
         return endpoint.answer(scope, receive, send)
 
     def _endpoint(self, content_type: str) -> WireEndpoint | None:
@@ -114,7 +114,7 @@ class RpcPath:
         content_type = f"application/{query.encoding}"
         if content_type not in connect_unary.CONTENT_TYPES:
             codecs = connect_unary.CONTENT_TYPES.values()
-            return refuse_request(send, self._unsupported(codecs, "encoding"))
+            return self._refusing(codecs, "encoding").answer(scope, receive, send)
         endpoint = self._queried.get(content_type)
         if endpoint is None:
             codec = connect_unary.CONTENT_TYPES[content_type]
@@ -162,13 +162,14 @@ class RpcPath:
             runner = self._runners[protocol] = self._runner_for(self._rpc, protocol)
         return runner
 
-    def _unsupported(self, supported: Collection[str], what: str) -> CallError:
-        return CallError(
+    def _refusing(self, supported: Collection[str], what: str) -> RefusingEndpoint:
+        unsupported = CallError(
             grpc.StatusCode.INVALID_ARGUMENT,
             f"{what} must be one of: {', '.join(supported)}",
             http_status=415,
             headers=((b"accept-post", ", ".join(self._makers).encode()),),
         )
+        return RefusingEndpoint(self._runner("http"), unsupported)
 
 
 def _is_safe(method: MethodDescriptor) -> bool:

@@ -11,7 +11,6 @@ import grpc
 from ..calls.incoming import Incoming, Receive
 from ..calls.messages import RequestMessages
 from ..calls.plain_call import PlainCall
-from ..calls.refusals import refuse_request
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
 from ..calls.stream_call import HttpStream
@@ -23,6 +22,7 @@ from .compression import KNOWN, most_compressed
 from .endpoint import BeginAnswer, WireEndpoint, check_metadata
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat, ResponseForm
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
+from .refusing import RefusingEndpoint
 from .request_head import UNREADABLE, RequestHead
 from .straight_answer import StraightRequest, answer_straight
 from .straight_response import StraightResponse
@@ -136,7 +136,7 @@ class EnvelopedEndpoint(WireEndpoint):
         wire, codec = self.wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
-            await refuse_request(send, refusal)
+            await RefusingEndpoint(self.runner, refusal).answer(scope, receive, send)
             return
         call = _EnvelopedCall(scope, receive, self.plain, codec.encode, self.max_body_bytes)
         call.reserved = wire.of_requests

@@ -53,8 +53,7 @@ def method_table(services: Iterable[Any]) -> Sequence[RpcMethod]:
     for service in services:
         servicer = service() if isinstance(service, type) else service
         table += _methods_of(servicer)
-    _refuse_repeated((method.full_name for method in table), "RPC")
-    _refuse_repeated((method.http_path for method in table), "HTTP path")
+    _refuse_repeated(table)
     return table
 
 
@@ -135,12 +134,21 @@ def _registered(servicer_class: type[Any], servicer: Any) -> _HandlerRecorder:
     return recorder
 
 
-def _refuse_repeated(names: Iterable[str], kind: str) -> None:
+def _refuse_repeated(table: Iterable[RpcMethod]) -> None:
+    by_path: dict[str, RpcMethod] = {}
     seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"the {kind} {name} is answered by two services of one gateway")
-        seen.add(name)
+    for method in table:
+        if method.full_name in seen:
+            raise ValueError(
+                f"the RPC {method.full_name} is answered by two services of one gateway"
+            )
+        seen.add(method.full_name)
+        other = by_path.setdefault(method.http_path, method)
+        if other is not method:
+            raise ValueError(
+                f"{other.full_name} and {method.full_name} have one HTTP path, "
+                f"{method.http_path}, which is made of the names of class and method in lower case"
+            )
 
 
 class _HandlerRecorder:

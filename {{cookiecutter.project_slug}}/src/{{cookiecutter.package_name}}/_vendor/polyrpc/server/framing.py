@@ -12,13 +12,24 @@ from functools import lru_cache
 
 import httptools
 
-from .refusals import CODING, HOST, MALFORMED, NO_TUNNEL, NOT_TEXT, TOO_LARGE, Refusal, Refused
+from .refusals import (
+    CODING,
+    HOST,
+    MALFORMED,
+    METHOD,
+    NO_TUNNEL,
+    NOT_TEXT,
+    TOO_LARGE,
+    Refusal,
+    Refused,
+)
 
 _HEAD_END = b"\r\n\r\n"
 _NOTED = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
 _LENGTH_DIGITS = 19
 """With more of them a length may be beyond 64 bits, if they are not leading zeros."""
 
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 _HOST = re.compile(rb"[!-~]*")
 _NOT_HOST = re.compile(rb"[/?#@\\]")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -101,6 +112,8 @@ class RequestHeaders:
             parser.feed_data(part)
         except httptools.HttpParserUpgrade:
             self.offers_upgrade = True  # Answering in HTTP/1.1 declines it.
+        except httptools.HttpParserInvalidMethodError:  # It knows some 40 of them.
+            raise Refused(METHOD if _METHOD.match(part) else MALFORMED) from None
         except httptools.HttpParserError:
             raise Refused(self._fault or MALFORMED) from None
         if self.is_complete is not whole:

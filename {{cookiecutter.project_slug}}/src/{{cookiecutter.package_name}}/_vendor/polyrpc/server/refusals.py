@@ -42,6 +42,7 @@ TOO_LARGE = Refusal(
     431, StatusCode.RESOURCE_EXHAUSTED, "the request's headers or trailers are too large"
 )
 FAILED = Refusal(500, StatusCode.UNKNOWN, "Internal Server Error")
+METHOD = Refusal(501, StatusCode.UNIMPLEMENTED, "this method is not known here")
 NO_TUNNEL = Refusal(501, StatusCode.UNIMPLEMENTED, "this is no proxy: there is no CONNECT")
 CODING = Refusal(
     501, StatusCode.UNIMPLEMENTED, "transfer-encoding must be chunked, and nothing else"

@@ -58,8 +58,10 @@ def listen(host: str, port: int, protocol: str) -> socket.socket:
             dualstack_ipv6=address == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
+        # Behind the reason, Python repeats the address.
+        reason = str(error.strerror).partition(" (while ")[0]
         raise PortError(
-            error.errno, f"cannot listen for {protocol} on {host} port {port}: {error.strerror}"
+            error.errno, f"cannot listen for {protocol} on {host} port {port}: {reason}"
         ) from None
     # Those that are accepted inherit it.
     listener.setsockopt(SOL_SOCKET, socket.SO_KEEPALIVE, 1)
