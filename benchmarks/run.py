@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from harness.connections import measure_connections
 from harness.environments import BENCHMARKS, Environments, prepare
 from harness.goals import unsteady
 from harness.load import LoadError, check_tool
-from harness.messages import SIZES, write_requests
+from harness.messages import write_requests
 from harness.parts import PARTS, jobs_of, unavailable_servers
 from harness.peers import SERVERS
 from harness.plot import svg
@@ -33,6 +32,7 @@ from harness.rounds import (
     FULL,
     QUICK,
     Plan,
+    Run,
     bench,
     measure_first_messages,
     measure_latencies,
@@ -100,23 +100,22 @@ def measure(plan: Plan, parts: Collection[str]) -> Results:
     for name, reason in missing.items():
         report(f"not measured: {name}: {reason}")
     results = Results(about(plan, environments, tool), missing)
-    small = requests[SIZES[0].name]
+    run = Run(environments, requests, pair, plan, results, report)
     if "starts" in parts:
-        measure_starts(environments, small, pair, plan, results, report)
+        measure_starts(run)
     if jobs := jobs_of(parts, missing):
-        benches = partial(bench, environments, requests, pair, jobs)
-        measure_peaks(benches, jobs, plan, results, report)
+        measure_peaks(run, jobs)
         if plan.latency_rounds or "streams" in parts:
-            with benches() as everything:
-                measure_latencies(everything, jobs, plan, results, report)
-                measure_first_messages(everything, results, report)
+            with bench(run, jobs) as everything:
+                measure_latencies(run, everything, jobs)
+                measure_first_messages(run, everything)
     if "scale" in parts:
         spec = next(spec for spec in SERVERS if spec.name == "service-http2")
-        measure_services(environments, small, pair, spec, plan, results, report)
-        measure_workers(environments, small, pair, spec, plan, results, report)
-        measure_connections(environments, small, pair, plan, results, report)
+        measure_services(run, spec)
+        measure_workers(run, spec)
+        measure_connections(run)
     if "generation" in parts:
-        measure_generation(environments, plan, results, report)
+        measure_generation(run)
     report("done")
     return results
 

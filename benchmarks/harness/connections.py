@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .environments import Environments
-from .messages import Request
 from .peers import SERVERS
-from .results import Results, add
-from .rounds import Plan, Report
-from .servers import Cores, Server, pinned, running, wait_until_listening
+from .results import add
+from .rounds import Run
+from .servers import Server, pinned, running, wait_until_listening
 
 IDLE = 10_000
 COUNTS = (IDLE, 10, 1_000)
@@ -40,36 +38,31 @@ class _Open:
         return int(count), float(took)
 
 
-def measure_connections(
-    environments: Environments,
-    request: Request,
-    cores: Cores,
-    plan: Plan,
-    results: Results,
-    report: Report,
-) -> None:
+def measure_connections(run: Run) -> None:
     """Measures the servers of `CONNECTION_SERVERS`."""
     limit = _raise_limit_of_descriptors()
     if limit < _FEWEST_DESCRIPTORS:
-        results.missing["connections"] = f"{limit} file descriptors are allowed, which is too few"
+        run.results.missing["connections"] = (
+            f"{limit} file descriptors are allowed, which is too few"
+        )
         return
     specs = [spec for spec in SERVERS if spec.name in CONNECTION_SERVERS]
-    for number in range(plan.scale_rounds):
-        report(f"connections, round {number + 1} of {plan.scale_rounds}")
+    for number in range(run.plan.scale_rounds):
+        run.report(f"connections, round {number + 1} of {run.plan.scale_rounds}")
         for spec in specs:
-            figures = results.connections.setdefault(spec.name, {})
-            with running(spec, environments, cores.server, _KEEP_OPEN) as server:
+            figures = run.results.connections.setdefault(spec.name, {})
+            with running(spec, run.environments, run.cores.server, _KEEP_OPEN) as server:
                 wait_until_listening(server, "port")
-                with _opened(environments, server, request, cores, _WARM_UP_CONNECTIONS) as client:
+                with _opened(run, server, _WARM_UP_CONNECTIONS) as client:
                     client.make_calls(_WARM_UP_SECONDS)
                 for count in COUNTS:
                     before = server.memory_bytes()
-                    with _opened(environments, server, request, cores, count) as client:
+                    with _opened(run, server, count) as client:
                         if count == IDLE:
                             grown = server.memory_bytes() - before
                             add(figures, idle_kib=grown / 1024 / IDLE)
                         cpu = server.cpu_seconds()
-                        calls, seconds = client.make_calls(plan.peak_seconds)
+                        calls, seconds = client.make_calls(run.plan.peak_seconds)
                         cpu = server.cpu_seconds() - cpu
                         add(
                             figures,
@@ -78,15 +71,13 @@ def measure_connections(
 
 
 @contextmanager
-def _opened(
-    environments: Environments, server: Server, request: Request, cores: Cores, count: int
-) -> Iterator[_Open]:
+def _opened(run: Run, server: Server, count: int) -> Iterator[_Open]:
     """Runs a client, from when its connections are open."""
-    arguments = [str(server.ports["port"]), str(count), str(request.grpc)]
-    command = environments.peer("service", "connections.py", *arguments)
+    arguments = [str(server.ports["port"]), str(count), str(run.small.grpc)]
+    command = run.environments.peer("service", "connections.py", *arguments)
     with subprocess.Popen(
-        pinned(cores.client, command),
-        env=environments.variables,
+        pinned(run.cores.client, command),
+        env=run.environments.variables,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",

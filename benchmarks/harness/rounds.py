@@ -10,13 +10,13 @@ import json
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from .environments import Environments
 from .figures import median
 from .load import LoadError, latency, peak, trial
-from .messages import STREAM, Request
+from .messages import SIZES, STREAM, Request
 from .peers import SERVERS
 from .results import Results, add
 from .servers import Cores, Server, pinned, running, wait_until_listening
@@ -73,6 +73,32 @@ QUICK = Plan(
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """What all measurements of a run have in common.
+
+    Attributes:
+        environments: Of the servers and the clients.
+        requests: By the names of their sizes.
+        cores: For the servers and the load generator.
+        plan: How much is measured.
+        results: Where the figures go.
+        report: Says what is being measured.
+    """
+
+    environments: Environments
+    requests: Mapping[str, Request]
+    cores: Cores
+    plan: Plan
+    results: Results
+    report: Report
+
+    @property
+    def small(self) -> Request:
+        """What is sent where the size does not matter."""
+        return self.requests[SIZES[0].name]
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Everything that the rounds need."""
 
@@ -83,12 +109,7 @@ class Bench:
 
 
 @contextmanager
-def bench(
-    environments: Environments,
-    requests: Mapping[str, Request],
-    cores: Cores,
-    jobs: Sequence[Job],
-) -> Iterator[Bench]:
+def bench(run: Run, jobs: Sequence[Job]) -> Iterator[Bench]:
     """Starts the servers of the jobs and waits until they answer correctly.
 
     Raises:
@@ -98,7 +119,7 @@ def bench(
     specs = [spec for spec in SERVERS if spec.name in wanted]
     with ExitStack() as stack:
         servers = {
-            spec.name: stack.enter_context(running(spec, environments, cores.server))
+            spec.name: stack.enter_context(running(spec, run.environments, run.cores.server))
             for spec in specs
         }
         for spec in specs:
@@ -107,10 +128,10 @@ def bench(
                     f"{{{port_name}}}" in part for part in (*spec.command, *spec.variables.values())
                 ):
                     wait_until_listening(servers[spec.name], port_name)
-        made = Bench(environments, requests, servers, cores)
+        made = Bench(run.environments, run.requests, servers, run.cores)
         for target, size in jobs:
             if target.protocol == "http" and size != STREAM.name and not target.headers:
-                check_answer(target, made.servers[target.server], requests[size])
+                check_answer(target, made.servers[target.server], run.requests[size])
         check_grpc_answers(made, [target for target, _ in jobs])
         yield made
 
@@ -165,33 +186,29 @@ def check_answer(target: Target, server: Server, request: Request) -> None:
         raise LoadError(f"{target.name} answers {str(answer)[:200]} to {request.size.name}")
 
 
-def measure_peaks(
-    benches: Callable[[], AbstractContextManager[Bench]],
-    jobs: Sequence[Job],
-    plan: Plan,
-    results: Results,
-    report: Report,
-) -> None:
+def measure_peaks(run: Run, jobs: Sequence[Job]) -> None:
     """Measures what every target does when it is given all that it can take."""
-    for number in range(plan.rounds):
-        report(f"peaks, round {number + 1} of {plan.rounds}")
-        with benches() as bench:
+    for number in range(run.plan.rounds):
+        run.report(f"peaks, round {number + 1} of {run.plan.rounds}")
+        with bench(run, jobs) as made:
             # Also warms up: what is compiled, cached or grown at first is not what is measured.
             rates = {
                 (target.name, size): trial(
-                    target, bench.servers[target.server], bench.requests[size], bench.cores
+                    target, made.servers[target.server], made.requests[size], made.cores
                 )
                 for target, size in jobs
             }
             for target, size in _rotated(jobs, number):
-                requests = round(rates[target.name, size] * plan.peak_seconds) + _FEWEST_REQUESTS
+                requests = (
+                    round(rates[target.name, size] * run.plan.peak_seconds) + _FEWEST_REQUESTS
+                )
                 if target.most_requests is not None:
                     requests = min(requests, target.most_requests)
                 found = peak(
-                    *(target, bench.servers[target.server], bench.requests[size]),
-                    *(bench.cores, requests),
+                    *(target, made.servers[target.server], made.requests[size]),
+                    *(made.cores, requests),
                 )
-                figures = results.peaks.setdefault(target.name, {}).setdefault(size, {})
+                figures = run.results.peaks.setdefault(target.name, {}).setdefault(size, {})
                 add(
                     figures,
                     requests_per_second=found.requests_per_second,
@@ -200,31 +217,29 @@ def measure_peaks(
                 )
 
 
-def measure_latencies(
-    bench: Bench, jobs: Sequence[Job], plan: Plan, results: Results, report: Report
-) -> None:
+def measure_latencies(run: Run, bench: Bench, jobs: Sequence[Job]) -> None:
     """Measures latency at half of each target's own peak, for targets that have one."""
     jobs = [job for job in jobs if job[0] in LATENCIES]
-    if plan.latency_rounds:
+    if run.plan.latency_rounds:
         for target, size in jobs:  # warms up
             trial(target, bench.servers[target.server], bench.requests[size], bench.cores)
-    for number in range(plan.latency_rounds):
-        report(f"latency, round {number + 1} of {plan.latency_rounds}")
+    for number in range(run.plan.latency_rounds):
+        run.report(f"latency, round {number + 1} of {run.plan.latency_rounds}")
         for target, size in _rotated(jobs, number):
-            rate = median(results.peaks[target.name][size]["requests_per_second"]) / 2
+            rate = median(run.results.peaks[target.name][size]["requests_per_second"]) / 2
             found = latency(
                 *(target, bench.servers[target.server], bench.requests[size]),
-                *(bench.cores, plan.latency_seconds, rate),
+                *(bench.cores, run.plan.latency_seconds, rate),
             )
-            figures = results.latencies.setdefault(target.name, {}).setdefault(size, {})
+            figures = run.results.latencies.setdefault(target.name, {}).setdefault(size, {})
             add(figures, rate=rate, p50_us=found.p50_us, p99_us=found.p99_us)
 
 
-def measure_first_messages(bench: Bench, results: Results, report: Report) -> None:
+def measure_first_messages(run: Run, bench: Bench) -> None:
     """Measures when the first message of a stream arrives."""
-    report("first messages of streams")
+    run.report("first messages of streams")
     for target in STREAMS:
-        if target.name not in results.peaks:
+        if target.name not in run.results.peaks:
             continue
         port = bench.servers[target.server].ports[target.port]
         command = bench.environments.peer("service", "first_message.py", target.protocol, str(port))
@@ -236,7 +251,7 @@ def measure_first_messages(bench: Bench, results: Results, report: Report) -> No
             env=bench.environments.variables,
             timeout=60,
         ).stdout.splitlines()
-        figures = results.first_messages.setdefault(target.name, {})
+        figures = run.results.first_messages.setdefault(target.name, {})
         # The first few calls open the connection.
         for line in lines[5:]:
             first, second = map(float, line.split())

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from .environments import BENCHMARKS, Environments
 from .load import peak, trial
-from .messages import Request
 from .peers import ServerSpec
-from .results import Results, add
-from .rounds import Plan, Report, check_answer
+from .results import add
+from .rounds import Run, check_answer
 from .servers import Cores, Server, running, wait_until_listening
 from .targets import GRPC, HTTP, Target
 
@@ -24,30 +23,22 @@ _SHAPE = (32, 1)
 """Connections, and calls at a time on each: enough of them for all workers to get their share."""
 
 
-def measure_workers(
-    environments: Environments,
-    request: Request,
-    cores: Cores,
-    spec: ServerSpec,
-    plan: Plan,
-    results: Results,
-    report: Report,
-) -> None:
+def measure_workers(run: Run, spec: ServerSpec) -> None:
     """Measures one worker and two, with all cores for the service and the load generator alike."""
-    everywhere = f"{cores.server},{cores.client}"
+    everywhere = f"{run.cores.server},{run.cores.client}"
     shared = Cores(everywhere, everywhere)
     targets = [_target(HTTP, "service", spec), _target(GRPC, "service-http2", spec)]
-    for number in range(plan.scale_rounds):
-        report(f"workers, round {number + 1} of {plan.scale_rounds}")
+    for number in range(run.plan.scale_rounds):
+        run.report(f"workers, round {number + 1} of {run.plan.scale_rounds}")
         for workers in WORKERS:
             variables = {"BENCH_WORKERS": str(workers)}
-            with running(spec, environments, shared.server, variables) as server:
+            with running(spec, run.environments, shared.server, variables) as server:
                 _wait_until_all_serve(server)
                 for target in targets:
-                    rate = trial(target, server, request, shared)
-                    count = round(rate * plan.peak_seconds)
-                    found = peak(target, server, request, shared, count, shape=_SHAPE)
-                    figures = results.workers.setdefault(target.protocol, {})
+                    rate = trial(target, server, run.small, shared)
+                    count = round(rate * run.plan.peak_seconds)
+                    found = peak(target, server, run.small, shared, count, shape=_SHAPE)
+                    figures = run.results.workers.setdefault(target.protocol, {})
                     add(
                         figures.setdefault(str(workers), {}),
                         requests_per_second=found.requests_per_second,
@@ -56,37 +47,31 @@ def measure_workers(
                     )
 
 
-def measure_services(
-    environments: Environments,
-    request: Request,
-    cores: Cores,
-    spec: ServerSpec,
-    plan: Plan,
-    results: Results,
-    report: Report,
-) -> None:
+def measure_services(run: Run, spec: ServerSpec) -> None:
     """Measures processes with more and more services: start, memory, and a call of the last one."""
-    compile_services(environments, max(SERVICES))
+    compile_services(run.environments, max(SERVICES))
     many = replace(spec, name="many", command=["many_services.py"])
     # The first start of each writes byte code and fills the page cache.
-    for number in range(plan.scale_rounds + 1):
-        report(f"services, round {number} of {plan.scale_rounds}")
+    for number in range(run.plan.scale_rounds + 1):
+        run.report(f"services, round {number} of {run.plan.scale_rounds}")
         for count in SERVICES:
             last = count - 1
             http = replace(_target(HTTP, "service", many), path=f"/grpc/bench{last}/{{lower}}")
             grpc = replace(_target(GRPC, "service-http2", many), path=_path_of(last))
             begin = time.perf_counter()
-            with running(many, environments, cores.server, {"MANY": str(count)}) as server:
+            with running(many, run.environments, run.cores.server, {"MANY": str(count)}) as server:
                 wait_until_listening(server, "port")
-                check_answer(http, server, request)
+                check_answer(http, server, run.small)
                 seconds, memory = time.perf_counter() - begin, server.memory_bytes() / _MIB
                 figures = {"seconds": seconds, "memory_mib": memory}
                 for target in (http, grpc):
-                    requests = round(trial(target, server, request, cores) * plan.peak_seconds)
-                    found = peak(target, server, request, cores, requests)
+                    requests = round(
+                        trial(target, server, run.small, run.cores) * run.plan.peak_seconds
+                    )
+                    found = peak(target, server, run.small, run.cores, requests)
                     figures[f"{target.protocol}_us"] = found.cpu_us
             if number:
-                add(results.services.setdefault(str(count), {}), **figures)
+                add(run.results.services.setdefault(str(count), {}), **figures)
 
 
 def compile_services(environments: Environments, count: int) -> None:

@@ -8,13 +8,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from .environments import Environments, copy_template
+from .environments import copy_template
 from .load import LoadError
-from .messages import Request
 from .peers import SERVERS, ServerSpec
-from .results import Results, add
-from .rounds import Plan, Report, check_answer
-from .servers import Cores, running, wait_until_listening
+from .results import add
+from .rounds import Run, check_answer
+from .servers import running, wait_until_listening
 from .targets import HTTP
 
 _MIB = 1024 * 1024
@@ -22,14 +21,7 @@ _IMPORTS = ServerSpec("imports", "service", ("imports.py", "{port}"))
 """Imports `grpc`, `uvicorn` and `esmerald`, and then listens."""
 
 
-def measure_starts(
-    environments: Environments,
-    request: Request,
-    cores: Cores,
-    plan: Plan,
-    results: Results,
-    report: Report,
-) -> None:
+def measure_starts(run: Run) -> None:
     """Measures from the start of a process to its first answer, and its memory then.
 
     It is alone on its core: no other server may run.
@@ -37,35 +29,35 @@ def measure_starts(
     service = next(spec for spec in SERVERS if spec.name == "service")
     target = next(target for target in HTTP if target.name == "service")
     # The first start of each writes byte code and fills the page cache.
-    for number in range(plan.starts + 1):
-        report(f"starts, {number} of {plan.starts}")
+    for number in range(run.plan.starts + 1):
+        run.report(f"starts, {number} of {run.plan.starts}")
         for spec in (_IMPORTS, service):
             begin = time.perf_counter()
-            with running(spec, environments, cores.server) as server:
+            with running(spec, run.environments, run.cores.server) as server:
                 wait_until_listening(server, "port")
                 if spec is service:
-                    check_answer(target, server, request)
+                    check_answer(target, server, run.small)
                 seconds = time.perf_counter() - begin
                 memory = server.memory_bytes() / _MIB
             if number:
-                add(results.starts.setdefault(spec.name, {}), seconds=seconds, memory_mib=memory)
+                add(
+                    run.results.starts.setdefault(spec.name, {}), seconds=seconds, memory_mib=memory
+                )
 
 
-def measure_generation(
-    environments: Environments, plan: Plan, results: Results, report: Report
-) -> None:
+def measure_generation(run: Run) -> None:
     """Measures `cookiecutter --no-input`, until the stubs are compiled."""
-    if not plan.generations:
+    if not run.plan.generations:
         return
-    tools = environments.cache / "tools" / "bin"
-    template = copy_template(environments.cache / "template")
-    report("generation")
+    tools = run.environments.cache / "tools" / "bin"
+    template = copy_template(run.environments.cache / "template")
+    run.report("generation")
     # The first one fills uv's cache.
-    for number in range(plan.generations + 1):
+    for number in range(run.plan.generations + 1):
         seconds = _generate(tools, template, f"{tools}{os.pathsep}{os.defpath}")
         if number:
-            add(results.generations, uv=seconds)
-    add(results.generations, pip=_generate(tools, template, os.defpath))
+            add(run.results.generations, uv=seconds)
+    add(run.results.generations, pip=_generate(tools, template, os.defpath))
 
 
 def _generate(tools: Path, template: Path, path: str) -> float:

@@ -7,7 +7,7 @@ import base64
 import gzip
 import json
 import struct
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,6 +46,9 @@ class Outcome:
     initial: dict[str, Any] = field(default_factory=dict)
     trailing: dict[str, Any] = field(default_factory=dict)
     rich: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+Caller = Callable[[Served, str, list[str]], Awaitable[Outcome]]
 
 
 def envelope(data: bytes, flags: int = 0) -> bytes:
@@ -136,24 +139,14 @@ async def grpc_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
         return await by_grpc(pb_grpc.EchoStub(channel), rpc, texts)
 
 
-async def grpc_web_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
-    async with straight(served) as there:
-        return await grpc_web(there, rpc, texts)
+def straightly(call: Caller) -> Caller:
+    """The same call, by the service's own server."""
 
+    async def call_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
+        async with straight(served) as there:
+            return await call(there, rpc, texts)
 
-async def grpc_web_text_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
-    async with straight(served) as there:
-        return await grpc_web_text(there, rpc, texts)
-
-
-async def connect_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
-    async with straight(served) as there:
-        return await connect(there, rpc, texts)
-
-
-async def connect_json_straight(served: Served, rpc: str, texts: list[str]) -> Outcome:
-    async with straight(served) as there:
-        return await connect_json(there, rpc, texts)
+    return call_straight
 
 
 async def by_grpc(stub: Any, rpc: str, texts: list[str]) -> Outcome:
@@ -340,10 +333,10 @@ CALLERS = {
     "connect": connect,
     "connect-json": connect_json,
     "grpc-straight": grpc_straight,
-    "grpc-web-straight": grpc_web_straight,
-    "grpc-web-text-straight": grpc_web_text_straight,
-    "connect-straight": connect_straight,
-    "connect-json-straight": connect_json_straight,
+    "grpc-web-straight": straightly(grpc_web),
+    "grpc-web-text-straight": straightly(grpc_web_text),
+    "connect-straight": straightly(connect),
+    "connect-json-straight": straightly(connect_json),
 }
 """Ways to call an RPC of `Echo`, besides HTTP/JSON."""
 

@@ -13,7 +13,8 @@ import grpc
 import httpx
 import uvicorn
 from polyrpc import ServiceGateway
-from polyrpc.framework.imports import Application, UnchangedLogging, register_grpc_http_routes
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application, register_grpc_http_routes
 from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 

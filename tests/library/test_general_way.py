@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from polyrpc.framework.application import UnchangedLogging
 from polyrpc.framework.errors import error_handlers
 from polyrpc.framework.imports import (
     Application,
     DefineMiddleware,
     Include,
     JSONResponse,
-    UnchangedLogging,
     register_grpc_http_routes,
 )
 from polyrpc.framework.own_routes import around_routes

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from polyrpc.interceptors.registry import Metrics
+from polyrpc.interceptors.metrics import Metrics
 from polyrpc.metric_files import FOLDER
 from polyrpc.version import version
 
@@ -28,7 +28,7 @@ def test_a_process_tells_its_version_once() -> None:
 
 SHARED = """
 import os
-from polyrpc.interceptors.registry import Metrics
+from polyrpc.interceptors.metrics import Metrics
 metrics = Metrics()
 if os.fork():
     os.wait()

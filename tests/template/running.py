@@ -13,15 +13,21 @@ from baking import SCRIPTS
 
 
 @contextmanager
-def running(project: Path, **settings: str) -> Iterator[int]:
+def running(project: Path, *arguments: str, **settings: str) -> Iterator[int]:
     """Starts the service on free ports, with these settings; gives that of HTTP.
+
+    Args:
+        project: The service.
+        arguments: Of Python, if they are others than those that run it.
+        settings: Without the prefix of their variables.
 
     Raises:
         StopIteration: It ended before it listened.
     """
     values = {"HTTP_PORT": "0", "GRPC_PORT": "0", "LOG_FORMAT": "json", **settings}
+    python = project / ".nox" / "tests" / SCRIPTS / "python"
     process = subprocess.Popen(
-        [project / ".nox" / "tests" / SCRIPTS / "python", "-m", "greeter_service"],
+        [python, *(arguments or ("-m", "greeter_service"))],
         env={**os.environ, **{f"GREETER_SERVICE_{name}": values[name] for name in values}},
         stderr=subprocess.PIPE,
         encoding="utf-8",

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from baking import SCRIPTS
+from running import running
 from screenshot_docs import browser, errors, foreign, try_out
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -33,25 +28,6 @@ uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off")).run([listen
 """
 
 pytestmark = [pytest.mark.full, pytest.mark.xdist_group("tested")]
-
-
-@contextmanager
-def serving(project: Path, *arguments: str, **settings: str) -> Iterator[int]:
-    """Runs the service from the environment of its own tests; gives its HTTP port."""
-    values = {"HTTP_PORT": "0", "GRPC_PORT": "0", "LOG_FORMAT": "json", **settings}
-    process = subprocess.Popen(
-        [project / ".nox" / "tests" / SCRIPTS / "python", *arguments],
-        env={**os.environ, **{f"GREETER_SERVICE_{name}": value for name, value in values.items()}},
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert process.stderr is not None
-    try:
-        events = map(json.loads, process.stderr)
-        yield next(event["http_port"] for event in events if "http_port" in event)
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 def shown(driver: Chrome, selector: str) -> WebElement:
@@ -91,7 +67,7 @@ def test_the_page_is_open_and_the_document_and_calls_are_not(
     tested: Path, tmp_path: Path, arguments: tuple[str, ...], prefix: str
 ) -> None:
     with (
-        serving(tested, *arguments, AUTH_TOKENS=TOKEN) as port,
+        running(tested, *arguments, AUTH_TOKENS=TOKEN) as port,
         browser(str(tmp_path)) as driver,
     ):
         base_url = f"http://localhost:{port}"

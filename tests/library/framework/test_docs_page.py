@@ -15,7 +15,7 @@ import pytest
 from framework_under_test import ChildApplication
 from openapi_spec_validator import validate
 from polyrpc.framework.imports import Application, Gateway, Include, get
-from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
+from polyrpc.framework.swagger_ui import PAGE, DocumentAlone, docs_routes
 
 ADDRESS = re.compile(r'(?:src|href)="([^"]*)"|new URL\("([^"]*)"')
 
@@ -27,8 +27,8 @@ def client(app: Application, **options: Any) -> httpx.AsyncClient:
 
 def documented(title: str = "Greeter", **options: Any) -> Application:
     return Application(
-        openapi_config=docs_config(),
-        routes=docs_routes(title),
+        openapi_config=DocumentAlone(),
+        routes=docs_routes(title, "polyrpc"),
         enable_openapi=True,
         title=title,
         **options,
@@ -37,7 +37,7 @@ def documented(title: str = "Greeter", **options: Any) -> Application:
 
 def mounted() -> Application:
     child = ChildApplication(
-        openapi_config=docs_config(), routes=docs_routes("Child"), enable_openapi=True
+        openapi_config=DocumentAlone(), routes=docs_routes("Child", "polyrpc"), enable_openapi=True
     )
     return Application(routes=[Include("/child", app=child)])
 
@@ -122,7 +122,7 @@ async def test_the_page_is_not_a_part_of_the_document() -> None:
 
 @pytest.mark.parametrize("asks_for_tokens", [False, True])
 async def test_the_page_knows_whether_a_token_is_asked_for(asks_for_tokens: bool) -> None:
-    routes = docs_routes("Greeter", asks_for_tokens=asks_for_tokens)
+    routes = docs_routes("Greeter", "polyrpc", asks_for_tokens=asks_for_tokens)
     async with client(Application(routes=routes)) as http:
         page = await http.get(PAGE)
     assert ('<body data-authorization="bearer">' in page.text) is asks_for_tokens
@@ -136,7 +136,7 @@ async def test_the_document_says_of_every_operation_that_a_token_is_asked_for() 
 
     for asks_for_tokens in (False, True):
         app = Application(
-            openapi_config=docs_config(asks_for_tokens=asks_for_tokens),
+            openapi_config=DocumentAlone(asks_for_tokens=asks_for_tokens),
             routes=[Gateway(handler=stock)],
             enable_openapi=True,
         )

@@ -22,6 +22,7 @@ from framework_under_test import (
     websocket,
 )
 from lilya.responses import StreamingResponse
+from polyrpc.framework.application import UnchangedLogging
 from polyrpc.framework.errors import error_handlers
 from polyrpc.framework.imports import (
     Application,
@@ -34,15 +35,14 @@ from polyrpc.framework.imports import (
     NotFound,
     Request,
     Router,
-    UnchangedLogging,
     get,
     register_grpc_http_routes,
 )
 from polyrpc.framework.own_routes import around_routes
 from polyrpc.framework.routing import ProbeGateway
-from polyrpc.framework.swagger_ui import PAGE, docs_config, docs_routes
+from polyrpc.framework.swagger_ui import PAGE, DocumentAlone, docs_routes
 from polyrpc.interceptors.auth import Tokens
-from polyrpc.interceptors.registry import Metrics
+from polyrpc.interceptors.metrics import Metrics
 from polyrpc.interceptors.standard import StandardInterceptor
 from polyrpc.rpc.caller import caller
 from pydantic import BaseModel
@@ -141,7 +141,7 @@ def application(
     app = Application(
         routes=[
             ProbeGateway(handler=healthz),
-            *docs_routes("Title", asks_for_tokens=tokens is not None),
+            *docs_routes("Title", "polyrpc", asks_for_tokens=tokens is not None),
             *(Gateway(handler=handler) for handler in HANDLERS),
             Include(
                 "/inside",
@@ -154,7 +154,7 @@ def application(
         ],
         middleware=around_routes(tokens, middleware, METRICS),
         exception_handlers=error_handlers(),
-        openapi_config=docs_config(),
+        openapi_config=DocumentAlone(),
         enable_openapi=True,
         logging_config=UnchangedLogging(),
         **options,

@@ -13,16 +13,13 @@ from typing import Any
 import grpc
 import pytest
 import serving
-from polyrpc.framework.imports import (
-    Application,
-    DefineMiddleware,
-    UnchangedLogging,
-    register_grpc_http_routes,
-)
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application, DefineMiddleware, register_grpc_http_routes
 from polyrpc.interceptors.concurrency_limit import ConcurrencyLimit
 from polyrpc.interceptors.standard import StandardInterceptor
 from polyrpc.rpc.handlers import RpcFunction
-from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
+from polyrpc.rpc.interception import MethodInterceptor
+from polyrpc.rpc.method_info import Protocol
 from polyrpc.server.http_server import HttpServer
 from polyrpc.settings import ServiceSettings
 from serving import EchoService, gateway_of

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from polyrpc.rpc.handlers import RpcFunction
-from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
+from polyrpc.rpc.interception import MethodInterceptor
+from polyrpc.rpc.method_info import Protocol
 from serving import EchoService, gateway_of
 from test_hot_path import application, http_call, scope_of
 from testing.v1 import testing_pb2 as pb

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgi import answer_of
 from hypothesis import given
 from hypothesis import strategies as st
 from library_service import LibraryService
@@ -48,22 +49,6 @@ async def request(
     chunks: list[bytes],
 ) -> tuple[int, bytes, bytes | None]:
     """Calls the application as a server does; returns status, body and media type."""
-    events = [
-        {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
-        for index, chunk in enumerate(chunks)
-    ]
-    sent: list[Any] = []
-    gone = asyncio.Event()
-
-    async def receive() -> Any:
-        if events:
-            return events.pop(0)
-        await gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(event: Any) -> None:
-        sent.append(event)
-
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -78,9 +63,7 @@ async def request(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
     }
-    async with asyncio.timeout(30):
-        await app(scope, receive, send)
-    gone.set()
+    sent = await answer_of(app, scope, chunks)
     body = b"".join(event.get("body", b"") for event in sent[1:])
     return sent[0]["status"], body, dict(sent[0]["headers"]).get(b"content-type")
 

@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 import pytest
 from library_service import LibraryService
-from polyrpc.framework.imports import Application, UnchangedLogging, register_grpc_http_routes
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application, register_grpc_http_routes
 from serving import EchoService, gateway_of, serving
 from test_disconnects import SERVERS
 from testing.v1 import testing_pb2 as pb

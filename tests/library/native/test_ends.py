@@ -10,7 +10,8 @@ from typing import Any
 import grpc
 import pytest
 from polyrpc.rpc.handlers import RpcFunction
-from polyrpc.rpc.method_interceptors import MethodInterceptor, Protocol
+from polyrpc.rpc.interception import MethodInterceptor
+from polyrpc.rpc.method_info import Protocol
 from protocol_clients import LOST, PAUSES_SECONDS
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb

@@ -14,10 +14,12 @@ from urllib.parse import unquote
 
 import grpc
 import pytest
+from asgi import answer_of
 from hypothesis import given
 from hypothesis import strategies as st
 from polyrpc import ServiceGateway
-from polyrpc.framework.imports import Application, UnchangedLogging, register_grpc_http_routes
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application, register_grpc_http_routes
 from polyrpc.protocols.base64_text import Base64Reader
 from polyrpc.protocols.compression import accepts_gzip, compressed, decompressed
 from polyrpc.protocols.envelopes import EnvelopeReader, envelope
@@ -78,26 +80,8 @@ async def request(
     http_version: str = "2",
 ) -> list[Any]:
     """Calls the application as a server does; returns what it has sent."""
-    events = [
-        {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
-        for index, chunk in enumerate(chunks)
-    ]
-    sent: list[Any] = []
-    gone = asyncio.Event()
-
-    async def receive() -> Any:
-        if events:
-            return events.pop(0)
-        await gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(event: Any) -> None:
-        sent.append(event)
-
-    async with asyncio.timeout(60):
-        await app(scope_of(method, path, query, headers, http_version), receive, send)
-    gone.set()
-    return sent
+    scope = scope_of(method, path, query, headers, http_version)
+    return await answer_of(app, scope, chunks)
 
 
 def scope_of(

@@ -11,7 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from polyrpc import Interceptor, ServiceGateway
-from polyrpc.framework.imports import Application, UnchangedLogging
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application
 from polyrpc.health import Health
 from polyrpc.reflection import ReflectionService
 from protocol_clients import CALLERS, WAYS, envelope, grpc_web_outcome

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import any_pb2, duration_pb2, json_format, wrappers_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
+from json_wire import decoder
 from polyrpc.protojson import JsonCodec, JsonError
 from polyrpc.protojson.style import JsonStyle
 from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
@@ -19,8 +20,8 @@ from testing.v1.testing_pb2 import AllKinds, MoreKinds
 CODEC = JsonCodec()
 BRIEF = JsonCodec(JsonStyle(always_print_fields_with_no_presence=False))
 LENIENT = JsonCodec(ignore_unknown_fields=True)
-_decode = CODEC.decoder(AllKinds.DESCRIPTOR)
-_decode_lenient = LENIENT.decoder(AllKinds.DESCRIPTOR)
+_decode = decoder(CODEC, AllKinds.DESCRIPTOR)
+_decode_lenient = decoder(LENIENT, AllKinds.DESCRIPTOR)
 _encode = CODEC.encoder(AllKinds.DESCRIPTOR)
 _encode_brief = BRIEF.encoder(AllKinds.DESCRIPTOR)
 
@@ -57,7 +58,7 @@ def nested(field: str, depth: int) -> str:
 @pytest.mark.parametrize("text", [b"", b" ", b"\r\n\t "])
 def test_no_text_is_the_empty_message(text: bytes) -> None:
     assert _decode(text) == b""
-    assert CODEC.decoder(legacy_pb2.Extendable.DESCRIPTOR)(text) == b""
+    assert decoder(CODEC, legacy_pb2.Extendable.DESCRIPTOR)(text) == b""
 
 
 def test_output_is_compact_utf8_on_one_line() -> None:
@@ -283,7 +284,7 @@ def test_any_carries_types_of_files_that_the_message_does_not_depend_on() -> Non
         assert json.loads(fresh.encoder(AllKinds.DESCRIPTOR)(message.SerializeToString())) == tree
     fresh = JsonCodec()
     for _ in range(2):
-        wire = fresh.decoder(AllKinds.DESCRIPTOR)(json.dumps(tree).encode())
+        wire = decoder(fresh, AllKinds.DESCRIPTOR)(json.dumps(tree).encode())
         assert AllKinds.FromString(wire) == message
 
 
@@ -294,7 +295,7 @@ def test_null_leaves_a_field_unset() -> None:
 
 
 def test_null_unsets_a_repeated_value() -> None:
-    wire = CODEC.decoder(MoreKinds.DESCRIPTOR)(b'{"repeatedValue":null,"repeatedNull":[null]}')
+    wire = decoder(CODEC, MoreKinds.DESCRIPTOR)(b'{"repeatedValue":null,"repeatedNull":[null]}')
     assert MoreKinds.FromString(wire) == MoreKinds(repeated_null=[0])
 
 
@@ -347,7 +348,7 @@ def test_null_members_do_not_count_among_those_of_a_oneof() -> None:
 def test_a_field_in_two_spellings_is_refused_like_a_duplicate(
     codec: JsonCodec, message_class: type[Message], text: str, error: str
 ) -> None:
-    assert refusal(codec.decoder(message_class.DESCRIPTOR), text).startswith(error)
+    assert refusal(decoder(codec, message_class.DESCRIPTOR), text).startswith(error)
 
 
 NO_NUMBERS = [
@@ -392,7 +393,7 @@ def test_numbers_in_quotes_have_the_grammar_of_json(number: str) -> None:
             value, place = f"[{quoted}]", f"{field}[0]"
         elif field.startswith("map"):
             value, place = f"{{{quoted}:{{}}}}", f"{field}["
-        decode = CODEC.decoder(message_class.DESCRIPTOR)
+        decode = decoder(CODEC, message_class.DESCRIPTOR)
         assert refusal(decode, f'{{"{field}":{value}}}').startswith(place)
 
 
@@ -613,7 +614,7 @@ def test_a_hundred_levels_are_taken() -> None:
 
 
 def test_maps_count_among_the_levels_of_nesting() -> None:
-    decode = CODEC.decoder(MoreKinds.DESCRIPTOR)
+    decode = decoder(CODEC, MoreKinds.DESCRIPTOR)
     text = '{"mapMore":{"a":' * 60 + "{}" + "}}" * 60
     assert refusal(decode, text) == "nested deeper than 100 messages"
     text = '{"mapMore":{"a":' * 45 + "{}" + "}}" * 45
@@ -654,7 +655,7 @@ def test_unknown_fields_and_names_are_ignored_on_demand_and_nothing_else_is() ->
     }
     assert refusal(_decode_lenient, '{"int32Field":"x"}').startswith("int32Field: ")
     assert refusal(_decode_lenient, '{"x":1,"choiceString":"","choiceInt64":1}')
-    lenient = LENIENT.decoder(MoreKinds.DESCRIPTOR)
+    lenient = decoder(LENIENT, MoreKinds.DESCRIPTOR)
     assert lenient(b'{"choiceColour":"NOWHERE","mapColour":{"1":"NOWHERE"}}') == b""
     for key in ("x", "-1", "18446744073709551616"):
         assert refusal(lenient, f'{{"mapColour":{{"{key}":"NOWHERE"}}}}').startswith("mapColour[")
@@ -704,7 +705,7 @@ def test_every_value_of_every_field_is_read_or_refused_by_name(
     message_class: type[Message],
 ) -> None:
     for codec in (CODEC, LENIENT):
-        decode = codec.decoder(message_class.DESCRIPTOR)
+        decode = decoder(codec, message_class.DESCRIPTOR)
         for name in [field.json_name for field in message_class.DESCRIPTOR.fields]:
             for value in VALUES:
                 text = f"{{{json.dumps(name)}:{value}}}".encode()
@@ -732,7 +733,7 @@ def test_proto2_and_editions_are_read_and_printed_as_json_format_does(message: M
     assert json.loads(text) == json_format.MessageToDict(
         message, always_print_fields_with_no_presence=True
     )
-    assert type(message).FromString(CODEC.decoder(message.DESCRIPTOR)(text)) == message
+    assert type(message).FromString(decoder(CODEC, message.DESCRIPTOR)(text)) == message
 
 
 def test_extensions_are_read_and_printed() -> None:
@@ -745,7 +746,7 @@ def test_extensions_are_read_and_printed() -> None:
         "[testing.v1.extra_number]": 5,
         "[testing.v1.extra_defaults]": [{"text": "b"}],
     }
-    decode = CODEC.decoder(legacy_pb2.Extendable.DESCRIPTOR)
+    decode = decoder(CODEC, legacy_pb2.Extendable.DESCRIPTOR)
     assert legacy_pb2.Extendable.FromString(decode(text)) == message
     assert refusal(decode, '{"[testing.v1.extra_number]":"x"}').startswith(
         "[testing.v1.extra_number]: "
@@ -754,21 +755,21 @@ def test_extensions_are_read_and_printed() -> None:
 
 
 def test_unknown_extensions_are_ignored_on_demand() -> None:
-    decode = LENIENT.decoder(legacy_pb2.Extendable.DESCRIPTOR)
+    decode = decoder(LENIENT, legacy_pb2.Extendable.DESCRIPTOR)
     wire = decode(b'{"[nowhere.x]":1,"y":1,"[testing.v1.extra_number]":5}')
     message = legacy_pb2.Extendable.FromString(wire)
     assert message.Extensions[legacy_pb2.extra_number] == 5
 
 
 def test_a_missing_required_field_is_named() -> None:
-    decode = CODEC.decoder(legacy_pb2.Required.DESCRIPTOR)
+    decode = decoder(CODEC, legacy_pb2.Required.DESCRIPTOR)
     assert refusal(decode, '{"name":"","child":{}}') == "child.name: required, but missing"
     text = f'{{"any":{{"@type":"{TYPE}/testing.v1.Required"}}}}'
     assert refusal(_decode, text) == "any.name: required, but missing"
 
 
 def test_unknown_values_of_closed_enums_are_refused() -> None:
-    decode = CODEC.decoder(legacy_pb2.Defaults.DESCRIPTOR)
+    decode = decoder(CODEC, legacy_pb2.Defaults.DESCRIPTOR)
     assert refusal(decode, '{"closed":77}').startswith("closed: expected a name or number")
 
 
@@ -779,7 +780,7 @@ def test_a_well_known_type_can_be_the_whole_message(descriptor: Any) -> None:
     text = b'"1.500s"'
     if descriptor.name == "Any":
         text = b'{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1.500s"}'
-    assert CODEC.encoder(descriptor)(CODEC.decoder(descriptor)(text)) == text
+    assert CODEC.encoder(descriptor)(decoder(CODEC, descriptor)(text)) == text
 
 
 def test_the_stack_that_is_left_does_not_matter() -> None:

@@ -11,12 +11,12 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, note
 from hypothesis import strategies as st
-from polyrpc.protojson import JsonCodec, JsonError, supported_types
+from json_wire import decoder
+from polyrpc.protojson import JsonCodec, JsonError, descriptors
 from polyrpc.protojson.compiled_reader import CompiledReaders
-from polyrpc.protojson.descriptors import DEEPEST
+from polyrpc.protojson.descriptors import DEEPEST, is_covered
 from polyrpc.protojson.strict_reader import StrictReaders
 from polyrpc.protojson.style import JsonStyle
-from polyrpc.protojson.supported_types import is_covered
 from strategies import messages, mutated_texts
 from testing.v1 import legacy_pb2, plain_pb2, testing_pb2
 from testing.v1.plain_pb2 import PlainKinds, PlainLeaf, PlainMaps, PlainOrder, PlainTree
@@ -67,7 +67,7 @@ def same(one: Any, other: Any) -> bool:
 def decoders(message_class: type[Message], options: int) -> list[Any]:
     """Answers the strict reader, and what is to agree with it."""
     codec, parse = CODECS[options], message_class.FromString
-    through_wire = codec.decoder(message_class.DESCRIPTOR)
+    through_wire = decoder(codec, message_class.DESCRIPTOR)
     lenient = OPTIONS[options]["ignore_unknown_fields"]
     return [
         StrictReaders(ignore_unknown_fields=lenient).of(message_class),
@@ -338,7 +338,7 @@ def test_nothing_is_compiled_for_another_implementation_of_protobuf(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert is_covered(PlainKinds.DESCRIPTOR)
-    monkeypatch.setattr(supported_types, "HAS_UPB", False)
+    monkeypatch.setattr(descriptors, "HAS_UPB", False)
     assert not is_covered(PlainKinds.DESCRIPTOR)
     assert JsonCodec().message_decoder(PlainLeaf)(b'{"name":"a"}') == PlainLeaf(name="a")
 

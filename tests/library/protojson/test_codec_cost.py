@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from google.protobuf import struct_pb2
 from google.protobuf.message import Message
+from json_wire import decoder
 from polyrpc.protojson import JsonCodec, JsonError
 from testing.v1 import plain_pb2, testing_pb2
 
@@ -105,7 +106,7 @@ class TestFaultyJson:
     def test_takes_hardly_more_memory_than_good(
         self, message_class: type[Message], codec: JsonCodec
     ) -> None:
-        decode = codec.decoder(message_class.DESCRIPTOR)
+        decode = decoder(codec, message_class.DESCRIPTOR)
         good, *faulty = texts(message_class, 500).values()
         for text in (good, *faulty):
             attempt(decode, text)
@@ -116,7 +117,7 @@ class TestFaultyJson:
     def test_takes_steps_in_proportion_to_its_size(
         self, message_class: type[Message], codec: JsonCodec
     ) -> None:
-        decode = codec.decoder(message_class.DESCRIPTOR)
+        decode = decoder(codec, message_class.DESCRIPTOR)
         small, large = texts(message_class, 100), texts(message_class, 400)
         for fault in FAULTS:
             # The first time, functions are made.
@@ -132,7 +133,7 @@ def values_in(tree: Any) -> int:
 
 @pytest.mark.parametrize("message_class", CLASSES[:2], ids=lambda each: each.__name__)
 def test_compiled_types_take_few_more_steps_for_a_fault(message_class: type[Message]) -> None:
-    decode = CODECS["strict"].decoder(message_class.DESCRIPTOR)
+    decode = decoder(CODECS["strict"], message_class.DESCRIPTOR)
     good, *faulty = texts(message_class, 200).values()
     attempt(decode, good)
     most = steps(decode, good) + 4 * values_in(json.loads(good))
@@ -167,7 +168,7 @@ def test_elements_take_no_steps_of_their_own_until_there_is_a_fault(
 def test_uncompiled_types_take_hardly_more_steps_for_a_fault(
     message_class: type[Message],
 ) -> None:
-    decode = CODECS["strict"].decoder(message_class.DESCRIPTOR)
+    decode = decoder(CODECS["strict"], message_class.DESCRIPTOR)
     good, *faulty = texts(message_class, 200).values()
     attempt(decode, good)
     for text in faulty:

@@ -20,6 +20,7 @@ from google.protobuf.message import EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, note
 from hypothesis import strategies as st
+from json_wire import decoder
 from polyrpc.protojson import JsonCodec, JsonError
 from polyrpc.protojson.style import JsonStyle
 from strategies import WRONG_VALUES, messages, mutated_texts
@@ -48,7 +49,9 @@ ENCODERS = {
     (key, each.full_name): codec.encoder(each) for key, codec in CODECS.items() for each in TYPES
 }
 DECODERS = {
-    (key[2], each.full_name): codec.decoder(each) for key, codec in CODECS.items() for each in TYPES
+    (key[2], each.full_name): decoder(codec, each)
+    for key, codec in CODECS.items()
+    for each in TYPES
 }
 NUMBERS_IN_QUOTES = ['"1"', '" 1"', '"\\n1"', '"+1"', '"1_0"', '"01"', '"\uff11"']
 LARGEST_FLOAT = 3.4028234663852886e38

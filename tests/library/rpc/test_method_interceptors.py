@@ -9,9 +9,8 @@ from typing import Any
 import grpc
 import pytest
 from polyrpc.rpc.handlers import RpcFunction
-from polyrpc.rpc.interception import AnyInterceptor
+from polyrpc.rpc.interception import AnyInterceptor, MethodInterceptor
 from polyrpc.rpc.method_info import Protocol
-from polyrpc.rpc.method_interceptors import MethodInterceptor
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from polyrpc.interceptors import tracing
 from polyrpc.rpc.handlers import RpcFunction
+from polyrpc.rpc.interception import MethodInterceptor
 from polyrpc.rpc.method_info import method_info
-from polyrpc.rpc.method_interceptors import MethodInterceptor
 from protocol_clients import Outcome, connect, grpc_over_http, grpc_web, native
 from serving import EchoService, Served, gateway_of, http_server, serving
 from testing.v1 import testing_pb2 as pb

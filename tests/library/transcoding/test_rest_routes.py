@@ -13,14 +13,8 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, text_format
 from library_service import LibraryService
 from polyrpc import ServiceGateway
-from polyrpc.framework.imports import (
-    Application,
-    Gateway,
-    Include,
-    UnchangedLogging,
-    get,
-    register_grpc_http_routes,
-)
+from polyrpc.framework.application import UnchangedLogging
+from polyrpc.framework.imports import Application, Gateway, Include, get, register_grpc_http_routes
 from protocol_clients import by_asgi
 from serving import gateway_of, http_client, http_server, serving
 from testing.v1 import testing_pb2 as pb

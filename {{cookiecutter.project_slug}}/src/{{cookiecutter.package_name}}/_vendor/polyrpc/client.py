@@ -12,7 +12,7 @@ from typing import Any, Self
 import grpc
 
 from .logs import REQUEST_ID
-from .rpc.current_call import CALL
+from .rpc.caller import CALL
 
 _REQUEST_ID = "x-request-id"
 _TRACE_CONTEXT = ("traceparent", "tracestate")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -43,6 +41,7 @@ from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
 from .rpc.interception import AnyInterceptor, Interception
 from .rpc.methods import generic_handlers, method_table
+from .server.sockets import listen
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
 from .transcoding.http_methods import message_is_in_query
@@ -221,7 +220,7 @@ class ServiceGateway(GrpcGateway):
         host = self.server_options["host"].removeprefix("[").removesuffix("]")
         # gRPC says neither why it cannot bind nor fails quietly, so the socket is tried first.
         if not self._options["grpc.so_reuseport"]:
-            _try_bind(host, port)
+            listen(host, port, "gRPC").close()
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             if self.server_credentials is not None and self.is_secure:
@@ -274,7 +273,6 @@ class ServiceGateway(GrpcGateway):
     def _handler(self, endpoint: Endpoint) -> RpcRoute:
         rpc = endpoint.rpc
         path = clean_path(self.path + rpc.http_path)
-        name = path.strip("/").replace("/", "_")
         operations = rpc_operations(rpc, path, self.http_methods, self._style, self._comments)
         operations += [
             rest_operation(rpc, route.binding.rule, self._style, self._comments)
@@ -283,7 +281,7 @@ class ServiceGateway(GrpcGateway):
         operations = [
             replace(operation, security_schemes=self._security_schemes) for operation in operations
         ]
-        return RpcRoute(path, self.http_methods, name, self._answer_to(endpoint), operations)
+        return RpcRoute(path, self.http_methods, self._answer_to(endpoint), operations)
 
     def _answer_to(self, endpoint: Endpoint) -> Callable[[str], Answer]:
         method = endpoint.rpc.descriptor
@@ -345,22 +343,3 @@ def _comments(descriptor_set: bytes | str | PathLike[str] | None) -> Mapping[str
     if not isinstance(descriptor_set, bytes):
         descriptor_set = Path(descriptor_set).read_bytes()
     return comments_of(descriptor_set)
-
-
-def _try_bind(host: str, port: int) -> None:
-    try:
-        # For text, even for digits, Python imports the codec of international names.
-        name = host.encode("ascii") if host.isascii() else host
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            # On Windows, the option would let it bind a port that is taken.
-            if os.name == "posix":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen()
-    except OSError as error:
-        raise OSError(
-            error.errno, f"cannot listen for gRPC on {host} port {port}: {error.strerror}"
-        ) from None

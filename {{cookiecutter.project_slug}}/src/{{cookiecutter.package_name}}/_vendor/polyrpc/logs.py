@@ -23,7 +23,6 @@ from typing import Any, Literal
 import orjson
 
 from .log_pipe import STANDARD_ATTRIBUTES, JsonLinesHandler, Pipe, escaped, level_name, timestamp
-from .native.grpc_log import keep_metadata_out
 from .tracebacks import short_traceback
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -64,7 +63,7 @@ def configure_logging(
         handler.setFormatter(_ConsoleFormatter(colors=at_terminal and sys.platform != "win32"))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(True)
-    keep_metadata_out()
+    logging.getLogger("grpc._cython.cygrpc").addFilter(without_metadata)
     _take_fields_of_any_name()
     _configure_structlog()
     # Python's own would write to standard error, and wait for whoever reads it.
@@ -266,3 +265,11 @@ class _StructlogFinder(importlib.abc.MetaPathFinder):
 
             loader.exec_module = execute_and_configure
         return spec
+
+
+def without_metadata(record: logging.LogRecord) -> bool:
+    """Has gRPC's logger say that a value of metadata is not UTF-8, but not the value."""
+    if record.msg == "Invalid encoding on %s":
+        record.msg, record.args, record.exc_info = "A value of metadata is not UTF-8", (), None
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return True

@@ -19,8 +19,8 @@ from .framework.application import make_application
 from .framework.routing import opened
 from .gateway import ServiceGateway
 from .health import Health
-from .interceptors import standard_interceptors
-from .interceptors.registry import Metrics
+from .interceptors.metrics import Metrics
+from .interceptors.standard import StandardInterceptor
 from .native.channel_args import channel_arguments
 from .reflection import ReflectionService
 from .resourceful import Resourceful
@@ -71,6 +71,7 @@ class Service:
         health: Where what the service depends on is watched.
         metrics: Where calls and requests are counted.
         settings: As given.
+        tls: The TLS of both listeners; None: they speak plain text.
 
     Raises:
         SettingsError: The TLS files or the settings of traces are no good.
@@ -102,7 +103,7 @@ class Service:
         )
         self.health = Health(names)
         self.metrics = Metrics()
-        self._tls = Tls.from_settings(settings)
+        self.tls = Tls.from_settings(settings)
         self._lifespan = lifespan
         self._background = BackgroundTasks(_list_of("background", background))
         made, around = (
@@ -114,8 +115,8 @@ class Service:
             path="/grpc",
             services=[one.instance for one in made],
             http_methods=["POST"],
-            is_secure=self._tls is not None,
-            server_credentials=None if self._tls is None else self._tls.credentials,
+            is_secure=self.tls is not None,
+            server_credentials=None if self.tls is None else self.tls.credentials,
             host=address_of(settings.grpc_host),
             port=settings.grpc_port,
             native_services=[
@@ -123,7 +124,7 @@ class Service:
                 *([ReflectionService([*names, HEALTH])] if settings.reflection else []),
             ],
             interceptors=[
-                *standard_interceptors(settings, self.metrics),
+                StandardInterceptor.from_settings(settings, self.metrics),
                 *([ErrorCodes(errors)] if errors else []),
                 *(one.instance for one in around),
             ],
@@ -164,11 +165,6 @@ class Service:
         return service
 
     @property
-    def tls(self) -> Tls | None:
-        """The TLS of both listeners; None: they speak plain text."""
-        return self._tls
-
-    @property
     def grpc_port(self) -> int:
         """The port that gRPC has to itself; 0: it does not listen, or has none."""
         return self.gateway.bound_port or 0
@@ -197,8 +193,8 @@ class Service:
         except BaseException:
             await self.close()
             raise
-        if self._tls is not None:
-            self._watch = asyncio.create_task(self._tls.watch())
+        if self.tls is not None:
+            self._watch = asyncio.create_task(self.tls.watch())
         self.health.start()
 
     async def _listen(self) -> None:

@@ -1,13 +1,14 @@
-"""The application of a service: the gateway's routes, the team's, probes and documentation."""
+"""The applications of a service: its own, and the one of `ADMIN_PORT`."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..health import Health
-from ..interceptors import tokens_of
-from ..interceptors.registry import Metrics
+from ..interceptors.auth import Tokens
+from ..interceptors.metrics import Metrics
 from ..settings import ServiceSettings
 from .cors import Cors
 from .errors import error_handlers
@@ -16,12 +17,12 @@ from .imports import (
     Contact,
     DefineMiddleware,
     GrpcGateway,
-    UnchangedLogging,
+    LoggingConfig,
     register_grpc_http_routes,
 )
 from .own_routes import around_routes
 from .probes import admin_routes
-from .swagger_ui import docs_config, docs_routes
+from .swagger_ui import DocumentAlone, docs_routes
 
 _DESCRIPTION = (
     "Every operation is an RPC that answers over gRPC as well, and by gRPC-Web and Connect at "
@@ -43,7 +44,7 @@ def make_application(
     middleware: Sequence[Any],
     lifespan: Callable[[Any], Any],
 ) -> Application:
-    """Makes the application.
+    """Makes the application: the gateway's routes, the team's, probes and documentation.
 
     Args:
         gateway: Its RPCs become routes.
@@ -59,7 +60,7 @@ def make_application(
         lifespan: Of the application.
     """
     origins = settings.cors_allow_origins
-    tokens = tokens_of(settings)
+    tokens = Tokens.from_settings(settings)
     asks_for_tokens = tokens is not None
     app = Application(
         title=title,
@@ -80,7 +81,7 @@ def make_application(
         lifespan=lifespan,
         logging_config=UnchangedLogging(),
         enable_openapi=True,
-        openapi_config=docs_config(asks_for_tokens=asks_for_tokens),
+        openapi_config=DocumentAlone(asks_for_tokens=asks_for_tokens),
     )
     # Or else the framework adds its documents' routes again, and orders all, with each RPC's route.
     app.enable_openapi = False
@@ -88,3 +89,25 @@ def make_application(
     app.enable_openapi = True
     app.router.activate()
     return app
+
+
+def admin_app(health: Health, service_metrics: Metrics) -> Application:
+    """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
+    return Application(
+        routes=admin_routes(health, service_metrics),
+        middleware=around_routes(metrics=service_metrics),
+        exception_handlers=error_handlers(),
+        logging_config=UnchangedLogging(),
+        enable_openapi=False,
+    )
+
+
+class UnchangedLogging(LoggingConfig):
+    """Makes an application log through whatever the process has configured."""
+
+    def __init__(self) -> None:
+        super().__init__(skip_setup_configure=True)
+
+    def get_logger(self) -> logging.Logger:
+        """Follows the framework's `LoggingConfig`."""
+        return logging.getLogger(Application.__module__.partition(".")[0])

@@ -7,12 +7,11 @@ asked for: browsers send their preflights without one. The server's own refusals
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from ..origins import Origins
-
-App = Callable[[Any, Any, Any], Awaitable[None]]
+from .asgi_events import App
 
 EXPOSED = (
     b"x-request-id",

@@ -17,6 +17,7 @@ import grpc
 from pydantic import ValidationError
 
 from ..interceptors.auth import CHALLENGE
+from ..rpc.status import error_members
 from .imports import (
     Application,
     ClientDisconnect,
@@ -176,13 +177,7 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> Any:
     """Makes a response with an error body."""
-    number, _ = code_of(status).value
-    body = {
-        "detail": detail,
-        "code": number,
-        "status": code_of(status).name,
-        "details": list(details),
-    }
+    body = error_members(code_of(status), detail, details)
     headers = {name.lower(): value for name, value in (headers or {}).items()}
     if status == 401:
         headers.setdefault("www-authenticate", CHALLENGE)

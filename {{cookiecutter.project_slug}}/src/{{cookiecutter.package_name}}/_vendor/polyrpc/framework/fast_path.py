@@ -27,8 +27,10 @@ from typing import Any
 
 from ..protocols.endpoint import BeginAnswer
 from .imports import (
-    OWN_MIDDLEWARE,
     ApplicationBase,
+    AsyncExitStackMiddleware,
+    ExceptionMiddleware,
+    FrameworkExceptionMiddleware,
     Gateway,
     Include,
     Match,
@@ -40,6 +42,14 @@ from .imports import (
 from .rest_route import RestRoutes
 from .route import Answer, RpcRoute
 from .unknown_rpcs import UnknownRpcs
+
+_EVERYBODYS = (
+    FrameworkExceptionMiddleware,
+    TrustedHostMiddleware,
+    ExceptionMiddleware,
+    AsyncExitStackMiddleware,
+)
+"""What every application has around its router, whatever its user asks for."""
 
 _BY_PATH_AND_METHOD = (
     Path.search,
@@ -230,7 +240,7 @@ def _has_own_steps(app: Any) -> bool:
     """Whether the application runs anything of its user's before it looks for a route."""
     router = app.router
     layer = app.middleware_stack
-    while type(layer) in OWN_MIDDLEWARE or getattr(layer, "skips_rpcs", False):
+    while type(layer) in _EVERYBODYS or getattr(layer, "skips_rpcs", False):
         if isinstance(layer, TrustedHostMiddleware) and not layer.allow_any:
             return True
         layer = layer.app
@@ -266,7 +276,7 @@ def _reached_first(routes: Iterable[Any]) -> Iterator[tuple[tuple[str, str], Rpc
         if path in seen:
             continue
         seen.add(path)
-        if route.app is handler and not _has_any(route, _OF_ROUTES):
+        if route.app is handler and not any(getattr(route, name, None) for name in _OF_ROUTES):
             for method in handler.answers:
                 if not any(_takes(other, method, path) for other in others):
                     yield (method, path), handler
@@ -290,7 +300,3 @@ def _takes(route: Any, method: str, path: str) -> bool:
     scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
     match, _ = route.search(scope)
     return match is not Match.NONE
-
-
-def _has_any(owner: Any, names: Iterable[str]) -> bool:
-    return any(getattr(owner, name, None) for name in names)

@@ -11,9 +11,27 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
+from lilya import exceptions
+from lilya._internal._connection import ClientDisconnect as ClientDisconnect
+from lilya._internal._connection import Connection as Connection
+from lilya._internal._path import clean_path as clean_path
+from lilya.datastructures import Header as Header
+from lilya.enums import Match as Match
+from lilya.middleware import DefineMiddleware as DefineMiddleware
+from lilya.middleware.trustedhost import TrustedHostMiddleware as TrustedHostMiddleware
+from lilya.routing import BasePath as BasePath
+from lilya.routing import BaseRouter as BaseRouter
+from lilya.routing import Host as Host
+from lilya.routing import NoMatchFound as NoMatchFound
+from lilya.routing import Path as Path
+from lilya.routing import WebSocketPath as WebSocketPath
+from lilya.websockets import WebSocketDisconnect as WebSocketDisconnect
+
 ESMERALD = "esmerald" in sys.modules or ("ravyn" not in sys.modules and bool(find_spec("esmerald")))
 
 if ESMERALD:
-    from .esmerald import *  # noqa: F403 - its `__all__` is what there is
+    from .esmerald import *  # noqa: F403 - all that it names is meant
 else:
-    from .ravyn import *  # noqa: F403 - its `__all__` is what there is
+    from .ravyn import *  # noqa: F403 - all that it names is meant
+
+LilyaHTTPException = exceptions.HTTPException

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..openapi.document import describe
 from ..openapi.operation import Operation
-from ..openapi.path_parameters import PathParameter
+from ..openapi.parameters import PathParameter
 from .imports import (
     Include,
     OpenAPIConfig,

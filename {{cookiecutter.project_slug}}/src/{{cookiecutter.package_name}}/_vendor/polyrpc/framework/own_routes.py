@@ -19,7 +19,7 @@ from ..calls.metadata import invocation_metadata
 from ..calls.peer import peer_address
 from ..http.headers import is_from_another_site
 from ..interceptors import auth, request_id
-from ..interceptors.registry import Metrics
+from ..interceptors.metrics import Metrics
 from ..log_pipe import EventRecord
 from ..origins import Origins
 from ..rpc.caller import caller

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..health import Health
-from ..interceptors.registry import Metrics
-from .errors import error_handlers
-from .imports import Application, JSONResponse, Response, ServiceUnavailable, UnchangedLogging, get
-from .own_routes import around_routes
+from ..interceptors.metrics import Metrics
+from .imports import JSONResponse, Response, ServiceUnavailable, get
 from .routing import ProbeGateway
 
 
@@ -36,14 +34,3 @@ def admin_routes(health: Health, service_metrics: Metrics) -> list[ProbeGateway]
         ProbeGateway("/readyz", handler=readyz),
         ProbeGateway("/metrics", handler=metrics),
     ]
-
-
-def admin_app(health: Health, service_metrics: Metrics) -> Application:
-    """Makes the application of `ADMIN_PORT`: those paths and nothing else."""
-    return Application(
-        routes=admin_routes(health, service_metrics),
-        middleware=around_routes(metrics=service_metrics),
-        exception_handlers=error_handlers(),
-        logging_config=UnchangedLogging(),
-        enable_openapi=False,
-    )

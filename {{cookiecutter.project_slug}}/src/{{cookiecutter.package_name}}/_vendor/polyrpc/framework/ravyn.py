@@ -2,113 +2,40 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
-from lilya._internal._connection import ClientDisconnect, Connection
-from lilya._internal._path import clean_path
-from lilya.datastructures import Header
-from lilya.enums import Match
-from lilya.exceptions import HTTPException as LilyaHTTPException
-from lilya.middleware import DefineMiddleware
-from lilya.middleware.trustedhost import TrustedHostMiddleware
-from lilya.routing import BasePath, BaseRouter, Host, NoMatchFound, Path, WebSocketPath
-from lilya.websockets import WebSocketDisconnect
-from ravyn import (
-    Gateway,
-    Include,
-    JSONResponse,
-    OpenAPIConfig,
-    Ravyn,
-    Request,
-    Response,
-)
+from ravyn import Gateway as Gateway
+from ravyn import Include as Include
+from ravyn import JSONResponse as JSONResponse
+from ravyn import OpenAPIConfig as OpenAPIConfig
+from ravyn import Ravyn, applications
+from ravyn import Request as Request
+from ravyn import Response as Response
 from ravyn import get as ravyn_get
-from ravyn.applications import Application as ApplicationBase
-from ravyn.contrib.grpc.gateway import HTTP_ALLOWED_METHODS, GrpcGateway
-from ravyn.contrib.grpc.register import register_grpc_http_routes
-from ravyn.core.config.logging import LoggingConfig
-from ravyn.exceptions import (
-    HTTPException,
-    ImproperlyConfigured,
-    MethodNotAllowed,
-    NotAuthenticated,
-    NotFound,
-    ServiceUnavailable,
-    ValidationErrorException,
-    WebSocketException,
-)
-from ravyn.middleware.asyncexitstack import AsyncExitStackMiddleware
-from ravyn.middleware.exceptions import ExceptionMiddleware, RavynAPIException
-from ravyn.openapi.models import Contact
-from ravyn.openapi.openapi import get_openapi_security_schemes, should_include_in_schema
-from ravyn.routing.router import HTTPHandler, Router
-
-__all__ = [
-    "HTTP_ALLOWED_METHODS",
-    "OWN_MIDDLEWARE",
-    "Application",
-    "ApplicationBase",
-    "BasePath",
-    "BaseRouter",
-    "ClientDisconnect",
-    "Connection",
-    "Contact",
-    "DefineMiddleware",
-    "ExceptionMiddleware",
-    "Gateway",
-    "GrpcGateway",
-    "HTTPException",
-    "HTTPHandler",
-    "Header",
-    "Host",
-    "ImproperlyConfigured",
-    "Include",
-    "JSONResponse",
-    "LilyaHTTPException",
-    "Match",
-    "MethodNotAllowed",
-    "NoMatchFound",
-    "NotAuthenticated",
-    "NotFound",
-    "OpenAPIConfig",
-    "Path",
-    "Request",
-    "Response",
-    "Router",
-    "ServiceUnavailable",
-    "TrustedHostMiddleware",
-    "UnchangedLogging",
-    "ValidationErrorException",
-    "WebSocketDisconnect",
-    "WebSocketException",
-    "WebSocketPath",
-    "clean_path",
-    "get",
-    "get_openapi_security_schemes",
-    "register_grpc_http_routes",
-    "should_include_in_schema",
-]
+from ravyn.contrib.grpc.gateway import HTTP_ALLOWED_METHODS as HTTP_ALLOWED_METHODS
+from ravyn.contrib.grpc.gateway import GrpcGateway as GrpcGateway
+from ravyn.contrib.grpc.register import register_grpc_http_routes as register_grpc_http_routes
+from ravyn.core.config.logging import LoggingConfig as LoggingConfig
+from ravyn.exceptions import HTTPException as HTTPException
+from ravyn.exceptions import ImproperlyConfigured as ImproperlyConfigured
+from ravyn.exceptions import MethodNotAllowed as MethodNotAllowed
+from ravyn.exceptions import NotAuthenticated as NotAuthenticated
+from ravyn.exceptions import NotFound as NotFound
+from ravyn.exceptions import ServiceUnavailable as ServiceUnavailable
+from ravyn.exceptions import ValidationErrorException as ValidationErrorException
+from ravyn.exceptions import WebSocketException as WebSocketException
+from ravyn.middleware.asyncexitstack import AsyncExitStackMiddleware as AsyncExitStackMiddleware
+from ravyn.middleware.exceptions import ExceptionMiddleware as ExceptionMiddleware
+from ravyn.middleware.exceptions import RavynAPIException
+from ravyn.openapi.models import Contact as Contact
+from ravyn.openapi.openapi import get_openapi_security_schemes as get_openapi_security_schemes
+from ravyn.openapi.openapi import should_include_in_schema as should_include_in_schema
+from ravyn.routing.router import HTTPHandler as HTTPHandler
+from ravyn.routing.router import Router as Router
 
 Application = Ravyn
-OWN_MIDDLEWARE: tuple[type[Any], ...] = (
-    RavynAPIException,
-    TrustedHostMiddleware,
-    ExceptionMiddleware,
-    AsyncExitStackMiddleware,
-)
-"""What every application has around its router, whatever its user asks for."""
+ApplicationBase = applications.Application
+FrameworkExceptionMiddleware = RavynAPIException
 # Ravyn leaves out what its decorator returns.
 get: Callable[..., Callable[[Any], Any]] = ravyn_get
-
-
-class UnchangedLogging(LoggingConfig):
-    """Makes an application log through whatever the process has configured."""
-
-    def __init__(self) -> None:
-        super().__init__(skip_setup_configure=True)
-
-    def get_logger(self) -> logging.Logger:
-        """Follows Ravyn's `LoggingConfig`."""
-        return logging.getLogger("ravyn")

@@ -1,8 +1,4 @@
-"""The seam to the framework's routing: one route for all `google.api.http` paths of a base path.
-
-The framework matches decoded paths, in which an encoded slash is a slash. These templates need the
-path as it was sent, so this route matches by itself.
-"""
+"""The seam to the framework's routing: one route for all `google.api.http` paths of a base path."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import grpc
 
@@ -24,7 +19,8 @@ from ..rpc.status import CallError
 from ..transcoding.http_binding import HttpBinding
 from ..transcoding.router import RestMatch, RestRouter, hidden_rules
 from .asgi_events import without_request_body
-from .imports import BasePath, Include, Match, NoMatchFound, Path
+from .imports import Include, Match, Path
+from .joint_route import JointRoute
 from .route import answer_alone, method_not_allowed
 
 logger = logging.getLogger("polyrpc.framework")
@@ -40,32 +36,14 @@ class RestRoute(NamedTuple):
     written: RouteCodec
 
 
-class RestRoutes(BasePath):
-    """Answers the REST routes of the gateways that are registered at one base path.
-
-    Args:
-        base_path: What goes before every template; empty for none.
-    """
-
-    name = None
-    include_in_schema = False
+class RestRoutes(JointRoute):
+    """Answers the REST routes of the gateways that are registered at one base path."""
 
     def __init__(self, base_path: str) -> None:
-        self.path = base_path or "/"
-        self._base_path = base_path
+        super().__init__(base_path)
         self._routes: list[RestRoute] = []
         self._router: RestRouter[RestRoute] = RestRouter(())
         self._warnings: set[str] = set()
-
-    @staticmethod
-    def among(routes: list[Any], base_path: str) -> RestRoutes:
-        """Finds the REST routes at `base_path`, and adds them where there are none yet."""
-        for route in routes:
-            if isinstance(route, RestRoutes) and route.path == (base_path or "/"):
-                return route
-        added = RestRoutes(base_path)
-        routes.append(added)
-        return added
 
     def add(self, routes: Iterable[RestRoute], others: Iterable[Any] = ()) -> None:
         """Adds bindings. Those that never get a request are warned of.
@@ -79,7 +57,7 @@ class RestRoutes(BasePath):
         earlier = _Others(others)
 
         def taker(method: str, path: str) -> str | None:
-            return earlier.taker(method, self._base_path + path)
+            return earlier.taker(method, self.base_path + path)
 
         rules = [route.binding.rule for route in self._routes]
         for warning in hidden_rules(rules, taker, jointly=True):
@@ -89,13 +67,11 @@ class RestRoutes(BasePath):
 
     def search(self, scope: Any) -> tuple[Match, Any]:
         """Matches a request, as `BasePath` describes."""
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        path = raw_path(scope)
-        if not path.startswith(self._base_path):
+        path = self.path_of(scope)
+        if path is None:
             return Match.NONE, {}
         try:
-            found = self._router.match(scope["method"], path[len(self._base_path) :])
+            found = self._router.match(scope["method"], path)
         except ValueError as error:
             # Like a wrong method: on the general way, and for those who may call.
             return Match.PARTIAL, {_FOUND: CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error))}
@@ -126,12 +102,6 @@ class RestRoutes(BasePath):
             send = without_body(send)
         return written.answer(decode, False, scope, receive, send)
 
-    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        """Raises `NoMatchFound`: these routes have no names."""
-        raise NoMatchFound(name, path_params)
-
-    path_for = url_path_for
-
 
 def _announces_body(headers: Headers) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
@@ -157,15 +127,3 @@ class _Others:
             if match is Match.FULL:
                 return f"the route {route.path}"
         return None
-
-
-def raw_path(scope: Any) -> str:
-    """The path of a request as it was sent, below where the application is mounted."""
-    raw = scope.get("raw_path")
-    path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
-    # Where the application is mounted, as many segments go as its root path has. One that a proxy
-    # has taken off already is not there.
-    root_path = scope.get("root_path", "").strip("/")
-    if root_path and f"{scope['path']}/".startswith(f"/{root_path}/"):
-        path = f"/{'/'.join(path.split('/')[root_path.count('/') + 2 :])}"
-    return path

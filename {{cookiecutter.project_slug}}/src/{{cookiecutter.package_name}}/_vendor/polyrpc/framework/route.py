@@ -29,7 +29,6 @@ class RpcRoute(HTTPHandler):
     Args:
         path: The path below the registration's `base_path`.
         methods: The HTTP methods that it answers.
-        name: Unique among the application's routes.
         answer_to: Makes the ASGI application that answers requests of an HTTP method.
         operations: What the OpenAPI document says of the RPC.
         refuse: Sends the failure of a request with another method.
@@ -47,7 +46,6 @@ class RpcRoute(HTTPHandler):
         self,
         path: str,
         methods: Sequence[str],
-        name: str,
         answer_to: Callable[[str], Answer],
         operations: Sequence[Operation],
         refuse: Callable[[Send, CallError], Awaitable[None]] = send_failure,
@@ -55,7 +53,11 @@ class RpcRoute(HTTPHandler):
     ) -> None:
         methods = with_head(methods)
         super().__init__(
-            path=path, methods=methods, name=name, status_code=200, include_in_schema=False
+            path=path,
+            methods=methods,
+            name=path.strip("/").replace("/", "_"),
+            status_code=200,
+            include_in_schema=False,
         )
         self.fn = _answered_by_the_gateway
         self.validate_handler()

@@ -76,7 +76,6 @@ class RpcPaths:
             RpcRoute(
                 path.path,
                 path.methods,
-                _name_of(path.path),
                 path.answer_to,
                 (),
                 refuse_request,
@@ -115,7 +114,3 @@ class RpcPaths:
 
     def _generic_handlers(self) -> Sequence[grpc.GenericRpcHandler]:
         return generic_handlers({id(servicer): servicer for servicer in self._servicers}.values())
-
-
-def _name_of(path: str) -> str:
-    return path.strip("/").replace("/", "_")

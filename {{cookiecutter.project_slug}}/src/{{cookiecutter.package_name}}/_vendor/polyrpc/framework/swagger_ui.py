@@ -1,7 +1,9 @@
 """The documentation page, `/docs/swagger`, whose every part this process serves itself.
 
-The Swagger UI in it is that of `swagger_files`. The framework's own pages would load their scripts
-from a CDN, so `docs_config` leaves them out.
+The framework's own pages would load their scripts from a CDN, so `DocumentAlone` leaves them out.
+Swagger UI is that of the distribution `flask-swagger-ui`. Only the build needs that, as it needs
+Flask for it, and puts the files beside the stubs of a service. Where a package has no such folder,
+as that of an application that is not built, they are the distribution's own, if it is there.
 
 Page and assets are open to everyone: they say nothing of the service but its name. The document
 asks for a token where the service does.
@@ -11,18 +13,24 @@ from __future__ import annotations
 
 import gzip
 import logging
+from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from ..interceptors.auth import SECURITY_SCHEMES
 from .docs_page import docs_page
 from .imports import JSONResponse, NotFound, OpenAPIConfig, Request, Response, get
 from .routing import OpenGateway
-from .swagger_files import SwaggerFiles, swagger_files
 
 logger = logging.getLogger("polyrpc.docs")
 
 PAGE = "/docs/swagger"
+
+_FOLDER = "swagger_ui"
+"""Of a service's package: where the build puts the files."""
 
 _SCRIPT, _STYLE, _ICON = "swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"
 _MEDIA_TYPES = {
@@ -46,6 +54,7 @@ class DocumentAlone(OpenAPIConfig):
     """
 
     asks_for_tokens: bool = False
+    """Whether the document says so of every operation, the team's own included."""
 
     def enable(self, app: Any) -> None:
         """Follows `OpenAPIConfig.enable`."""
@@ -63,18 +72,7 @@ class DocumentAlone(OpenAPIConfig):
         app.add_route(path="/", handler=openapi, include_in_schema=False, activate_openapi=False)
 
 
-def docs_config(*, asks_for_tokens: bool = False) -> OpenAPIConfig:
-    """Return the configuration with which the framework makes `/openapi.json` and no pages.
-
-    Args:
-        asks_for_tokens: Whether the document says so of every operation, the team's own included.
-    """
-    return DocumentAlone(asks_for_tokens=asks_for_tokens)
-
-
-def docs_routes(
-    title: str, package: str | None = None, *, asks_for_tokens: bool = False
-) -> list[OpenGateway]:
+def docs_routes(title: str, package: str, *, asks_for_tokens: bool = False) -> list[OpenGateway]:
     """Make the routes of the page and of its assets.
 
     Args:
@@ -85,7 +83,7 @@ def docs_routes(
     Returns:
         No route where these files are missing, which is warned about.
     """
-    found = swagger_files(package)
+    found = _swagger_files(package)
     if found is None:
         logger.warning("%s is left out: `nox -s protos` brings the files of Swagger UI", PAGE)
         return []
@@ -123,6 +121,31 @@ def docs_routes(
     ]
 
 
+@dataclass(frozen=True)
+class _SwaggerFiles:
+    """The folder with Swagger UI, and its version."""
+
+    folder: Path
+    version: str
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file."""
+        return (self.folder / name).read_bytes()
+
+
+def _swagger_files(package: str) -> _SwaggerFiles | None:
+    """Find the files that a package has, or else the distribution; None: they are nowhere."""
+    folder = Path(str(files(package).joinpath(_FOLDER)))
+    if (folder / "VERSION").is_file():
+        return _SwaggerFiles(folder, (folder / "VERSION").read_text(encoding="utf-8").strip())
+    try:
+        installed = distribution("flask-swagger-ui")
+    except PackageNotFoundError:
+        return None
+    folder = Path(str(installed.locate_file("flask_swagger_ui/dist")))
+    return _SwaggerFiles(folder, installed.version)
+
+
 def _require_tokens(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
     components["securitySchemes"] = {**components.get("securitySchemes", {}), **SECURITY_SCHEMES}
@@ -131,5 +154,5 @@ def _require_tokens(document: dict[str, Any]) -> None:
 
 
 @cache
-def _gzipped(files: SwaggerFiles, name: str) -> bytes:
-    return gzip.compress(files.read(name), mtime=0)
+def _gzipped(found: _SwaggerFiles, name: str) -> bytes:
+    return gzip.compress(found.read(name), mtime=0)

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..calls.body import media_type
 from ..protocols.unknown import UnknownRpcPaths
-from .imports import BasePath, Match, NoMatchFound
-from .rest_route import raw_path
+from .imports import Match
+from .joint_route import JointRoute
 from .route import Answer, answer_alone
 
 _ANSWER = "gateway.unknown_rpc"
@@ -23,31 +23,13 @@ _OF_CONNECT = b"connect-protocol-version"
 everybody's, and protobuf is anybody's at a path without a package."""
 
 
-class UnknownRpcs(BasePath):
-    """Answers what looks like an RPC and is none of the gateways that are registered at a path.
-
-    Args:
-        base_path: What goes before the paths of RPCs; empty for nothing.
-    """
-
-    name = None
-    include_in_schema = False
+class UnknownRpcs(JointRoute):
+    """Answers what looks like an RPC and is none of the gateways that are registered at a path."""
 
     def __init__(self, base_path: str) -> None:
-        self.path = base_path or "/"
-        self._base_path = base_path
+        super().__init__(base_path)
         self._known: set[str] = set()
         self._gateways: list[UnknownRpcPaths] = []
-
-    @staticmethod
-    def among(routes: list[Any], base_path: str) -> UnknownRpcs:
-        """Finds the route at `base_path`, and adds it where there is none yet."""
-        for route in routes:
-            if isinstance(route, UnknownRpcs) and route.path == (base_path or "/"):
-                return route
-        added = UnknownRpcs(base_path)
-        routes.append(added)
-        return added
 
     def add(self, known: Iterable[str], unknown: UnknownRpcPaths) -> None:
         """Adds a gateway.
@@ -64,12 +46,9 @@ class UnknownRpcs(BasePath):
 
     def search(self, scope: Any) -> tuple[Match, Any]:
         """Matches a request, as `BasePath` describes."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        path = self.path_of(scope) if scope.get("method") == "POST" else None
+        if path is None:
             return Match.NONE, {}
-        path = raw_path(scope)
-        if not path.startswith(self._base_path):
-            return Match.NONE, {}
-        path = path[len(self._base_path) :]
         found = _PATH.fullmatch(path)
         if found is None or path in self._known:
             return Match.NONE, {}
@@ -86,12 +65,6 @@ class UnknownRpcs(BasePath):
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers a request that `search` has matched; the framework awaits it."""
         return answer_alone(scope[_ANSWER], scope, receive, send)
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
-        """Raises `NoMatchFound`: there are no names."""
-        raise NoMatchFound(name, path_params)
-
-    path_for = url_path_for
 
     def _answer_to(self, service: str, path: str, content_type: str) -> Answer | None:
         for gateway in sorted(self._gateways, key=lambda one: one.claim(service), reverse=True):

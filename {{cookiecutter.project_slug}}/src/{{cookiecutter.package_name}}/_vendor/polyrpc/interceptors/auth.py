@@ -9,12 +9,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import grpc
 
 from ..rpc.caller import Caller, set_caller
 from ..rpc.handlers import Context, RpcFunction
+from ..settings import ServiceSettings
 
 CHALLENGE = "Bearer"
 DETAIL = "A valid bearer token is required"
@@ -36,6 +37,12 @@ class Tokens:
             (digest, Caller(f"token-{digest.hex()[:8]}"))
             for digest in (_digest(token.strip()) for token in tokens.split(",") if token.strip())
         ]
+
+    @classmethod
+    def from_settings(cls, settings: ServiceSettings) -> Self | None:
+        """Makes the tokens that callers need; None: they need none."""
+        tokens = settings.auth_tokens
+        return None if tokens is None else cls(tokens.get_secret_value())
 
     def caller_of(self, metadata: Metadata) -> Caller | None:
         """Finds who sends this invocation metadata; None: a stranger."""

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any
+from typing import Any, Self
 
 import grpc
 
-from ..rpc.current_call import CALL
+from ..rpc.caller import CALL
 from ..rpc.errors import final_code
 from ..rpc.handlers import Context, RpcFunction
+from ..rpc.interception import MethodInterceptor
 from ..rpc.method_info import MethodInfo, Protocol, method_info
-from ..rpc.method_interceptors import MethodInterceptor
+from ..settings import ServiceSettings
 from . import auth
 from .access_log import AccessLog
 from .concurrency_limit import ConcurrencyLimit
-from .registry import Metrics
+from .metrics import Metrics
 from .request_id import adopt_header, adopt_metadata, in_headers, in_trailers
-from .tracing import Traced, current_trace_id
+from .tracing import Traced, current_trace_id, tracing_from_environment
 
 _OK = grpc.StatusCode.OK
 
@@ -55,6 +56,25 @@ class StandardInterceptor(MethodInterceptor):
         self._traced = traced
         self._metrics = metrics or Metrics()
         self._further = None if traced is None else _trace_field
+
+    @classmethod
+    def from_settings(cls, settings: ServiceSettings, metrics: Metrics) -> Self:
+        """Makes the one that `settings` and the `OTEL_*` variables ask for.
+
+        Args:
+            settings: The settings.
+            metrics: Where calls are counted.
+
+        Raises:
+            SettingsError: The variables ask for traces, but the extra `otel` is not installed.
+        """
+        limit = settings.max_concurrent_rpcs
+        return cls(
+            tokens=auth.Tokens.from_settings(settings),
+            limit=None if limit is None else ConcurrencyLimit(limit),
+            traced=tracing_from_environment(),
+            metrics=metrics,
+        )
 
     def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
         """Follows `MethodInterceptor.wrap`."""

@@ -18,12 +18,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no types
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+from ..rpc.handlers import Handler
 
 logger = logging.getLogger("polyrpc.native")
 

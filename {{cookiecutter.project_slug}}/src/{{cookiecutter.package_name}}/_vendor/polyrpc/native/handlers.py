@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
 
 import grpc
 
-from ..rpc.handlers import make_handler
+from ..rpc.handlers import Handler, make_handler
 from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from .graceful_stop import GracefulStop
 from .guard import guarded
 from .serving import Kind, kind_of, serving
-
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _ANY_KIND = True, True
 """RPCs that are not known are served as this one: it takes and gives any number of messages."""

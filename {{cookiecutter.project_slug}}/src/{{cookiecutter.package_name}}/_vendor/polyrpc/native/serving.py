@@ -7,16 +7,15 @@ interceptor has put in the place of its handler may be of another kind.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from ..rpc.handlers import Context, RpcFunction, adapt
+from ..rpc.handlers import Context, Handler, RpcFunction, adapt
 from ..rpc.status import WITHOUT_MESSAGE, CallError, status_code
 from .context import NativeContext, Reader, Writer
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Kind = tuple[bool, bool]
 """Whether requests are a stream, and whether responses are."""
 

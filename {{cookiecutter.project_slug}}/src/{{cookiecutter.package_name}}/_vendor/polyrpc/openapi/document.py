@@ -7,23 +7,19 @@ document that the framework serves.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 
 from ..protojson.descriptors import is_http_body
+from ..protojson.style import JsonStyle
 from ..rpc.status import HTTP_STATUS
 from .comments import summary_of
 from .example import field_example, message_example
+from .operation import Operation
 from .parameters import path_parameters, query_parameters
-from .schema import MessageSchemas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from google.protobuf.descriptor import Descriptor, ServiceDescriptor
-
-    from ..protojson.style import JsonStyle
-    from .operation import Operation
-    from .schema import Schema
+from .schema import MessageSchemas, Schema
 
 _DESCRIBABLE_METHODS = frozenset(
     {"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"}

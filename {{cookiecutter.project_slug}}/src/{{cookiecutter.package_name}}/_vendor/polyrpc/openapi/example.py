@@ -6,16 +6,12 @@ and with types in `Any` that nobody knows. Those would be refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from ..protojson.descriptors import NULL_VALUE, map_entry, real_oneofs
-
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
-
-    from ..protojson.style import JsonStyle
+from ..protojson.descriptors import NULL_VALUE, WRAPPERS, map_entry, real_oneofs
+from ..protojson.style import JsonStyle
 
 MAX_DEPTH = 4
 """How deep examples nest messages."""
@@ -33,21 +29,12 @@ _SCALARS: dict[int, Any] = {
 }
 _WELL_KNOWN_TYPES: dict[str, Any] = {
     "google.protobuf.Any": _OMITTED,
-    "google.protobuf.BoolValue": True,
-    "google.protobuf.BytesValue": "",
-    "google.protobuf.DoubleValue": 0,
     "google.protobuf.Duration": "1.5s",
     "google.protobuf.Empty": {},
     "google.protobuf.FieldMask": "",
-    "google.protobuf.FloatValue": 0,
-    "google.protobuf.Int32Value": 0,
-    "google.protobuf.Int64Value": "0",
     "google.protobuf.ListValue": [],
-    "google.protobuf.StringValue": "string",
     "google.protobuf.Struct": {},
     "google.protobuf.Timestamp": "2000-01-01T00:00:00Z",
-    "google.protobuf.UInt32Value": 0,
-    "google.protobuf.UInt64Value": "0",
     "google.protobuf.Value": "string",
 }
 
@@ -65,6 +52,8 @@ def field_example(field: FieldDescriptor, style: JsonStyle) -> Any:
 
 
 def _message(message: Descriptor, style: JsonStyle, depth: int) -> Any:
+    if message.full_name in WRAPPERS:
+        return _value(message.fields_by_name["value"], style, depth)
     if message.full_name in _WELL_KNOWN_TYPES:
         return _WELL_KNOWN_TYPES[message.full_name]
     if depth == MAX_DEPTH:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..protojson.style import CANONICAL_STYLE, JsonStyle
+from ..rpc.methods import RpcMethod
 from ..transcoding.http_methods import message_is_in_query
-from .path_parameters import openapi_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from ..rpc.methods import RpcMethod
-    from ..transcoding.http_rule import Rule
-    from .path_parameters import PathParameter
+from ..transcoding.http_rule import Rule
+from .parameters import PathParameter, openapi_path
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,27 +6,19 @@ What a parser takes beyond it, such as a number for an int64, is left out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto
 
-from ..protojson.descriptors import NULL_VALUE, map_entry
+from ..protojson.descriptors import NULL_VALUE, WRAPPERS, map_entry
 from ..protojson.style import JsonStyle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 Schema = dict[str, Any]
 
 REFERENCE = "#/components/schemas/"
 
-_INT32: Schema = {"type": "integer", "format": "int32"}
-_UINT32: Schema = {"type": "integer", "format": "uint32", "minimum": 0}
-_INT64: Schema = {"type": "string", "format": "int64"}
-_UINT64: Schema = {"type": "string", "format": "uint64"}
-_BOOL: Schema = {"type": "boolean"}
-_STRING: Schema = {"type": "string"}
 _BYTES: Schema = {"type": "string", "contentEncoding": "base64"}
 
 
@@ -42,12 +34,12 @@ def _floating(number_format: str) -> Schema:
 _SCALARS: dict[int, Schema] = {
     FieldDescriptor.CPPTYPE_DOUBLE: _floating("double"),
     FieldDescriptor.CPPTYPE_FLOAT: _floating("float"),
-    FieldDescriptor.CPPTYPE_INT32: _INT32,
-    FieldDescriptor.CPPTYPE_UINT32: _UINT32,
-    FieldDescriptor.CPPTYPE_INT64: _INT64,
-    FieldDescriptor.CPPTYPE_UINT64: _UINT64,
-    FieldDescriptor.CPPTYPE_BOOL: _BOOL,
-    FieldDescriptor.CPPTYPE_STRING: _STRING,
+    FieldDescriptor.CPPTYPE_INT32: {"type": "integer", "format": "int32"},
+    FieldDescriptor.CPPTYPE_UINT32: {"type": "integer", "format": "uint32", "minimum": 0},
+    FieldDescriptor.CPPTYPE_INT64: {"type": "string", "format": "int64"},
+    FieldDescriptor.CPPTYPE_UINT64: {"type": "string", "format": "uint64"},
+    FieldDescriptor.CPPTYPE_BOOL: {"type": "boolean"},
+    FieldDescriptor.CPPTYPE_STRING: {"type": "string"},
 }
 
 _WELL_KNOWN_TYPES: dict[str, Schema] = {
@@ -62,9 +54,6 @@ _WELL_KNOWN_TYPES: dict[str, Schema] = {
     "google.protobuf.Empty": {"type": "object"},
     "google.protobuf.ListValue": {"type": "array", "items": {}},
     "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
-    "google.protobuf.BoolValue": _BOOL,
-    "google.protobuf.BytesValue": _BYTES,
-    "google.protobuf.DoubleValue": _floating("double"),
     "google.protobuf.Duration": {
         "type": "string",
         "description": "Seconds with up to nine decimals, and an `s`.",
@@ -75,13 +64,7 @@ _WELL_KNOWN_TYPES: dict[str, Schema] = {
         "description": "Paths of fields in lowerCamelCase, with commas between them.",
         "examples": ["title,author.name"],
     },
-    "google.protobuf.FloatValue": _floating("float"),
-    "google.protobuf.Int32Value": _INT32,
-    "google.protobuf.Int64Value": _INT64,
-    "google.protobuf.StringValue": _STRING,
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.UInt32Value": _UINT32,
-    "google.protobuf.UInt64Value": _UINT64,
     "google.protobuf.Value": {"description": "Any JSON value."},
 }
 
@@ -118,6 +101,8 @@ class MessageSchemas:
 
     def message(self, message: Descriptor) -> Schema:
         """Return the schema of a message: a reference, or that of its well-known type."""
+        if message.full_name in WRAPPERS:
+            return self._value(message.fields_by_name["value"])
         known = _WELL_KNOWN_TYPES.get(message.full_name)
         return dict(known) if known is not None else self._reference(message, self._object)
 

@@ -9,7 +9,7 @@ from functools import partial
 from socket import socket
 from typing import Any, Self
 
-from ..framework.probes import admin_app
+from ..framework.application import admin_app
 from ..framework.routing import takes_websocket
 from ..origins import Origins
 from ..server.http_server import HttpServer

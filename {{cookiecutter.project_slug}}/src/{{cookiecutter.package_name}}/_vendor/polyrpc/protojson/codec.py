@@ -17,11 +17,10 @@ from orjson import JSONDecodeError
 
 from .compiled_reader import CompiledReaders
 from .compiled_writer import CompiledWriters
-from .descriptors import may_lack_fields
+from .descriptors import is_covered, may_lack_fields
 from .errors import JsonError, one_line
 from .strict_reader import StrictReaders
 from .style import CANONICAL_STYLE, JsonStyle
-from .supported_types import is_covered
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -44,16 +43,11 @@ class JsonCodec:
         self._strict = StrictReaders(ignore_unknown_fields=ignore_unknown_fields)
         self._writers = CompiledWriters(style)
 
-    def decoder(self, descriptor: Descriptor) -> Callable[[bytes], bytes]:
-        """Makes the function that turns JSON text into the wire format of one message type.
+    def message_decoder(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
+        """Makes the function that turns JSON text into a message.
 
         No text, or white space alone, is the empty message. The function raises `JsonError`.
         """
-        decode = self.message_decoder(GetMessageClass(descriptor))
-        return lambda text: decode(text).SerializeToString()
-
-    def message_decoder(self, message_class: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
-        """Makes the function that turns JSON text into a message, as `decoder` says."""
         descriptor: Any = message_class.DESCRIPTOR
         covered = is_covered(descriptor)
         read: Callable[[bytes], AnyMessage] | None = None

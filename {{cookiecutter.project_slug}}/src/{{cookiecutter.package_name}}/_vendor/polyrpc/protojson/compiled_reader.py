@@ -46,6 +46,7 @@ from .compiler import CompiledFunctions
 from .descriptors import (
     DEEPEST,
     DURATION,
+    LEAVES,
     LONG_INTEGERS,
     TIMESTAMP,
     map_entry,
@@ -54,7 +55,6 @@ from .descriptors import (
 )
 from .json_parser import MINUS_ZERO
 from .parse_values import UnsupportedError
-from .supported_types import LEAVES
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
+from google.protobuf.internal import api_implementation
 
 ANY = "google.protobuf.Any"
 DURATION = "google.protobuf.Duration"
@@ -21,6 +22,10 @@ WRAPPERS = frozenset(
 )
 SPECIAL = WRAPPERS | {ANY, DURATION, FIELD_MASK, LIST_VALUE, STRUCT, TIMESTAMP, VALUE}
 """Messages with a JSON form of their own, which an `Any` carries under the key `value`."""
+LEAVES = WRAPPERS | {TIMESTAMP, DURATION}
+"""Messages that are one JSON value each, which compiled readers convert."""
+# The conversions rely on what upb's constructors refuse; the other implementation takes more.
+HAS_UPB = api_implementation.Type() == "upb"
 LONG_INTEGERS = (
     FieldDescriptor.TYPE_INT64,
     FieldDescriptor.TYPE_SINT64,
@@ -113,3 +118,25 @@ def is_http_body(descriptor: Descriptor, field: str = "") -> bool:
         described: FieldDescriptor = descriptor.fields_by_name[field]
         message = None if described.is_repeated else described.message_type
     return message is not None and message.full_name == "google.api.HttpBody"
+
+
+def is_covered(descriptor: Descriptor) -> bool:
+    """Answers whether compiled readers can read a type: all that it can contain is plain."""
+    return (
+        HAS_UPB
+        and descriptor.full_name not in LEAVES
+        and all(map(_is_plain, closure(descriptor).values()))
+    )
+
+
+def _is_plain(message: Descriptor) -> bool:
+    return (
+        message.full_name not in SPECIAL - LEAVES
+        and not message.is_extendable
+        and all(map(_is_plain_field, message.fields))
+    )
+
+
+def _is_plain_field(field: FieldDescriptor) -> bool:
+    is_null = field.enum_type is not None and field.enum_type.full_name == NULL_VALUE
+    return not field.is_required and not is_null

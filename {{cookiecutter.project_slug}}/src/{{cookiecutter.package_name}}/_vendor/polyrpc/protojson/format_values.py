@@ -9,13 +9,20 @@ import re
 from binascii import b2a_base64
 from datetime import datetime, timedelta
 from math import copysign, isfinite, isnan
+from struct import Struct
 from typing import Any
 
-from .float32 import shortest
-from .parse_values import EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, LONGEST_DURATION, field_paths
+from .parse_values import (
+    EARLIEST_TIMESTAMP,
+    LARGEST_FLOAT,
+    LATEST_TIMESTAMP,
+    LONGEST_DURATION,
+    field_paths,
+)
 
 _EPOCH = datetime(1970, 1, 1)
 _BILLION = 1_000_000_000
+_pack, _unpack = Struct("<f").pack, Struct("<f").unpack
 _AFTER_UNDERSCORE = re.compile("_([a-z])")
 
 
@@ -26,7 +33,7 @@ def double(value: float) -> float | str:
 
 
 def single(value: float) -> float | str:
-    return shortest(value) if isfinite(value) else double(value)
+    return _shortest(value) if isfinite(value) else double(value)
 
 
 def is_not_zero(value: float) -> bool:
@@ -102,3 +109,13 @@ def _fraction(nanos: int) -> str:
     if nanos % 1_000 == 0:
         return f".{nanos // 1_000:06}"
     return f".{nanos:09}"
+
+
+def _shortest(value: float) -> float:
+    """Answers the number of six or, if need be, more digits that is `value` rounded to 32 bits."""
+    for form in ("%.6g", "%.7g", "%.8g", "%.9g"):
+        candidate = float(form % value)
+        # Parsers compare with the largest float before they round.
+        if abs(candidate) <= LARGEST_FLOAT and _unpack(_pack(candidate))[0] == value:
+            return candidate
+    return value

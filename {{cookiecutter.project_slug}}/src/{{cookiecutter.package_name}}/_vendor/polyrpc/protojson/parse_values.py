@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from binascii import a2b_base64
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-
-from .float32 import LARGEST_FLOAT
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?").fullmatch
 _INTEGER_KEY = re.compile(r"0|-?[1-9][0-9]{0,19}").fullmatch
@@ -31,6 +30,8 @@ EARLIEST_TIMESTAMP, LATEST_TIMESTAMP = -62_135_596_800, 253_402_300_799
 """Seconds since 1970 of the first and the last one of the years 1 to 9999."""
 LONGEST_DURATION = 315_576_000_000
 """Seconds, about 10,000 years."""
+LARGEST_FLOAT: float = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+"""The largest number of 32 bits."""
 _SMALLEST_FLOAT = -LARGEST_FLOAT
 _INFINITY, _MINUS_INFINITY = math.inf, -math.inf
 _ROUNDED_UP = 3.4028235677973366e38

@@ -9,10 +9,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from . import parse_values as read_values
-from .descriptors import is_null_value
+from .descriptors import HAS_UPB, is_null_value
 from .faults import IgnoredError
 from .parse_values import UnsupportedError
-from .supported_types import HAS_UPB
 
 Convert = Callable[[Any], Any]
 """Turns a JSON value into that of a field; it raises one of `faults.REFUSED`, or `IgnoredError`."""

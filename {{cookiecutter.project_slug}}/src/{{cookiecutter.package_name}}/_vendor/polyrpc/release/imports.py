@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from ..scaffold.sources import pool_of
 
 
 def with_imports(described: FileDescriptorSet, names: Iterable[str]) -> set[str]:
@@ -25,11 +28,10 @@ def without_rules(described: FileDescriptorSet, names: Iterable[str]) -> FileDes
 
     The options themselves stay in it, as on the wire: there, protovalidate reads its rules.
     """
+    pool = pool_of(described)
     lean = FileDescriptorSet.FromString(described.SerializeToString())
-    files = {file.name: file for file in described.file}
-    types = {name: set(_types(file)) for name, file in files.items()}
     for file in lean.file:
-        used = set(_used(file))
+        used = {one.name for one in _used(pool.FindFileByName(file.name))}
         public = {file.dependency[index] for index in file.public_dependency}
         weak = {file.dependency[index] for index in file.weak_dependency}
         kept = [
@@ -37,7 +39,7 @@ def without_rules(described: FileDescriptorSet, names: Iterable[str]) -> FileDes
             for name in file.dependency
             if name not in names
             or name in public
-            or any(types[one] & used for one in _seen_through(name, files))
+            or used & _seen_through(pool.FindFileByName(name))
         ]
         if len(kept) < len(file.dependency):
             file.dependency[:] = kept
@@ -46,38 +48,23 @@ def without_rules(described: FileDescriptorSet, names: Iterable[str]) -> FileDes
     return lean
 
 
-def _seen_through(name: str, files: dict[str, FileDescriptorProto]) -> Iterator[str]:
-    """The files whose types whoever imports `name` may use."""
-    yield name
-    for index in files[name].public_dependency:
-        yield from _seen_through(files[name].dependency[index], files)
+def _seen_through(file: FileDescriptor) -> set[str]:
+    """The files whose types whoever imports a file may use."""
+    return {file.name}.union(*map(_seen_through, file.public_dependencies))
 
 
-def _types(file: FileDescriptorProto) -> Iterator[str]:
-    """The full names of what a file declares, as references have them."""
-    prefix = f".{file.package}" if file.package else ""
-    yield from (f"{prefix}.{enum.name}" for enum in file.enum_type)
-    for message in file.message_type:
-        yield from _types_of(message, prefix)
-
-
-def _types_of(message: DescriptorProto, prefix: str) -> Iterator[str]:
-    yield f"{prefix}.{message.name}"
-    yield from (f"{prefix}.{message.name}.{enum.name}" for enum in message.enum_type)
-    for nested in message.nested_type:
-        yield from _types_of(nested, f"{prefix}.{message.name}")
-
-
-def _used(file: FileDescriptorProto) -> Iterator[str]:
-    """The full names of the types that a file refers to; options refer to none."""
-    messages = list(file.message_type)
+def _used(file: FileDescriptor) -> Iterator[FileDescriptor]:
+    """The files whose types a file refers to; options refer to none."""
+    fields = list(file.extensions_by_name.values())
+    messages = list(file.message_types_by_name.values())
     while messages:
         message = messages.pop()
-        messages += message.nested_type
-        for field in (*message.field, *message.extension):
-            yield from (field.type_name, field.extendee)
-    for field in file.extension:
-        yield from (field.type_name, field.extendee)
-    for service in file.service:
-        for method in service.method:
-            yield from (method.input_type, method.output_type)
+        messages += message.nested_types
+        fields += [*message.fields, *message.extensions]
+    for field in fields:
+        for one in (field.message_type, field.enum_type, field.containing_type):
+            if one is not None:
+                yield one.file
+    for service in file.services_by_name.values():
+        for method in service.methods:
+            yield from (method.input_type.file, method.output_type.file)

@@ -1,4 +1,4 @@
-"""Who makes the call that the running task serves: whoever has found out says so here.
+"""The call that the running task serves, and who makes it: whoever has found out says so here.
 
 Interceptors, servicers and the request log read it from one place, which is the context of the
 call itself: an interceptor may run in a task of its own, whose context variables nobody else sees.
@@ -11,7 +11,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from .current_call import CALL
+import grpc
+
+CALL: ContextVar[grpc.aio.ServicerContext[Any, Any] | None] = ContextVar("call", default=None)
+"""Its context. Tasks that the handler has started, and that outlive the call, still see it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 
 from .handlers import Context, RpcFunction
+from .interception import MethodInterceptor
 from .method_info import Protocol
-from .method_interceptors import MethodInterceptor
 from .status import CallError
 
 

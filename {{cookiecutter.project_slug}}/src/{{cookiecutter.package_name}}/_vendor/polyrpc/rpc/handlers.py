@@ -12,13 +12,14 @@ import contextvars
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
 from .sync_context import SyncServicerContext
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 RpcFunction = Callable[[Any, Context], Awaitable[Any]]
 
 _CONSTRUCTORS = {
@@ -32,7 +33,7 @@ _CONSTRUCTORS = {
 _END = object()
 
 
-def adapt(handler: grpc.RpcMethodHandler[Any, Any]) -> RpcFunction:
+def adapt(handler: Handler) -> RpcFunction:
     """Adapts the callable of `handler`.
 
     Returns:
@@ -58,7 +59,7 @@ def make_handler(
     run: RpcFunction,
     deserialize: Callable[[bytes], Any] | None = None,
     serialize: Callable[[Any], bytes] | None = None,
-) -> grpc.RpcMethodHandler[Any, Any]:
+) -> Handler:
     """Makes a handler.
 
     Args:
@@ -69,7 +70,7 @@ def make_handler(
     """
     # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
     make: Any = _CONSTRUCTORS[kind]
-    made: grpc.RpcMethodHandler[Any, Any] = make(run, deserialize, serialize)
+    made: Handler = make(run, deserialize, serialize)
     return made
 
 

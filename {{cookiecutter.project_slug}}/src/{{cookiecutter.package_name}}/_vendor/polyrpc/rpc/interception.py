@@ -7,6 +7,7 @@ around its handler; ordinary ones of `grpc.aio`, which are asked for a handler a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,20 +15,43 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from .handlers import Context, RpcFunction
+from .handlers import Context, Handler, RpcFunction
 from .interceptors import Interceptor, check_interceptor, intercepted
 from .metadata import Metadata
-from .method_info import HEALTH, MethodInfo, Protocol
-from .method_interceptors import MethodInterceptor
+from .method_info import Protocol, method_info
 from .methods import RpcMethod
 from .status import CallError
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-AnyInterceptor: TypeAlias = grpc.aio.ServerInterceptor | MethodInterceptor
 Serve: TypeAlias = "Callable[[Handler], RpcFunction]"
 """Makes what runs a handler for what a protocol has in the place of a request."""
 Find: TypeAlias = "Callable[[grpc.HandlerCallDetails, Any], Handler | None]"
 """Finds the handler of an RPC for one request; None: there is no such RPC."""
+
+
+class MethodInterceptor(ABC):
+    """An interceptor whose decision depends on the RPC alone.
+
+    It costs a call no more than the function that `wrap` has made for its RPC.
+    """
+
+    @abstractmethod
+    def wrap(self, rpc: str, protocol: Protocol, run: RpcFunction) -> RpcFunction:
+        """Puts this interceptor around the handler of an RPC; called at start, not at every call.
+
+        The request and the response are not for it to look at: it hands them on as they are.
+        Messages are read and written inside `run`, so that a call that is refused is refused before
+        its message is looked at, and one whose message cannot be read is observed like any other.
+
+        Args:
+            rpc: The gRPC path, such as `/greeter_service.v1.Greeter/SayHello`. Also of RPCs that
+                there are not, of which callers can make up any number: nothing is to be kept by
+                the name of an RPC.
+            protocol: What its callers speak.
+            run: What is inside.
+        """
+
+
+AnyInterceptor: TypeAlias = grpc.aio.ServerInterceptor | MethodInterceptor
 
 
 class HandlerCallDetails(grpc.HandlerCallDetails):
@@ -67,9 +91,9 @@ class Interception:
 
     def bind(self, method: RpcMethod, protocol: Protocol) -> RpcMethod:
         """Puts around an RPC's handler those interceptors that are part of it."""
-        if method.descriptor.containing_service.full_name == HEALTH:
+        info = method_info(method.full_name, protocol)
+        if info.is_health:
             return method
-        info = _info(method, protocol)
         return replace(method, handler=intercepted(method.handler, self._bound, info))
 
     def around(
@@ -123,15 +147,3 @@ class Interception:
 async def not_found(_request: object, _context: Context) -> NoReturn:
     """What runs for an RPC that there is not."""
     raise CallError(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
-
-
-def _info(method: RpcMethod, protocol: Protocol) -> MethodInfo:
-    descriptor = method.descriptor
-    return MethodInfo(
-        service=descriptor.containing_service.full_name,
-        name=descriptor.name,
-        request_streaming=method.handler.request_streaming,
-        response_streaming=method.handler.response_streaming,
-        descriptor=descriptor,
-        protocol=protocol,
-    )

@@ -6,15 +6,14 @@ import asyncio
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import grpc
 
 from .caller import Caller, set_caller
-from .handlers import Context, RpcFunction, adapt, make_handler
+from .handlers import Context, Handler, RpcFunction, adapt, make_handler
 from .method_info import MethodInfo, Protocol, method_info
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 CallNext = Callable[[Any, Context], Awaitable[Any]]
 
 _MOST_KNOWN = 1000

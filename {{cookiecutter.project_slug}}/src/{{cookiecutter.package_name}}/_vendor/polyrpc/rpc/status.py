@@ -95,16 +95,14 @@ def error_body(
     code: grpc.StatusCode, detail: str, trailing_metadata: Iterable[tuple[str, str | bytes]] = ()
 ) -> bytes:
     """Writes the JSON of an error; `details` are those of `grpc_status.rpc_status`, if any."""
+    members = error_members(code, detail, _rich_details(trailing_metadata))
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+def error_members(code: grpc.StatusCode, detail: str, details: Iterable[Any]) -> dict[str, Any]:
+    """What the JSON of an error has, whoever writes it."""
     number, _ = code.value
-    return json.dumps(
-        {
-            "detail": detail,
-            "code": number,
-            "status": code.name,
-            "details": _rich_details(trailing_metadata),
-        },
-        separators=(",", ":"),
-    ).encode()
+    return {"detail": detail, "code": number, "status": code.name, "details": list(details)}
 
 
 def _rich_details(trailing_metadata: Iterable[tuple[str, str | bytes]]) -> list[Any]:

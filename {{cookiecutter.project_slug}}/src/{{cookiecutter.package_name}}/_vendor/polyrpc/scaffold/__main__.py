@@ -16,7 +16,6 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from ..build.hatch import CompileError, compile_protos
-from .messages import Messages
 from .paths import check_paths
 from .plan import Plan
 from .project import Project
@@ -53,9 +52,8 @@ def add_service(proto: Path, *, dry_run: bool) -> None:
         RefusedError: Nothing was changed.
     """
     with planned(proto) as (plan, sources, described, descriptors):
-        messages = Messages(described)
-        for service in services_of(sources.main, described, messages, plan.project.package):
-            plan.add(service, messages)
+        for service in services_of(sources.main, described, plan.project.package):
+            plan.add(service)
         check_paths(sources.main, described, plan.routes)
         plan.leave_style_alone(descriptors, sources)
     if carry_out(plan, dry_run=dry_run):
@@ -72,8 +70,7 @@ def add_client(proto: Path, *, dry_run: bool) -> None:
         RefusedError: Nothing was changed; among other reasons because it is served here.
     """
     with planned(proto) as (plan, sources, described, _):
-        messages = Messages(described)
-        services = services_of(sources.main, described, messages, plan.project.package)
+        services = services_of(sources.main, described, plan.project.package)
         for service in services:
             if found := plan.project.servicer_of(service):
                 where = found[0].path.relative_to(ROOT).as_posix()

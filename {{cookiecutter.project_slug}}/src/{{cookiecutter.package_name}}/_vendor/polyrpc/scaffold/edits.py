@@ -45,17 +45,11 @@ def imported_names(tree: ast.Module, package: str) -> dict[str, str]:
 
 def find_list(tree: ast.Module, name: str) -> ast.List | None:
     """Return the list that a module assigns to `name`."""
-    found = assigned(tree, name)
-    return found if isinstance(found, ast.List) else None
-
-
-def assigned(tree: ast.Module, name: str) -> ast.expr | None:
-    """Return what a module assigns to `name`."""
     for node in tree.body:
         match node:
-            case ast.Assign(targets=targets, value=value):
+            case ast.Assign(targets=targets, value=ast.List() as value):
                 names = map(ast.unparse, targets)
-            case ast.AnnAssign(target=target, value=ast.expr() as value):
+            case ast.AnnAssign(target=target, value=ast.List() as value):
                 names = map(ast.unparse, [target])
             case _:
                 continue

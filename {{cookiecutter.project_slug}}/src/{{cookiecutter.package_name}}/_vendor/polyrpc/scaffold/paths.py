@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from ..transcoding.http_rule import check
-from .sources import RefusedError, is_installed
+from .sources import RefusedError, is_installed, pool_of
 
 # What every service answers itself.
 TAKEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/swagger")
@@ -26,9 +26,7 @@ def check_paths(main: str, described: FileDescriptorSet, routes: Iterable[tuple[
     Raises:
         RefusedError: The first that would not, with the reason.
     """
-    pool = DescriptorPool()
-    for file in described.file:
-        pool.Add(file)
+    pool = pool_of(described)
     names = [file.name for file in described.file if not is_installed(file.name)]
     older = [rpc for name in names if name != main for rpc in rpcs_of(pool, name)]
     taken = [*(("GET", path) for path in TAKEN), *routes]

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from .buf import buf, ignoring, installed
 from .edits import find_list, into_class, into_imports, into_list, parse, tidy
-from .messages import Messages
 from .project import Names, Project, Written
 from .services import Rpc, Service
 from .sources import RefusedError, Sources
-from .texts import CASE, import_line, method, modules_in_rows, row, servicer, tests
+from .texts import CASE, import_line, method, modules_in, modules_in_rows, row, servicer, tests
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Plan:
         for name, content in sources.files.items():
             self._add(self.project.root / "protos" / name, content, "new")
 
-    def add(self, service: Service, messages: Messages) -> None:
+    def add(self, service: Service) -> None:
         """What a service lacks: its class, its place among the servicers, methods, rows.
 
         Raises:
@@ -60,9 +59,9 @@ class Plan:
         self.routes += [("POST", path + rpc.name.lower()) for rpc in service.rpcs]
         table = self.project.table_of(service)
         if table:
-            self._add_rows(new, *table, messages)
+            self._add_rows(new, *table)
         else:
-            text = tests(service, self.project.package, messages)
+            text = tests(service, self.project.package)
             file_of_tests = self.project.test_file(Names(class_name, module))
             if file_of_tests.exists():
                 raise RefusedError(
@@ -123,8 +122,7 @@ class Plan:
                 f"{where}: {node.name} has no {names}; write it yourself, for the class has other "
                 "bases, or the module no `grpc` or `Context`."
             )
-        used = {message.module for rpc in missing for message in (rpc.request, rpc.response)}
-        imports, aliases = self._imports(used, file.names, self.project.package)
+        imports, aliases = self._imports(modules_in(missing), file.names, self.project.package)
         if "AsyncIterator" not in bound and any(r.takes_stream or r.gives_stream for r in missing):
             imports.append("from collections.abc import AsyncIterator")
         indent = " " * node.body[0].col_offset
@@ -144,9 +142,7 @@ class Plan:
             text = into_imports(where, text, [f"from .{module} import {class_name}"])
             self._write(path, text, f"SERVICERS gets {class_name}")
 
-    def _add_rows(
-        self, rpcs: Iterable[Rpc], file: Written, calls: ast.List, messages: Messages
-    ) -> None:
+    def _add_rows(self, rpcs: Iterable[Rpc], file: Written, calls: ast.List) -> None:
         """Insert rows for new RPCs; whoever has taken out an older one's has had a reason."""
         where = file.path.relative_to(self.project.root)
         cases = [one for one in calls.elts if isinstance(one, ast.Call)]
@@ -160,14 +156,14 @@ class Plan:
         if not missing:
             return
         package = self.project.package
-        used = modules_in_rows(missing, messages)
+        used = modules_in_rows(missing)
         imports, aliases = self._imports(used, file.names)
         case = next((ast.unparse(one.func) for one in cases), None)
         if case is None:
             case = CASE
             if f"{package}.gateway.testing" not in file.names:
                 imports.append(f"from {package}.gateway import testing")
-        rows = [row(rpc, messages, aliases, case) for rpc in missing]
+        rows = [row(rpc, aliases, case) for rpc in missing]
         text = into_list(where, file.text, "CALLS", rows)
         text = into_imports(where, text, imports) if imports else text
         names = ", ".join(rpc.name for rpc in missing)

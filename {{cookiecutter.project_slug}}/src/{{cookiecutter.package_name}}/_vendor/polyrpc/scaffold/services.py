@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import keyword
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-    MethodDescriptorProto,
-)
+from google.protobuf.descriptor import Descriptor, FileDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import Message
 
-from .messages import Messages, MessageType, module_of
-from .sources import RefusedError, is_installed
+from ..openapi.comments import comments_of
+from .messages import class_of, module_of
+from .sources import RefusedError, is_installed, pool_of
 from .taken import DEPENDENCIES, PYTHON
 
 # What servicers/*.py calls other things, and what `*_pb2_grpc.py` does.
@@ -28,24 +24,23 @@ TAKEN_IN_SERVICERS = {
 }
 TAKEN_IN_STUBS = {("service", "grpc"), ("service", "warnings")}
 TAKEN_IN_MESSAGES = {*dir(Message), "DESCRIPTOR"}
-SERVICES, METHODS = 6, 2  # field numbers in FileDescriptorProto and ServiceDescriptorProto
 
 
 @dataclass(frozen=True)
 class Rpc:
-    """One RPC, with the comment before it."""
+    """One RPC, with its comment."""
 
     name: str
     comment: str
     takes_stream: bool
     gives_stream: bool
-    request: MessageType
-    response: MessageType
+    request: Descriptor
+    response: Descriptor
 
 
 @dataclass(frozen=True)
 class Service:
-    """One service, with the comment before it and the `_pb2` module of its proto."""
+    """One service, with its comment and the `_pb2` module of its proto."""
 
     name: str
     package: str
@@ -64,58 +59,60 @@ class Service:
         return f"{self.module}_grpc"
 
 
-def services_of(
-    main: str, described: FileDescriptorSet, messages: Messages, package: str
-) -> list[Service]:
+def services_of(main: str, described: FileDescriptorSet, package: str) -> list[Service]:
     """List the services of the proto `main`, but for those without an RPC.
 
     Args:
         main: Its path below protos/.
         described: It and what it imports.
-        messages: The messages of these.
         package: The project's own.
 
     Raises:
         RefusedError: There is none, or it has a name that its stubs cannot have.
     """
-    files = {file.name: file for file in described.file}
-
-    def with_imports(name: str) -> set[str]:
-        return {name}.union(*(with_imports(other) for other in files[name].dependency))
-
-    for name in sorted(with_imports(main)):
+    file = pool_of(described).FindFileByName(main)
+    for name, one in sorted(with_imports(file).items()):
         if not is_installed(name):
             check_module(name, package)
-            check_fields(files[name])
+            check_fields(one)
         elif importlib.util.find_spec(module_of(name)) is None:
             raise RefusedError(f"{main} needs {name}, of which no package has the Python stubs.")
-    comments = {
-        tuple(location.path): inspect.cleandoc(location.leading_comments)
-        for location in files[main].source_code_info.location
-    }
-
-    def rpc_of(rpc: MethodDescriptorProto, path: tuple[int, ...]) -> Rpc:
-        return Rpc(
-            rpc.name,
-            comments.get(path, ""),
-            rpc.client_streaming,
-            rpc.server_streaming,
-            messages[rpc.input_type],
-            messages[rpc.output_type],
-        )
-
-    services = []
-    for index, service in enumerate(files[main].service):
-        path = (SERVICES, index)
-        rpcs = [rpc_of(rpc, (*path, METHODS, at)) for at, rpc in enumerate(service.method)]
-        package, comment = files[main].package, comments.get(path, "")
-        if rpcs:
-            services.append(Service(service.name, package, module_of(main), comment, rpcs))
+    comments = comments_of(described.SerializeToString())
+    services = [
+        service_of(service, comments)
+        for service in file.services_by_name.values()
+        if service.methods
+    ]
     if not services:
         raise RefusedError(f"{main} has no service with an RPC.")
-    for one in services:
-        check_names(one)
+    for each in services:
+        check_names(each)
     return services
+
+
+def with_imports(file: FileDescriptor) -> dict[str, FileDescriptor]:
+    """Find a proto and all that it imports, by path."""
+    found = {file.name: file}
+    for imported in file.dependencies:
+        found |= with_imports(imported)
+    return found
+
+
+def service_of(service: ServiceDescriptor, comments: Mapping[str, str]) -> Service:
+    """Return what is to be known of a service."""
+    rpcs = [
+        Rpc(
+            rpc.name,
+            comments.get(rpc.full_name, ""),
+            rpc.client_streaming,
+            rpc.server_streaming,
+            rpc.input_type,
+            rpc.output_type,
+        )
+        for rpc in service.methods
+    ]
+    file, comment = service.file, comments.get(service.full_name, "")
+    return Service(service.name, file.package, module_of(file.name), comment, rpcs)
 
 
 def check_module(proto: str, package: str) -> None:
@@ -170,36 +167,36 @@ def is_taken_in_a_class(rpc: str) -> bool:
     return rpc in TAKEN_IN_SERVICERS or rpc.startswith("__") or rpc.endswith(("_pb2", "_pb2_grpc"))
 
 
-def check_fields(file: FileDescriptorProto) -> None:
+def check_fields(file: FileDescriptor) -> None:
     """Refuse names in messages that protobuf's classes have for themselves."""
-    values = [value.name for enum in file.enum_type for value in enum.value]
     tops = [
-        *(one.name for one in file.message_type),
-        *(one.name for one in file.enum_type),
-        *(one.name for one in file.service),
-        *(one.name for one in file.extension),
+        *file.message_types_by_name,
+        *file.enum_types_by_name,
+        *(value.name for enum in file.enum_types_by_name.values() for value in enum.values),
+        *file.services_by_name,
+        *file.extensions_by_name,
     ]
-    if "DESCRIPTOR" in (*tops, *values):
+    if "DESCRIPTOR" in tops:
         refuse_name(file, "DESCRIPTOR", "module")
-    for message in file.message_type:
-        check_message(file, message, message.name)
+    for message in file.message_types_by_name.values():
+        check_message(message)
 
 
-def check_message(file: FileDescriptorProto, message: DescriptorProto, name: str) -> None:
+def check_message(message: Descriptor) -> None:
     """Refuse such names in one message, and in the messages in it."""
     inside = [
-        *(one.name for one in message.field),
-        *(one.name for one in message.nested_type),
-        *(one.name for one in message.enum_type),
-        *(value.name for enum in message.enum_type for value in enum.value),
+        *message.fields_by_name,
+        *message.nested_types_by_name,
+        *message.enum_types_by_name,
+        *message.enum_values_by_name,
     ]
     for one in sorted(TAKEN_IN_MESSAGES.intersection(inside)):
-        refuse_name(file, f"{name}.{one}", "message class")
-    for nested in message.nested_type:
-        check_message(file, nested, f"{name}.{nested.name}")
+        refuse_name(message.file, f"{class_of(message)}.{one}", "message class")
+    for nested in message.nested_types:
+        check_message(nested)
 
 
-def refuse_name(file: FileDescriptorProto, name: str, holder: str) -> NoReturn:
+def refuse_name(file: FileDescriptor, name: str, holder: str) -> NoReturn:
     """Raise the refusal of a name."""
     raise RefusedError(
         f"{file.name}: {name} has the name of something that every {holder} of stubs has in "
@@ -212,5 +209,5 @@ def names_in_stubs(service: Service) -> Iterator[tuple[str, str]]:
     yield "service", service.name
     for rpc in service.rpcs:
         yield "RPC", rpc.name
-        yield "message", rpc.request.name
-        yield "message", rpc.response.name
+        yield "message", class_of(rpc.request)
+        yield "message", class_of(rpc.response)

@@ -12,6 +12,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
 
 from ..build.hatch import CompileError, run_protoc
 from .statements import imports_of, package_of, with_imports
@@ -222,6 +223,14 @@ def described(protos: Path, descriptors: Path) -> FileDescriptorSet:
         except CompileError as error:
             raise RefusedError(first_line(str(error), f"{protos}/")) from None
     return FileDescriptorSet.FromString(descriptors.read_bytes())
+
+
+def pool_of(described: FileDescriptorSet) -> DescriptorPool:
+    """Return a pool of these protos alone."""
+    pool = DescriptorPool()
+    for file in described.file:
+        pool.Add(file)
+    return pool
 
 
 def first_line(output: str, root: str) -> str:

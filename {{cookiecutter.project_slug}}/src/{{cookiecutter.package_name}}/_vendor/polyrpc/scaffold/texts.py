@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .messages import Messages
+from .messages import class_of, modules_of, new, stubs_of
 from .services import Rpc, Service
 
 TEST = '''"""Every RPC of {full_name}. A new RPC is one line in `CALLS`."""
@@ -45,9 +45,9 @@ def aliases_for(service: Service, modules: Iterable[str]) -> dict[str, str]:
     return aliases
 
 
-def modules_in(service: Service) -> set[str]:
-    """Return the modules that the signatures of a servicer speak of."""
-    return {message.module for rpc in service.rpcs for message in (rpc.request, rpc.response)}
+def modules_in(rpcs: Iterable[Rpc]) -> set[str]:
+    """Return the modules that the signatures of these RPCs speak of."""
+    return {stubs_of(message) for rpc in rpcs for message in (rpc.request, rpc.response)}
 
 
 def import_line(module: str, alias: str, package: str = "") -> str:
@@ -74,8 +74,8 @@ def docstring(comment: str, indent: str) -> str:
 
 def method(rpc: Rpc, aliases: Mapping[str, str], indent: str = "    ") -> str:
     """Return the method of an RPC that nobody has written yet."""
-    request = f"{aliases[rpc.request.module]}.{rpc.request.name}"
-    response = f"{aliases[rpc.response.module]}.{rpc.response.name}"
+    request = f"{aliases[stubs_of(rpc.request)]}.{class_of(rpc.request)}"
+    response = f"{aliases[stubs_of(rpc.response)]}.{class_of(rpc.response)}"
     argument = f"request: {request}"
     if rpc.takes_stream:
         argument = f"request_iterator: AsyncIterator[{request}]"
@@ -93,7 +93,7 @@ def method(rpc: Rpc, aliases: Mapping[str, str], indent: str = "    ") -> str:
 
 def servicer(service: Service, class_name: str, package: str, *, has_resources: bool) -> str:
     """Return a module with the class that answers a service, and takes the `Resources`."""
-    modules = modules_in(service)
+    modules = modules_in(service.rpcs)
     aliases = aliases_for(service, modules)
     streams = any(rpc.takes_stream or rpc.gives_stream for rpc in service.rpcs)
     imports = [import_line(name, aliases[name], package) for name in sorted(modules)]
@@ -119,17 +119,17 @@ def servicer(service: Service, class_name: str, package: str, *, has_resources: 
     )
 
 
-def row(rpc: Rpc, messages: Messages, aliases: Mapping[str, str], case: str = CASE) -> str:
+def row(rpc: Rpc, aliases: Mapping[str, str], case: str = CASE) -> str:
     """Return a row of a table of calls. A stream that is refused at once is best left empty."""
-    request = "" if rpc.takes_stream else messages.new(rpc.request, aliases)
+    request = "" if rpc.takes_stream else new(rpc.request, aliases)
     return f'{case}("{rpc.name}", [{request}], "UNIMPLEMENTED"),'
 
 
-def tests(service: Service, package: str, messages: Messages) -> str:
+def tests(service: Service, package: str) -> str:
     """Return a test module with a row for each RPC."""
-    modules = modules_in_rows(service.rpcs, messages) | {service.module}
+    modules = modules_in_rows(service.rpcs) | {service.module}
     aliases = aliases_for(service, modules)
-    rows = [row(rpc, messages, aliases) for rpc in service.rpcs]
+    rows = [row(rpc, aliases) for rpc in service.rpcs]
     return TEST.format(
         full_name=service.full_name,
         name=service.name,
@@ -139,7 +139,7 @@ def tests(service: Service, package: str, messages: Messages) -> str:
     )
 
 
-def modules_in_rows(rpcs: Iterable[Rpc], messages: Messages) -> set[str]:
+def modules_in_rows(rpcs: Iterable[Rpc]) -> set[str]:
     """Return the modules that rows for these RPCs need."""
-    needed = (messages.modules_of(rpc.request) for rpc in rpcs if not rpc.takes_stream)
+    needed = (modules_of(rpc.request) for rpc in rpcs if not rpc.takes_stream)
     return set[str]().union(*needed)

@@ -18,7 +18,6 @@ from .connections import LINGER_SECONDS, Connections, Limits
 from .http_protocol import HttpProtocol
 from .refusals import STOPPING
 from .sockets import ACCEPT_QUEUE
-from .straight import straight_answers_of
 
 logger = logging.getLogger("polyrpc.server")
 
@@ -64,7 +63,7 @@ class HttpServer:
             from .protocol_choice import ProtocolChoice  # Here: it needs the extra `http2`.
 
             self._make_protocol = ProtocolChoice
-            self._connections.straight = straight_answers_of(app)
+            self._connections.straight = getattr(app, "straight_answers", None)
         self._tls: dict[str, Any] = {}
         if context is not None:
             self._tls = {"ssl": context, "ssl_handshake_timeout": settings.read_timeout_seconds}

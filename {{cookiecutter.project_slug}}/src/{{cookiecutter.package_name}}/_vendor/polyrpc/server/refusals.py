@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
+
+from grpc import StatusCode
+
+from ..rpc import errors
+from ..rpc.status import error_body
 
 
 class Refusal(NamedTuple):
     """An answer in the form of the gateway's errors."""
 
     status: int
-    code: int
-    name: str
+    code: StatusCode
     detail: str
 
     def body(self) -> bytes:
         """The error body."""
-        fields = {"detail": self.detail, "code": self.code, "status": self.name, "details": []}
-        return json.dumps(fields).encode()
+        return error_body(self.code, self.detail)
 
 
 class Refused(Exception):  # noqa: N818 - named after what happened, as HTTP names its answers
@@ -30,15 +32,19 @@ class Refused(Exception):  # noqa: N818 - named after what happened, as HTTP nam
         return refusal
 
 
-MALFORMED = Refusal(400, 3, "INVALID_ARGUMENT", "this is no HTTP/1.1 request")
-HOST = Refusal(400, 3, "INVALID_ARGUMENT", "there must be one host header, and a host in it")
-NOT_TEXT = Refusal(400, 3, "INVALID_ARGUMENT", "headers must be UTF-8")
-TOO_SLOW = Refusal(408, 4, "DEADLINE_EXCEEDED", "the request took too long to arrive")
-NOT_ACCEPTED = Refusal(403, 7, "PERMISSION_DENIED", "the WebSocket was not accepted")
-NO_BODY = Refusal(413, 8, "RESOURCE_EXHAUSTED", "a GET or HEAD request has no large body")
-TOO_LARGE = Refusal(431, 8, "RESOURCE_EXHAUSTED", "the request's headers or trailers are too large")
-FAILED = Refusal(500, 2, "UNKNOWN", "Internal Server Error")
-METHOD = Refusal(501, 12, "UNIMPLEMENTED", "this method is not known here")
-NO_TUNNEL = Refusal(501, 12, "UNIMPLEMENTED", "this is no proxy: there is no CONNECT")
-CODING = Refusal(501, 12, "UNIMPLEMENTED", "transfer-encoding must be chunked, and nothing else")
-STOPPING = Refusal(503, 14, "UNAVAILABLE", "the server is stopping")
+MALFORMED = Refusal(400, StatusCode.INVALID_ARGUMENT, "this is no HTTP/1.1 request")
+HOST = Refusal(400, StatusCode.INVALID_ARGUMENT, "there must be one host header, and a host in it")
+NOT_TEXT = Refusal(400, StatusCode.INVALID_ARGUMENT, "headers must be UTF-8")
+TOO_SLOW = Refusal(408, StatusCode.DEADLINE_EXCEEDED, "the request took too long to arrive")
+NOT_ACCEPTED = Refusal(403, StatusCode.PERMISSION_DENIED, "the WebSocket was not accepted")
+NO_BODY = Refusal(413, StatusCode.RESOURCE_EXHAUSTED, "a GET or HEAD request has no large body")
+TOO_LARGE = Refusal(
+    431, StatusCode.RESOURCE_EXHAUSTED, "the request's headers or trailers are too large"
+)
+FAILED = Refusal(500, StatusCode.UNKNOWN, "Internal Server Error")
+METHOD = Refusal(501, StatusCode.UNIMPLEMENTED, "this method is not known here")
+NO_TUNNEL = Refusal(501, StatusCode.UNIMPLEMENTED, "this is no proxy: there is no CONNECT")
+CODING = Refusal(
+    501, StatusCode.UNIMPLEMENTED, "transfer-encoding must be chunked, and nothing else"
+)
+STOPPING = Refusal(503, StatusCode.UNAVAILABLE, errors.STOPPING)

@@ -6,7 +6,7 @@ more than a small call is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from .http2_stream import Stream
@@ -37,7 +37,10 @@ class BeginAnswer(Protocol):
 
 
 class StraightAnswers(Protocol):
-    """What an application answers without ASGI, until it changes."""
+    """What an application answers without ASGI, until it changes.
+
+    Its attribute `straight_answers` is a function that gives the same table as long as that holds.
+    """
 
     def find(self, scope: Mapping[str, Any]) -> BeginAnswer | None:
         """Finds what answers all requests that say this; None: they go by ASGI.
@@ -45,13 +48,3 @@ class StraightAnswers(Protocol):
         Args:
             scope: As ASGI has it; of several requests that say the same it may be one.
         """
-
-
-def straight_answers_of(app: Any) -> Callable[[], StraightAnswers | None] | None:
-    """What an application answers without ASGI; None: nothing.
-
-    That is its attribute `straight_answers`, a function which gives the same table as long as that
-    holds.
-    """
-    found: Callable[[], StraightAnswers | None] | None = getattr(app, "straight_answers", None)
-    return found

@@ -7,17 +7,14 @@ that they have no names for. Nobody else does: such responses take the long way.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from ..protojson.style import JsonStyle
+from .http_body import Encode
 from .percent import percent_decode
-
-if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor
-
-    from ..protojson.style import JsonStyle
-    from .http_body import Encode
 
 
 def asks_for_enum_numbers(query: bytes) -> bool:

@@ -6,24 +6,18 @@ A field that both the path and the body set has the path's value.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ..protojson import JsonError
+from ..protojson import JsonCodec, JsonError
 from ..protojson.descriptors import is_http_body
 from .http_body import body_decoder, body_encoder
-from .http_rule import read_annotation
+from .http_rule import Rule, read_annotation
 from .query import QueryDecoder
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from google.protobuf.descriptor import MethodDescriptor
-    from google.protobuf.message import Message
-
-    from ..protojson import JsonCodec
-    from .http_rule import Rule
 
 logger = logging.getLogger("polyrpc.transcoding")
 

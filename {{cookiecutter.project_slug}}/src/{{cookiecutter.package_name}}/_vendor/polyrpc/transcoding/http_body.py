@@ -11,23 +11,17 @@ Where `google/api/http.proto` leaves a choice:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from ..protojson import JsonError
+from ..protojson import JsonCodec, JsonError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
-    from google.protobuf.message import Message
-
-    from ..protojson import JsonCodec
-
-    Decode = Callable[[bytes], Message]
-    Encode = Callable[[Any], bytes]
+Decode = Callable[[bytes], Message]
+Encode = Callable[[Any], bytes]
 
 _WHITE_SPACE = b" \t\r\n"
 _LENGTH_DELIMITED = 2

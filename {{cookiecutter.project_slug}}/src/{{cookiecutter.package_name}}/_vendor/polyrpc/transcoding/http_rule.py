@@ -13,21 +13,18 @@ than protobuf and its `google.api`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from google.api import annotations_pb2
+from google.api.http_pb2 import HttpRule
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.message import Message
 
 from .path_template import PathTemplate
 from .percent import quoted
 from .router import hidden_rules
 from .scalar_text import text_parser
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from google.api.http_pb2 import HttpRule
-    from google.protobuf.descriptor import Descriptor, MethodDescriptor
-    from google.protobuf.message import Message
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})

@@ -9,20 +9,16 @@ and name no field.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator
 
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from ..protojson import JsonError
 from ..protojson.descriptors import ANY, LIST_VALUE, STRUCT, VALUE
 from .percent import percent_decode, quoted
 from .scalar_text import text_parser
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
-    from google.protobuf.message import Message
 
 MAX_DEPTH = 64
 """How many fields one parameter may name, from the outermost to the innermost."""

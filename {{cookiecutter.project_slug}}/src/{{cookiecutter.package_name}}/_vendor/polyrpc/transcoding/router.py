@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote
 
-from .path_template import Wildcard, literal, readings
+from .path_template import PathTemplate, Wildcard, literal, readings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
     from .http_rule import Rule
-    from .path_template import PathTemplate
 
 T = TypeVar("T")
 

@@ -14,17 +14,13 @@ import base64
 import math
 import re
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor
-
-    Parser = Callable[[str], Any]
+Parser = Callable[[str], Any]
 
 _INTEGER = re.compile(r"-?[0-9]{1,32}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
