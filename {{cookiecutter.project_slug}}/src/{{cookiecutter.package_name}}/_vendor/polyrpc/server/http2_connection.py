@@ -238,9 +238,10 @@ class Http2Connection:
             windows.consumed(stream, size - len(data))
         end = bool(flags & wire.END_STREAM)
         if data or end:
-            # Several frames may have been taken for one.
-            frames = 1 + (size - 1) // wire.MAX_FRAME_BYTES if size else 1
-            self.allowance.gain(cost.DATA_GAIN * frames)
+            gain = cost.DATA_GAIN
+            if size > wire.MAX_FRAME_BYTES:  # Several frames were taken for one.
+                gain *= 1 + (size - 1) // wire.MAX_FRAME_BYTES
+            self.allowance.gain(gain)
         else:
             self.allowance.spend(cost.EMPTY_DATA_COST, "empty DATA frames")
         try:
