@@ -286,6 +286,21 @@ def test_the_build_takes_versions_and_hashes_from_the_lock_and_the_extras_asked_
 
 @pytest.mark.full
 @pytest.mark.xdist_group("container")
+@pytest.mark.parametrize("package", ["uvicorn", "greeter_service"])
+def test_the_image_brings_the_byte_code_that_its_user_could_not_write(
+    package: str, container: Container
+) -> None:
+    (folder,) = container.folder.glob(f"venv/lib/*/site-packages/{package}")
+    sources = [path.relative_to(folder) for path in folder.rglob("*.py")]
+    compiled = {path.relative_to(folder) for path in folder.rglob("__pycache__/*.pyc")}
+    assert len(sources) > 10
+    for source in sources:
+        name = f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+        assert source.parent / "__pycache__" / name in compiled
+
+
+@pytest.mark.full
+@pytest.mark.xdist_group("container")
 @pytest.mark.parametrize("locked", ["orjson==3.8.0", "idna==3.10"], ids=["older", "without one"])
 def test_a_build_from_a_lock_that_does_not_fit_ends_with_what_to_do(
     template: Path, tmp_path: Path, locked: str
