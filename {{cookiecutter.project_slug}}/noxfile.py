@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -28,7 +29,10 @@ COMMANDS = {
 
 def install(session: nox.Session, *groups: str, service: bool = False) -> None:
     """Install groups and the service, at the versions of `nox -s lock` where uv installs."""
-    what = [*nox.project.dependency_groups(PYPROJECT, *groups), *(["-e", "."] if service else [])]
+    what = [*nox.project.dependency_groups(PYPROJECT, *groups)]
+    if service:
+        extras = ",".join(os.environ.get("EXTRAS", "").split())
+        what += ["-e", f".[{extras}]" if extras else "."]
     # pip takes no hashes for a folder such as `.`.
     if Path("requirements.lock").is_file() and session.venv_backend == "uv":
         what += ["-c", "requirements.lock"]
