@@ -99,7 +99,8 @@ def test_the_image_starts_the_console_script_itself_as_an_unprivileged_user(
     (user,) = of(last, "USER")
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user)
     (check,) = of(last, "HEALTHCHECK")
-    assert json.loads(check.partition("CMD ")[2]) == [script, "healthcheck"]
+    module = "greeter_service._vendor.polyrpc.process.healthcheck"
+    assert json.loads(check.partition("CMD ")[2]) == ["python", "-m", module, PREFIX]
 
 
 def test_the_image_listens_to_all_on_the_ports_that_it_names(generated: Path) -> None:
@@ -240,9 +241,11 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
 def test_the_build_gives_a_service_whose_health_check_works_with_any_tls(
     use: str, container: Container, tls: dict[str, dict[str, str]]
 ) -> None:
+    (check,) = of(container.image, "HEALTHCHECK")
     with container.started(**tls[use]) as variables:
-        done = container.run("greeter-service", "healthcheck", **variables)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+        for command in (["greeter-service", "healthcheck"], json.loads(check.partition("CMD ")[2])):
+            done = container.run(*command, **variables)
+            assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 @pytest.fixture(scope="module")
