@@ -99,7 +99,8 @@ def test_the_image_starts_the_console_script_itself_as_an_unprivileged_user(
     (user,) = of(last, "USER")
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user)
     (check,) = of(last, "HEALTHCHECK")
-    assert json.loads(check.partition("CMD ")[2]) == [script, "healthcheck"]
+    module = "greeter_service._vendor.polyrpc.process.healthcheck"
+    assert json.loads(check.partition("CMD ")[2]) == ["python", "-m", module, PREFIX]
 
 
 def test_the_image_listens_to_all_on_the_ports_that_it_names(generated: Path) -> None:
@@ -240,9 +241,11 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
 def test_the_build_gives_a_service_whose_health_check_works_with_any_tls(
     use: str, container: Container, tls: dict[str, dict[str, str]]
 ) -> None:
+    (check,) = of(container.image, "HEALTHCHECK")
     with container.started(**tls[use]) as variables:
-        done = container.run("greeter-service", "healthcheck", **variables)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+        for command in (["greeter-service", "healthcheck"], json.loads(check.partition("CMD ")[2])):
+            done = container.run(*command, **variables)
+            assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +285,21 @@ def test_the_build_takes_versions_and_hashes_from_the_lock_and_the_extras_asked_
     assert not any(name.startswith(("protovalidate", "pytest")) for name in installed)
     with locked.started(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as variables:
         assert locked.run("greeter-service", "healthcheck", **variables).returncode == 0
+
+
+@pytest.mark.full
+@pytest.mark.xdist_group("container")
+@pytest.mark.parametrize("package", ["uvicorn", "greeter_service"])
+def test_the_image_brings_the_byte_code_that_its_user_could_not_write(
+    package: str, container: Container
+) -> None:
+    (folder,) = container.folder.glob(f"venv/lib/*/site-packages/{package}")
+    sources = [path.relative_to(folder) for path in folder.rglob("*.py")]
+    compiled = {path.relative_to(folder) for path in folder.rglob("__pycache__/*.pyc")}
+    assert len(sources) > 10
+    for source in sources:
+        name = f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+        assert source.parent / "__pycache__" / name in compiled
 
 
 @pytest.mark.full

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import zipfile
 from email.parser import Parser
@@ -15,6 +16,7 @@ from commands import polyrpc, refused, run
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from packaging.requirements import Requirement
 
+UV = (sys.executable, "-m", "uv")
 ORDERS = Path(__file__).parent / "protos/shop/orders/v1/orders.proto"
 MINE = {
     *(f"greeter_service/v1/greeter{ending}" for ending in (*STUBS, ".proto")),
@@ -112,6 +114,27 @@ print(one & two)
 """
 
 
+def _with_protovalidate(folder: Path) -> Path:
+    """The Python of an environment that has it, and its descriptors of `buf.validate`."""
+    python = folder / "venv" / SCRIPTS / "python"
+    subprocess.run([*UV, "venv", "--quiet", python.parents[1]], check=True)
+    install = (*UV, "pip", "install", "--quiet", "--python", python)
+    subprocess.run([*install, "protovalidate", "protobuf"], check=True)
+    return python
+
+
+def _add_rule(project: Path, name: str, python: Path) -> None:
+    """Give a field of the example a rule of `buf.validate`, whose proto the team copies."""
+    rules = project / "protos/buf/validate/validate.proto"
+    rules.parent.mkdir(parents=True)
+    run(project, python, Path(__file__).with_name("validate_proto.py"), rules)
+    proto = project / f"protos/{name}_service/v1/{name}.proto"
+    text = proto.read_text(encoding="utf-8")
+    text = text.replace("import ", 'import "buf/validate/validate.proto";\nimport ', 1)
+    ruled = "string name = 1 [(buf.validate.field).string.min_len = 1];"
+    proto.write_text(text.replace("string name = 1;", ruled, 1), encoding="utf-8")
+
+
 @pytest.mark.full
 def test_two_services_with_rules_are_called_from_one_environment(
     template: Path, tmp_path: Path
@@ -121,28 +144,18 @@ def test_two_services_with_rules_are_called_from_one_environment(
         bake(template, tmp_path / name, {"project_name": f"{name.capitalize()} Service"})
         for name in names
     ]
-    uv, python = (sys.executable, "-m", "uv"), tmp_path / "venv" / SCRIPTS / "python"
-    pip = (*uv, "pip", "install", "--quiet", "--python", python)
-    run(projects[0], *uv, "venv", "--quiet", python.parents[1])
-    run(projects[0], *pip, "protovalidate", "protobuf")
+    python = _with_protovalidate(tmp_path)
     for project, name in zip(projects, names, strict=True):
-        rules = project / "protos/buf/validate/validate.proto"
-        rules.parent.mkdir(parents=True)
-        run(project, python, Path(__file__).with_name("validate_proto.py"), rules)
-        proto = project / f"protos/{name}_service/v1/{name}.proto"
-        text = proto.read_text(encoding="utf-8")
-        text = text.replace("import ", 'import "buf/validate/validate.proto";\nimport ', 1)
-        ruled = "string name = 1 [(buf.validate.field).string.min_len = 1];"
-        proto.write_text(text.replace("string name = 1;", ruled, 1), encoding="utf-8")
+        _add_rule(project, name, python)
         polyrpc(project, "release.stubs")
     wheels = [wheel for project in projects for wheel in (project / "dist").iterdir()]
-    run(projects[0], *pip, *wheels)
+    run(projects[0], *UV, "pip", "install", "--quiet", "--python", python, *wheels)
     alone = {"PYTHONPATH": ""}
     said = run(projects[0], python, "-c", RULED, variables=alone).stdout
     assert said == "1 1 set()\n"
     # What goes with the one, the other one keeps.
     uninstall = ("pip", "uninstall", "--quiet", "--python", python, "order-service-stubs")
-    run(projects[0], *uv, *uninstall)
+    run(projects[0], *UV, *uninstall)
     stubs = "import greeter_service.v1.greeter_pb2_grpc"
     run(projects[0], python, "-c", stubs, variables=alone)
 
@@ -200,7 +213,12 @@ func main() {
 
 @pytest.mark.full
 @pytest.mark.skipif(shutil.which("go") is None, reason="its compiler is not installed")
-def test_a_go_client_is_generated_as_the_example_says(project: Path) -> None:
+@pytest.mark.parametrize("rules", [False, True], ids=["", "with rules"])
+def test_a_go_client_is_generated_as_the_example_says(
+    rules: bool, project: Path, tmp_path: Path
+) -> None:
+    if rules:
+        _add_rule(project, "greeter", _with_protovalidate(tmp_path))
     polyrpc(project, "build")
     example = project / "buf.gen.yaml"
     lines = example.read_text(encoding="utf-8").splitlines()
@@ -213,6 +231,7 @@ def test_a_go_client_is_generated_as_the_example_says(project: Path) -> None:
         run(project, *command, variables={"GOBIN": str(programs)})
     path = f"{programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run(project, "buf", "generate", variables={"PATH": path})
+    assert [folder.name for folder in (project / "gen").iterdir()] == ["greeter_service"]
     (project / "go.mod").write_text("module example.com/you\n\ngo 1.24\n", encoding="utf-8")
     (project / "main.go").write_text(GO_PROGRAM, encoding="utf-8")
     run(project, "go", "mod", "tidy")

@@ -22,11 +22,12 @@ LABELS = {1: "optional", 2: "required", 3: "repeated"}
 
 
 def printed(file: FileDescriptorProto) -> str:
-    """Print a file of syntax proto2 without groups and without options."""
+    """Print a file of syntax proto2 without groups and without options, but for Go's package."""
     return "\n".join(
         [
             'syntax = "proto2";',
             f"package {file.package};",
+            f'option go_package = "{file.options.go_package}";',
             *(f'import "{name}";' for name in file.dependency),
             *_extensions(file.extension),
             *(line for enum in file.enum_type for line in _enum(enum)),

@@ -185,7 +185,7 @@ async def test_the_scope_says_what_asgi_asks_for() -> None:
 
 def test_the_extra_is_asked_for_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polyrpc.settings, "find_spec", lambda _: None)
-    with pytest.raises(SettingsError, match=r"^HTTP2 needs .* extra http2") as caught:
+    with pytest.raises(SettingsError, match=r"^HTTP2 needs .* extra 'http2'") as caught:
         ServiceSettings(http2=True)
     assert "\n" not in str(caught.value)
     assert not ServiceSettings().http2

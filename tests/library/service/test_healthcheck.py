@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 
 import pytest
@@ -89,3 +90,39 @@ async def test_the_command_says_in_one_line_what_is_wrong(
     assert process.returncode == status
     assert errors.decode().startswith(words)
     assert errors.decode().count("\n") == 1
+
+
+MODULE = (sys.executable, "-m", "polyrpc.process.healthcheck")
+
+
+async def test_the_module_asks_without_the_application() -> None:
+    settings = Settings(http_port=0, grpc_port=0)
+    async with serve(settings) as service:
+        for port, status in ((service.http_port, 0), (0, 1)):
+            process = await asyncio.create_subprocess_exec(
+                *(*MODULE, PREFIX),
+                env={**os.environ, f"{PREFIX}HTTP_PORT": str(port)},
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, errors = await process.communicate()
+            assert process.returncode == status
+            assert errors.decode().startswith(f"{PREFIX}HTTP_PORT is 0" if status else "")
+            assert errors.decode().count("\n") == status
+
+
+@pytest.mark.parametrize("arguments", [[], [PREFIX, "more"]])
+async def test_the_module_wants_the_prefix(arguments: list[str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(*MODULE, *arguments), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    assert (process.returncode, errors.decode().count("\n")) == (1, 1)
+    assert errors.startswith(b"one argument is wanted")
+
+
+def test_the_module_imports_no_framework() -> None:
+    program = (
+        "import sys, polyrpc.process.healthcheck; "
+        "assert not {'esmerald', 'ravyn', 'lilya', 'grpc'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -309,7 +309,8 @@ class ServiceSettings(BaseSettings):
             )
         if self.http2 and find_spec("zttp") is None:
             raise ValueError(
-                f"{prefix}HTTP2 needs the package zttp: install the extra http2 of the service"
+                f"{prefix}HTTP2 needs the package zttp, which the extra 'http2' of this package "
+                "brings: EXTRAS=http2 for nox, --build-arg EXTRAS=http2 for an image"
             )
         return self
 

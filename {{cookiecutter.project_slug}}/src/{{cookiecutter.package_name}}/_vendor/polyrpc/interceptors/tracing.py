@@ -57,8 +57,8 @@ def tracing_from_environment(environment: Mapping[str, str] = os.environ) -> Tra
     except ImportError as error:
         variable = next(name for name in (_EXPORTER, *_ENDPOINTS) if environment.get(name))
         raise SettingsError(
-            f"{variable} asks for traces, which need the extra 'otel' of this package, in an image "
-            f"--build-arg EXTRAS=otel: {error}"
+            f"{variable} asks for traces, which need the extra 'otel' of this package: EXTRAS=otel "
+            f"for nox, --build-arg EXTRAS=otel for an image: {error}"
         ) from None
 
 

@@ -29,7 +29,8 @@ class Validation(Interceptor):
             import protovalidate
         except ImportError as error:
             raise ImportError(
-                f"Validation needs the extra 'validate' of this package: {error}"
+                "Validation needs protovalidate among the dependencies of the service, or the "
+                f"extra 'validate' of this package: {error}"
             ) from None
         self._violations = protovalidate.collect_violations
 
