@@ -1,7 +1,6 @@
 """Every task of this project by name. `nox --list` shows them, `nox -s NAME` runs one."""
 
-from __future__ import annotations
-
+import os
 from pathlib import Path
 
 import nox
@@ -14,6 +13,7 @@ nox.options.sessions = ["tests", "lint", "typecheck"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGE = Path(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"][0])
 COMPILER = PYPROJECT["build-system"]["requires"]
+SERVICE = f".[{os.environ['EXTRAS'].replace(' ', ',')}]" if os.environ.get("EXTRAS") else "."
 # What the library does: its module, what it is for, and the groups that it needs. `--` hands on.
 COMMANDS = {
     "protos": ("build", "Compile protos/ into src/."),
@@ -28,7 +28,7 @@ COMMANDS = {
 
 def install(session: nox.Session, *groups: str, service: bool = False) -> None:
     """Install groups and the service, at the versions of `nox -s lock` where uv installs."""
-    what = [*nox.project.dependency_groups(PYPROJECT, *groups), *(["-e", "."] if service else [])]
+    what = [*nox.project.dependency_groups(PYPROJECT, *groups), *(["-e", SERVICE] * service)]
     # pip takes no hashes for a folder such as `.`.
     if Path("requirements.lock").is_file() and session.venv_backend == "uv":
         what += ["-c", "requirements.lock"]
