@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import pytest
+from greeter.app import serve
+from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from greeter_service.v1 import greeter_pb2_grpc as pb_grpc
 from polyrpc.client import channel
@@ -114,3 +117,16 @@ async def test_calls_that_take_too_long_are_told_so(reason: str) -> None:
         status, logged = await end(process)
     assert status == 0
     assert not [line for line in logged if line["level"] == "error" or "exception" in line]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers share the port on Linux alone")
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_no_client_of_a_sibling_comes_in_while_it_says_goodbye(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr("polyrpc.process.server.drop_new_connections", left.append)
+    async with serve(Settings(http_port=0, grpc_port=0, workers=workers)) as service:
+        port = service.grpc_port
+        assert not left
+    assert left == [port] * (workers > 1)

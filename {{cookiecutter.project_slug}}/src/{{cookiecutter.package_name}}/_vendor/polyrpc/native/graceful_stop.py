@@ -10,7 +10,7 @@ import grpc
 from ..rpc.errors import STOPPING
 
 _WITHOUT_LIMIT = 10 * 365 * 24 * 3600.0
-_QUIET_SECONDS = 0.02
+_QUIET_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 0.5
 _SECONDS_TO_BREAK_OFF = 1.0
 

@@ -132,7 +132,10 @@ class Server:
         logger.info("stopping")
         if grace is None:
             grace = self._settings.shutdown_grace_seconds
-        if retire and self.service.grpc_port:
+        # Clients come anew from workers that leave, those of a service that stops included; whom
+        # gRPC accepts while it says goodbye, it tells that calls were cancelled.
+        has_siblings = retire or (self._settings.workers > 1 and grace > 0)
+        if has_siblings and self.service.grpc_port:
             drop_new_connections(self.service.grpc_port)
             await asyncio.sleep(_SECONDS_TO_ACCEPT)
         listeners = [self._http] if self._admin is None else [self._http, self._admin]
