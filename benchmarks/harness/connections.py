@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .load import LoadError
 from .peers import SERVERS
 from .results import add
 from .rounds import Run
@@ -29,12 +30,19 @@ class _Open:
     process: subprocess.Popen[str]
 
     def make_calls(self, seconds: float) -> tuple[int, float]:
-        """Has it call, one at a time on each connection; answers the calls, and the seconds."""
+        """Has it call, one at a time on each connection; answers the calls, and the seconds.
+
+        Raises:
+            LoadError: The server has closed a connection.
+        """
         if self.process.stdin is None or self.process.stdout is None:
             raise AssertionError("both are pipes")
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
-        count, took = self.process.stdout.readline().split()
+        told = self.process.stdout.readline()
+        if not told:
+            raise LoadError("the server has closed a connection")
+        count, took = told.split()
         return int(count), float(took)
 
 
@@ -62,7 +70,12 @@ def measure_connections(run: Run) -> None:
                             grown = server.memory_bytes() - before
                             add(figures, idle_kib=grown / 1024 / IDLE)
                         cpu = server.cpu_seconds()
-                        calls, seconds = client.make_calls(run.plan.peak_seconds)
+                        try:
+                            calls, seconds = client.make_calls(run.plan.peak_seconds)
+                        except LoadError as error:
+                            # A peer may take much for a flood; what is known of it stays.
+                            run.report(f"{spec.name}, {count} connections: {error}")
+                            continue
                         cpu = server.cpu_seconds() - cpu
                         add(
                             figures,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .connections import COUNTS, IDLE
 from .figures import median
-from .results import Results
+from .results import Results, Rounds
 from .tables import table
 from .targets import GRPC
 
@@ -24,10 +24,7 @@ def connections(results: Results) -> Iterator[str]:
         [
             titles[name],
             f"{median(figures['idle_kib']):.1f}",
-            *(
-                f"{median(figures[f'calls_{n}']):,.0f}, {median(figures[f'us_{n}']):,.0f} µs"
-                for n in sorted(COUNTS)
-            ),
+            *(_calls(figures, count) for count in sorted(COUNTS)),
         ]
         for name, figures in results.connections.items()
     ]
@@ -40,6 +37,13 @@ def connections(results: Results) -> Iterator[str]:
     yield ""
     yield "One call at a time on each connection. The client is a program in Python that takes"
     yield "about 20 µs for a call: with a server that is faster than that, calls/s are its own."
+
+
+def _calls(figures: Mapping[str, Rounds], count: int) -> str:
+    calls = figures.get(f"calls_{count}")
+    if calls is None:
+        return "connections closed by the server"
+    return f"{median(calls):,.0f}, {median(figures[f'us_{count}']):,.0f} µs"
 
 
 def workers(results: Results) -> Iterator[str]:
