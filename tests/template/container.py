@@ -136,7 +136,13 @@ class Container:
         subprocess.run([sys.executable, "-m", "venv", base], check=True)
         build_context(project, context)
         (self.folder / "build").mkdir()
-        variables = {**os.environ, **environment(stage), "PATH": f"{base}/bin:{os.environ['PATH']}"}
+        # Byte code lies beside its source there, whatever these tests are told.
+        outside = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
+        }
+        variables = {**outside, **environment(stage), "PATH": f"{base}/bin:{os.environ['PATH']}"}
         for argument in of(stage, "ARG"):
             name, _, value = argument.partition("=")
             variables[name] = given.get(name, value.strip('"'))
