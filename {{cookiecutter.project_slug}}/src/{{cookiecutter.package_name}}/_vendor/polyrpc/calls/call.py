@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 import grpc
@@ -213,12 +213,16 @@ def _reader(call: Call, take: _Conversion | None) -> Reader:
 
 
 def _writer(call: Call, give: _Conversion | None) -> Writer:
-    async def write(message: Any) -> None:
+    # Not a coroutine of its own, which each message of a stream would pass.
+    def write(message: Any) -> Awaitable[None]:
         given = message if give is None else give(message)
-        if call.stream is not None:
-            await call.stream.message(given, call)
-        else:  # An interceptor has put a handler of another kind in the place of the RPC's.
-            call.body = call.encode(given)
+        if call.stream is None:
+            return keep(given)
+        return call.stream.message(given, call)
+
+    async def keep(given: Any) -> None:
+        # An interceptor has put a handler of another kind in the place of the RPC's.
+        call.body = call.encode(given)
 
     return write
 

@@ -124,7 +124,8 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         return message
 
     async def write(self, message: Any) -> None:
-        self._raise_if_terminated()
+        if self.finished or self.aborted is not None:
+            self._raise_if_terminated()
         if self._writer is None:
             raise grpc.aio.UsageError("write() is for methods that answer a stream")
         await self._writer(message)

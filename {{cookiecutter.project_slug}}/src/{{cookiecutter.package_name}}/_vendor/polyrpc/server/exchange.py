@@ -266,6 +266,10 @@ class Exchange(Answering):
             raise RuntimeError(f"{kind} does not follow here")
         body = message.get("body", b"")
         more_body = message.get("more_body", False)
+        if more_body and self._left is None and not self._unframed and body:
+            # As most parts of a stream are: `_framed` knows the others.
+            connection.write(b"%x\r\n%b\r\n" % (len(body), body))
+            return
         data = self._framed(body, more_body=more_body)
         if data:
             connection.write(data)
