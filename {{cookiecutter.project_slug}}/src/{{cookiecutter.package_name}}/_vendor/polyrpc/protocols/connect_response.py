@@ -56,11 +56,7 @@ class ConnectResponse:
         if outcome is not None and outcome.code is grpc.StatusCode.UNIMPLEMENTED:
             headers.append((_ACCEPT_ENCODING, KNOWN))
         if call.initial_metadata:
-            headers += [
-                header
-                for header in response_headers(call.initial_metadata)
-                if header[0] not in OF_RESPONSES
-            ]
+            headers += response_headers(call.initial_metadata, reserved=OF_RESPONSES)
         if call.trailing:
             headers += response_headers(metadata_of(call.trailing), b"trailer-")
         if status == 401:

@@ -71,7 +71,7 @@ class EnvelopedFormat(ABC):
     def trailers(
         self,
         failure: CallError | None,  # noqa: ARG002 - most have none
-        context: HttpServicerContext,  # noqa: ARG002
+        context: HttpServicerContext,  # noqa: ARG002 - most have none
     ) -> list[tuple[bytes, bytes]] | None:
         """What comes after the body; None: nothing does, as with all that are without trailers."""
         return None
