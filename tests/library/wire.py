@@ -116,6 +116,32 @@ def chunked(path: str = "/echo", *headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+class Transport(asyncio.Transport):
+    """Takes all that is written, and notes what was written at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.writes.append(bytes(data))
+
+    def writelines(self, parts: Any) -> None:
+        self.writes.append(b"".join(parts))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+async def turns(number: int) -> None:
+    """Lets everything else run, several times."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
 def descriptors() -> int:
     """How many descriptors this process has open; 0 where nothing tells."""
     folder = Path("/proc/self/fd")

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from polyrpc.server.connections import Connections, Limits
 from polyrpc.server.http2_frames import FRAME_HEADER, MAX_FRAME_BYTES, joined_data
 from polyrpc.server.http2_protocol import Http2Protocol
-from wire import serving
+from wire import Transport, serving, turns
 
 STREAM_WINDOW = 256 * 1024
 FULL = bytes(MAX_FRAME_BYTES)
@@ -134,31 +134,6 @@ async def test_a_long_answer_arrives_whole() -> None:
         flags_seen = [one.flags for one in client.frames(DATA, stream)]
     assert got.body == body
     assert flags_seen == [0] * (len(flags_seen) - 1) + [END_STREAM]
-
-
-class Transport(asyncio.Transport):
-    """Takes all that is written, and notes how often that was."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-
-    def write(self, data: Any) -> None:
-        self.writes.append(bytes(data))
-
-    def writelines(self, parts: Any) -> None:
-        self.writes.append(b"".join(parts))
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-
-async def turns(number: int) -> None:
-    for _ in range(number):
-        await asyncio.sleep(0)
 
 
 def connected_to(app: Any) -> tuple[Http2Protocol, Transport]:

@@ -39,8 +39,8 @@ class Connection(Protocol):
     def may_go_on(self) -> bool:
         """Whether there may be a request after the one that is being answered."""
 
-    def hold(self, head: bytes) -> None:
-        """Writes the head of a response, soon: together with what follows, if that is there."""
+    def hold(self, data: bytes) -> None:
+        """Writes what more of the response follows, soon: together with that, if it is there."""
 
     def write(self, data: bytes) -> None:
         """Writes, after what has been held."""
@@ -268,11 +268,11 @@ class Exchange(Answering):
         more_body = message.get("more_body", False)
         if more_body and self._left is None and not self._unframed and body:
             # As most parts of a stream are: `_framed` knows the others.
-            connection.write(b"%x\r\n%b\r\n" % (len(body), body))
+            connection.hold(b"%x\r\n%b\r\n" % (len(body), body))
             return
         data = self._framed(body, more_body=more_body)
         if data:
-            connection.write(data)
+            (connection.hold if more_body else connection.write)(data)
         if not more_body:
             if self._left:
                 raise RuntimeError("the response is shorter than its content-length")

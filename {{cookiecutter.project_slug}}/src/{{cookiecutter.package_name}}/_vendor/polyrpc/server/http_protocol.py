@@ -75,7 +75,8 @@ class HttpProtocol(asyncio.Protocol):
         self._read_paused = self._ending = False
         # What is being sent.
         self.write_paused = False
-        self._held: bytes | None = None
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._writable: asyncio.Event | None = None
         # How long the client has had for what it is awaited to do.
         self._made = self._since = 0.0
@@ -109,7 +110,8 @@ class HttpProtocol(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.disconnect()
-        self._head = self._held = None
+        self._head = None
+        self._held = []
         self._unread = b""
         self._extensions = {}  # It holds methods of this object.
         self.resume_writing()
@@ -159,20 +161,24 @@ class HttpProtocol(asyncio.Protocol):
             return False
         return self._loop.time() - self._made <= self._limits.max_age
 
-    def hold(self, head: bytes) -> None:
-        if self._held is not None:  # It was all of the response before, in the same turn.
+    def hold(self, data: bytes) -> None:
+        held = self._held
+        if not held:
+            self._held_bytes = 0
+            self._loop.call_soon(self._release)
+        held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes >= HIGH_WATER_BYTES:
             self._release()
-        self._held = head
-        self._loop.call_soon(self._release)
 
     def write(self, data: bytes) -> None:
-        held, self._held = self._held, None
-        if held is None:
+        if self._held:
+            self._held.append(data)
+            self._held_bytes += len(data)
+            self._release()
+        else:
             self._written += len(data)
             self.transport.write(data)
-        else:
-            self._written += len(held) + len(data)
-            self.transport.writelines((held, data))
 
     async def drain(self) -> None:
         while self.write_paused:
@@ -381,10 +387,11 @@ class HttpProtocol(asyncio.Protocol):
             self._look_in(LINGER_SECONDS)
 
     def _release(self) -> None:
-        held, self._held = self._held, None
-        if held is not None and not self.transport.is_closing():
-            self._written += len(held)
-            self.transport.write(held)
+        held = self._held
+        if held and not self.transport.is_closing():
+            self._held = []
+            self._written += self._held_bytes
+            self.transport.writelines(held)
 
     # Looking after the client
 
