@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from protocol_clients import CALLERS, Outcome
+from protocol_clients import CALLERS, Outcome, straightly
 from serving import EchoService, Served, gateway_of, serving
 from testing.v1 import testing_pb2 as pb
 
@@ -77,7 +77,11 @@ def served_name(served: Served) -> str:
     return "scenario"
 
 
-ALL_CALLERS: dict[str, Caller] = {**CALLERS, "http": over_http}
+ALL_CALLERS: dict[str, Caller] = {
+    **CALLERS,
+    "http": over_http,
+    "http-straight": straightly(over_http),
+}
 PROTOCOLS = pytest.mark.parametrize("call", ALL_CALLERS.values(), ids=ALL_CALLERS)
 KINDS = ("Unary", "ServerStream", "ClientStream", "Bidi")
 
