@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import wire
-from http2_wire import CANCEL, RST_STREAM, Answer, Http2Client, frame, http2, number
+from http2_wire import CANCEL, DATA, RST_STREAM, Answer, Http2Client, frame, http2, number
 from polyrpc.framework.imports import Application, register_grpc_http_routes
 from serving import EchoService, UnchangedLogging, gateway_of
 from testing.v1 import testing_pb2 as pb
@@ -134,14 +134,24 @@ async def test_a_body_may_not_be_too_long(whole: bool, declared: bool) -> None:
         assert (await called(client, b'{"text":"a"}')).status == 200
 
 
-async def test_a_response_is_as_long_as_it_is() -> None:
+@pytest.mark.parametrize("window", [0, 2_000_000], ids=["in pieces", "at once"])
+@pytest.mark.parametrize("size", [16_384, 16_385, 32_768, 100_000, 262_144, 262_145, 1_000_000])
+async def test_a_response_is_as_long_as_it_is(size: int, window: int) -> None:
+    around = len(b'{"text":"","index":-1}')
+    body = json.dumps({"count": size - around}).encode()
     async with connected() as client:
-        stream = client.ask(UNARY, JSON, body=b'{"count":1000000}')  # More than a window.
         client.give(0, 2_000_000)
-        client.give(stream, 2_000_000)
+        stream = client.ask(UNARY, JSON, end=False)
+        if window:
+            client.give(stream, window)
+        client.data(stream, body, end=True)
+        if not window:
+            await client.until(DATA, stream)
+            client.give(stream, 2_000_000)
         answer = await client.response(stream)
-        assert answer.told["text"] == "b" * 1_000_000
-        assert answer.headers["content-length"] == str(len(answer.body))
+        assert answer.told["text"] == "b" * (size - around)
+        assert answer.headers["content-length"] == str(len(answer.body)) == str(size)
+        assert max(len(one.payload) for one in client.frames(DATA, stream)) == 16_384
 
 
 async def test_a_client_that_goes_away_ends_its_call() -> None:
