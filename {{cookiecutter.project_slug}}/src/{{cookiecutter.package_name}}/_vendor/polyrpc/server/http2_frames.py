@@ -120,16 +120,16 @@ def response_frames(stream_id: int, block: bytes, data: bytes, trailers: bytes |
         trailers: Encoded trailers; None: there are none.
     """
     pack, size = FRAME_HEADER.pack, len(block)
-    parts = [pack(size >> 8, size & 0xFF, HEADERS, END_HEADERS, stream_id), block]
+    first = pack(size >> 8, size & 0xFF, HEADERS, END_HEADERS, stream_id)
     size = len(data)
+    body = pack(size >> 8, size & 0xFF, DATA, END_STREAM if trailers is None else 0, stream_id)
     if trailers is None:
-        parts += pack(size >> 8, size & 0xFF, DATA, END_STREAM, stream_id), data
-        return b"".join(parts)
-    if data:
-        parts += pack(size >> 8, size & 0xFF, DATA, 0, stream_id), data
+        return b"".join((first, block, body, data))
     size = len(trailers)
-    parts += pack(size >> 8, size & 0xFF, HEADERS, _LAST, stream_id), trailers
-    return b"".join(parts)
+    last = pack(size >> 8, size & 0xFF, HEADERS, _LAST, stream_id)
+    if not data:
+        return b"".join((first, block, last, trailers))
+    return b"".join((first, block, body, data, last, trailers))
 
 
 def long_response_frames(
