@@ -133,8 +133,15 @@ def _is_plain(message: Descriptor) -> bool:
     return (
         message.full_name not in SPECIAL - LEAVES
         and not message.is_extendable
+        and not _has_exchanged_names(message)
         and all(map(_is_plain_field, message.fields))
     )
+
+
+def _has_exchanged_names(message: Descriptor) -> bool:
+    """Answers whether JSON has the name of one field for another, as proto2 allows."""
+    names = {field.json_name: field.name for field in message.fields}
+    return any(names.get(field.name, field.name) != field.name for field in message.fields)
 
 
 def _is_plain_field(field: FieldDescriptor) -> bool:
