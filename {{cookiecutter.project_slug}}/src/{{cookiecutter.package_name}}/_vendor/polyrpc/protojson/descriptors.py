@@ -93,6 +93,12 @@ def closure(descriptor: Descriptor) -> dict[str, Descriptor]:
     return found
 
 
+def contains_itself(descriptor: Descriptor) -> bool:
+    """Answers whether a message can have another of its type in it, at any level."""
+    inner = [field.message_type for field in descriptor.fields if field.message_type]
+    return any(descriptor.full_name in closure(each) for each in inner)
+
+
 def may_lack_fields(descriptor: Descriptor) -> bool:
     """Answers whether a message can lack a required field, be it one of an extension's."""
     return any(
