@@ -18,15 +18,17 @@ Such a list takes a fraction of the time that an attribute of each message takes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Error, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from .descriptors import HAS_UPB, contains_itself
+
+_Parse = Callable[[bytes, Iterable[int]], list[list[Any]]]
 
 _LEAST_COLUMNS = 3
 """Fewer would not be worth it."""
@@ -71,13 +73,17 @@ def column_reader(
         for each in part.fields
         if is_column(each)
     }
-    merge = _merged(field_number, types)
     # Numbers packed into one string, which parsers ignore where there should be one number, would
     # be taken for those of other messages.
     numbers = [number for number, kind in types.items() if kind not in _NOT_PACKED]
-    find_packed = _merged(field_number, dict.fromkeys(types, FieldDescriptor.TYPE_BYTES))
+    strings = dict.fromkeys(types, FieldDescriptor.TYPE_BYTES)
+
+    @cache
+    def parsers() -> tuple[_Parse, _Parse]:
+        return _merged(field_number, strings), _merged(field_number, types)
 
     def read(message: Message, count: int) -> list[list[Any]] | None:
+        find_packed, merge = parsers()
         try:
             wire = message.SerializePartialToString()
             if len(wire) > _MOST_BYTES * count or any(find_packed(wire, numbers)):
@@ -89,10 +95,11 @@ def column_reader(
     return read
 
 
-def _merged(
-    field_number: int, types: Mapping[int, Any]
-) -> Callable[[bytes, Iterable[int]], list[list[Any]]]:
+def _merged(field_number: int, types: Mapping[int, Any]) -> _Parse:
     """Makes a function from wire format to the values of the fields with some numbers."""
+    # A start should not wait for it.
+    from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+
     file = FileDescriptorProto(name="columns.proto", syntax="proto3")
     outer, inner = file.message_type.add(name="Outer"), file.message_type.add(name="Inner")
     kind, one = FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.LABEL_OPTIONAL
