@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from polyrpc.protojson import JsonCodec, compiled_writer
+from polyrpc.protojson import JsonCodec, columns, compiled_writer
 from polyrpc.protojson.columns import column_reader, has_columns
 from polyrpc.protojson.style import JsonStyle
 from strategies import messages
@@ -124,6 +124,9 @@ def test_columns_have_what_is_not_zero() -> None:
     read = column_reader(LINES.number, LINES.message_type)
     assert read(PlainOrder(lines=lines), 2) == [["a", "b"], [1, -2], [], [1], [2.0]]
     assert read(PlainOrder(name="a" * 1000, lines=lines), 2) is None
+    most = columns._MOST_MESSAGES
+    assert read(PlainOrder(lines=lines[:1] * most), most) is not None
+    assert read(PlainOrder(lines=lines[:1] * (most + 1)), most + 1) is None
 
 
 @pytest.mark.parametrize(
@@ -148,9 +151,9 @@ def test_a_long_list_is_written_by_columns_where_that_is_quicker(
         read = column_reader(field_number, part)
 
         def spy(message: Message, count: int) -> Any:
-            columns = read(message, count)
-            found.append(columns is not None)
-            return columns
+            answer = read(message, count)
+            found.append(answer is not None)
+            return answer
 
         return spy
 

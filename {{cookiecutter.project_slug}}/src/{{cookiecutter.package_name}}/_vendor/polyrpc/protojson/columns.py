@@ -34,6 +34,8 @@ _LEAST_COLUMNS = 3
 """Fewer would not be worth it."""
 _MOST_BYTES = 256
 """On the wire, for each message of a list: where there are more, they are better not copied."""
+_MOST_MESSAGES = 10_000
+"""In a list: all that is made of them is there at once, about 1 KiB for each."""
 _NOT_PACKED = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 
@@ -83,6 +85,8 @@ def column_reader(
         return _merged(field_number, strings), _merged(field_number, types)
 
     def read(message: Message, count: int) -> list[list[Any]] | None:
+        if count > _MOST_MESSAGES:
+            return None
         find_packed, merge = parsers()
         try:
             wire = message.SerializePartialToString()

@@ -10,11 +10,10 @@ is, but for lists where some have a zero, or nothing, in a field,
     def function_0(message, values):
      count = len(values)
      columns = constant_1(message, count)
-     column_0, column_1, = columns
      if not all(len(each) == count for each in columns): …
      parts = [b'"},{"sku":', b'', b',"priceCents":"', b''] * count
-     parts[1::4] = printed(column_0)
-     parts[3::4] = printed_numbers(column_1)
+     parts[1::4] = printed(columns.pop(0))
+     parts[3::4] = printed_numbers(columns.pop(0))
      parts[0] = b'[{"sku":'
      parts.append(b'"}]')
      return Fragment(b''.join(parts))
@@ -25,6 +24,7 @@ so that all that is done for each message is done in C.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from orjson import dumps
@@ -63,21 +63,18 @@ def list_source(
         literal: The expression for the tree of one message, `each`.
         fields: Those of the messages.
     """
-    columns = {f"column_{place}": each for place, each in enumerate(fields)}
-    read_ones = [name for name, field in columns.items() if field.is_column]
     yield "(message, values):"
     yield " count = len(values)"
     # Where some have no zero, hardly any of the others has one.
     yield f" samples = map({sample}, values[:: count // {_SAMPLES}])"
     yield f" columns = {read}(message, count) if all(map(all, samples)) else None"
     yield f" if columns is None: return [{literal} for each in values]"
-    yield f" {', '.join(read_ones)}, = columns"
     yield " if not all(len(each) == count for each in columns):"
     # Each is made anew whenever it is asked for.
     yield "  values = [*values]"
-    for name in read_ones:
-        attribute = columns[name].attribute.format("each")
-        yield f"  if len({name}) != count: {name} = [{attribute} for each in values]"
+    for place, field in enumerate(filter(attrgetter("is_column"), fields)):
+        attributes = _attributes(field)
+        yield f"  if len(columns[{place}]) != count: columns[{place}] = {attributes}"
     # What comes before each text ends the one before it, that of the last field at first.
     quotes = [b'"' if field.is_quoted else b"" for field in fields]
     keys = [dumps(field.key) + b":" + quote for field, quote in zip(fields, quotes, strict=True)]
@@ -85,10 +82,14 @@ def list_source(
     separators = [quotes[place - 1] + between[place] + key for place, key in enumerate(keys)]
     parts = [part for separator in separators for part in (separator, b"")]
     yield f" parts = {parts} * count"
-    for place, (name, field) in enumerate(columns.items()):
-        attributes = f"[{field.attribute.format('each')} for each in values]"
-        printed = field.printed.format(name if field.is_column else attributes)
-        yield f" parts[{2 * place + 1}::{len(parts)}] = {printed}"
+    for place, field in enumerate(fields):
+        # One column after the other gives way to its texts.
+        column = "columns.pop(0)" if field.is_column else _attributes(field)
+        yield f" parts[{2 * place + 1}::{len(parts)}] = {field.printed.format(column)}"
     yield f" parts[0] = {b'[{' + keys[0]!r}"
     yield f" parts.append({quotes[-1] + b'}]'!r})"
     yield " return Fragment(b''.join(parts))"
+
+
+def _attributes(field: ListedField) -> str:
+    return f"[{field.attribute.format('each')} for each in values]"
