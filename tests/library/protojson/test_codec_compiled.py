@@ -93,6 +93,8 @@ def check_encoders(message: Message, options: int = 0) -> Any:
     ]
     if isinstance(answers[0], bytes):
         assert len({canonical(each) for each in answers}) == 1
+        # Streams that are framed by lines rely on that.
+        assert not any(line_break in each for each in answers for line_break in (b"\n", b"\r"))
         return json.loads(answers[0])
     assert len(set(answers)) == 1
     return answers[0]
