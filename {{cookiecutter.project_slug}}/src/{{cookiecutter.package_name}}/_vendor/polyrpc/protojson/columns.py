@@ -112,7 +112,7 @@ def _merged(field_number: int, types: Mapping[int, Any]) -> _Parse:
         many = FieldDescriptorProto.LABEL_REPEATED
         inner.field.add(name=f"column_{number}", number=number, type=kind, label=many)
     pool = DescriptorPool()
-    pool.Add(file)
+    pool.AddSerializedFile(file.SerializeToString())
     parse: Callable[[bytes], Any] = GetMessageClass(pool.FindMessageTypeByName("Outer")).FromString
 
     def values(wire: bytes, numbers: Iterable[int]) -> list[list[Any]]:
