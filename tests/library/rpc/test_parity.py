@@ -364,7 +364,7 @@ class NoExceptionError(BaseException):
 @PROTOCOLS
 @pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
 @pytest.mark.parametrize("waits", [False, True], ids=["at-once", "after-a-wait"])
-@pytest.mark.parametrize("error", [SystemExit, NoExceptionError])
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, NoExceptionError])
 async def test_what_is_no_exception_ends_the_call_alone(
     error: type[BaseException], waits: bool, rpc: str, call: Caller
 ) -> None:
@@ -380,6 +380,26 @@ async def test_what_is_no_exception_ends_the_call_alone(
 
     outcome = await outcome_of(Exiting, call, rpc)
     assert (outcome.code, outcome.details) == UNEXPECTED
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
+async def test_the_first_abort_is_the_end(rpc: str, call: Caller) -> None:
+    class Wrapping(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            try:
+                await context.abort(NOT_FOUND, "there is none", (("x-why", "first"),))
+            except Exception:  # of which `AbortError` is one
+                await context.abort(grpc.StatusCode.INTERNAL, "it failed", (("x-why", "second"),))
+
+        async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+            yield pb.EchoResponse(text="one")
+            await self.Unary(request, context)
+
+    outcome = await outcome_of(Wrapping, call, rpc)
+    assert (outcome.code, outcome.details) == (NOT_FOUND, "there is none")
+    if not (rpc == "ServerStream" and call is over_http):  # Its headers are sent before.
+        assert outcome.trailing["x-why"] == "first"
 
 
 async def cancel(_context: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import grpc
 
 from ..rpc.caller import Caller
+from ..rpc.errors import AbortedWithOkError
 from ..rpc.handlers import Context
 from ..rpc.metadata import Metadatum, checked, metadatum
 from ..rpc.status import WITHOUT_MESSAGE, check_details, status_code
@@ -23,10 +24,6 @@ logger = logging.getLogger("polyrpc.native")
 RawMetadata = Iterable[tuple[str, str | bytes]]
 Reader = Callable[[], Coroutine[Any, Any, Any]]
 Writer = Callable[[Any], Coroutine[Any, Any, None]]
-
-
-class AbortedWithOkError(grpc.aio.AbortError):
-    """A handler of streamed responses ends its call, although not as a failure."""
 
 
 class NativeContext(grpc.aio.ServicerContext[Any, Any]):
