@@ -278,6 +278,7 @@ async def test_what_is_of_a_wrong_type_is_refused(
 
 
 UNKNOWN, NOT_FOUND = grpc.StatusCode.UNKNOWN, grpc.StatusCode.NOT_FOUND
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 UNEXPECTED = (UNKNOWN, "Unexpected error")
 FINE = (grpc.StatusCode.OK, "")
 PAIR = ("x-odd", "secret")
@@ -286,6 +287,7 @@ PAIR = ("x-odd", "secret")
 ODD_ARGUMENTS: dict[str, tuple[list[tuple[Any, ...]], tuple[grpc.StatusCode, str]]] = {
     "abort without details": ([("abort", NOT_FOUND, None)], (NOT_FOUND, "")),
     "abort with a number": ([("abort", 5, "why")], (NOT_FOUND, "why")),
+    "abort with the last number": ([("abort", 16, "why")], (UNAUTHENTICATED, "why")),
     "abort with no such number": ([("abort", 99, "why")], (UNKNOWN, "why")),
     "abort without a code": ([("abort", None, "why")], (UNKNOWN, "why")),
     "abort with a name": ([("abort", "NOT_FOUND", "why")], (UNKNOWN, "why")),
@@ -324,11 +326,15 @@ ODD_ARGUMENTS: dict[str, tuple[list[tuple[Any, ...]], tuple[grpc.StatusCode, str
     "a code, then none": ([("set_code", NOT_FOUND), ("set_code", None)], (UNKNOWN, "")),
     "a code, then OK": ([("set_code", NOT_FOUND), ("set_code", grpc.StatusCode.OK)], FINE),
     "the number of a code": ([("set_code", 5)], (NOT_FOUND, "")),
+    "the last number of a code": ([("set_code", 16)], (UNAUTHENTICATED, "")),
     "nought for a code": ([("set_code", 0)], FINE),
     "a name for a code": ([("set_code", "NOT_FOUND")], (UNKNOWN, "")),
     "no details": ([("set_details", None)], FINE),
     "a code and no details": ([("set_code", NOT_FOUND), ("set_details", None)], (NOT_FOUND, "")),
     "bytes as details": ([("set_details", b"secret")], UNEXPECTED),
+    "a number for a compression": ([("set_compression", 5)], UNEXPECTED),
+    "a name for a compression": ([("set_compression", "gzip")], UNEXPECTED),
+    "no compression": ([("set_compression", None)], FINE),
     "half a character": ([("set_details", "secret\udc80")], UNEXPECTED),
 }
 

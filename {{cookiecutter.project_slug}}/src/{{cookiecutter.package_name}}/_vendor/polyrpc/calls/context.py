@@ -196,13 +196,13 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     def details(self) -> str:
         return self._details
 
-    def set_compression(self, compression: grpc.Compression) -> None:
+    def set_compression(self, compression: grpc.Compression | None) -> None:
         """Follows `grpc.aio`; JSON routes are compressed by middleware or a proxy, if at all."""
         if self.headers_sent or self._initial_metadata_sent:
             raise RuntimeError(
                 "Compression setting must be specified before sending initial metadata"
             )
-        self.compression = compression
+        self.compression = None if compression is None else grpc.Compression(compression)
 
     def disable_next_message_compression(self) -> None:
         self.next_uncompressed = True
