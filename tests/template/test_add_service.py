@@ -432,7 +432,23 @@ def test_protos_whose_stubs_have_another_name_are_served(project: Path, tmp_path
     rpc = "rpc Get(google.longrunning.Operation) returns (google.longrunning.Operation);"
     text = f'import "google/longrunning/operations.proto";\nservice S {{ {rpc} }}\n'
     add(project, write(tmp_path / "s.proto", f"{HEAD}package a.b;\n{text}"))
-    import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
+    import_stubs(project, "a.b.s_pb2", "greeter_service.servicers.s")
+    check_project(project)
+
+
+def test_a_package_that_cannot_be_a_folder_lies_where_it_is_imported_from(
+    project: Path, tmp_path: Path
+) -> None:
+    options = "protoc-gen-openapiv2/options/annotations.proto"
+    package = "package grpc.gateway.protoc_gen_openapiv2.options;\n"
+    extension = "extend google.protobuf.FileOptions { string openapiv2_swagger = 1042; }\n"
+    descriptor = 'import "google/protobuf/descriptor.proto";\n'
+    write(tmp_path / options, f"{HEAD}{package}{descriptor}{extension}")
+    option = "option (grpc.gateway.protoc_gen_openapiv2.options.openapiv2_swagger) = 'x';\n"
+    text = f'{HEAD}package a.b;\nimport "{options}";\n{option}{SERVICE.format("Get")}'
+    add(project, write(tmp_path / "a/b/s.proto", text))
+    assert f'import "{options}";' in sources(project)["protos/a/b/s.proto"]
+    import_stubs(project, "a.b.s_pb2", "grpc")
     check_project(project)
 
 
