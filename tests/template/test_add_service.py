@@ -419,6 +419,17 @@ def test_a_file_without_a_package_lies_beside_the_one_that_needs_it(
     check_project(project)
 
 
+@pytest.mark.parametrize("name", ["my-api/types.proto", "a/b/my.types.proto"])
+def test_imports_are_tidy_where_modules_are_called_otherwise_than_files(
+    name: str, project: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / name, f"{HEAD}message In {{}}\n")
+    text = f'{HEAD}package a.b;\nimport "{name}";\nservice S {{ rpc Get(In) returns (In); }}\n'
+    add(project, write(tmp_path / "s.proto", text))
+    import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
+    check_project(project)
+
+
 def test_imports_are_found_from_several_folders(project: Path, tmp_path: Path) -> None:
     write(tmp_path / "api/a/x.proto", f"{HEAD}package a;\nmessage X {{}}\n")
     write(tmp_path / "other/b/y.proto", f"{HEAD}package b;\nmessage Y {{}}\n")
@@ -496,7 +507,16 @@ REFUSED = {
             f"{HEAD}package a.b;\n{SERVICE.format(name)}",
             f"the RPC {name} is named",
         )
-        for name in ("Context", "Any", "pb", "grpc", "empty_pb2", "__init__", "__secret")
+        for name in (
+            "Context",
+            "Any",
+            "pb",
+            "grpc",
+            "staticmethod",
+            "empty_pb2",
+            "__init__",
+            "__secret",
+        )
     },
     "a service grpc": (
         f"{HEAD}package a.b;\n{SERVICE.format('Get').replace(' S ', ' grpc ')}",
@@ -615,6 +635,19 @@ def check_refusal(project: Path, proto: Path, words: str) -> None:
 )
 def test_what_is_no_proto_is_refused(project: Path, name: str, words: str) -> None:
     check_refusal(project, project / name, words)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_proto_in_another_encoding_is_refused(
+    encoding: str, project: Path, tmp_path: Path
+) -> None:
+    text = f"{HEAD}package a;\n// caf\xe9\n{SERVICE.format('Get')}"
+    proto = tmp_path / "s.proto"
+    proto.write_text(text, encoding=encoding)
+    check_refusal(project, proto, f"s.proto:{3 if encoding == 'latin-1' else 1} is not UTF-8")
+    imported = f'{HEAD}package b;\nimport "s.proto";\n{SERVICE.format("Get")}'
+    words = "a/s.proto:3 is not UTF-8" if encoding == "latin-1" else "s.proto:1 is not UTF-8"
+    check_refusal(project, write(tmp_path / "t.proto", imported), words)
 
 
 def test_another_file_in_its_place_is_refused(project: Path, tmp_path: Path) -> None:

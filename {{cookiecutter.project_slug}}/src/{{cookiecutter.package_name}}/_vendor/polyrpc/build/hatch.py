@@ -113,6 +113,8 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
         raise CompileError(
             f"There is no .proto file in {protos}: `nox -s add_service -- PROTO` brings one."
         )
+    for name in sources:
+        check_encoding(name, (protos / name).read_bytes())
     common = Path(str(distribution("googleapis-common-protos").locate_file("")))
     run(
         [
@@ -142,6 +144,19 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
                 *sources,
             ]
         )
+
+
+def check_encoding(name: str, proto: bytes) -> None:
+    """Refuse a proto that is not UTF-8: protoc lets it pass in comments, its plugins do not.
+
+    Raises:
+        CompileError: It is not, and where.
+    """
+    try:
+        proto.decode()
+    except UnicodeDecodeError as error:
+        line = proto[: error.start].count(b"\n") + 1
+        raise CompileError(f"{name}:{line} is not UTF-8, as protos have to be.") from None
 
 
 def of_messages(output: Path) -> list[str]:

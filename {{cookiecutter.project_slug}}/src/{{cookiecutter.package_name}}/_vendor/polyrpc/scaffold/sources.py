@@ -14,7 +14,7 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from ..build.hatch import MOVED, CompileError, run_protoc
+from ..build.hatch import MOVED, CompileError, check_encoding, run_protoc
 from .statements import imports_of, package_of, with_imports
 from .taken import must_move
 
@@ -181,33 +181,37 @@ def check_file(given: Path) -> None:
     if given.suffix != ".proto":
         raise RefusedError(f"{given} is no .proto file.")
     try:
-        given.read_bytes()
+        check_encoding(str(given), given.read_bytes())
     except OSError as error:
         raise RefusedError(f"{given} cannot be read: {error.strerror}.") from None
+    except CompileError as error:
+        raise RefusedError(str(error)) from None
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", given.stem):
         raise RefusedError(f"{given.name} makes no name of a Python module: rename the file.")
 
 
 def compile_with(
-    protos: Path, sources: Sources, future: Path, descriptors: Path
+    protos: Path, sources: Sources, stubs: Path, descriptors: Path
 ) -> FileDescriptorSet:
     """Compile protos/ as it is going to be, elsewhere.
 
     Args:
         protos: The folder as it is.
         sources: What comes to it.
-        future: A folder to make for both.
+        stubs: A folder for the stubs of both.
         descriptors: Where to write the descriptor set, which has the comments in it.
 
     Raises:
         RefusedError: protoc's words.
     """
-    if protos.is_dir():
-        shutil.copytree(protos, future)
-    for name, content in sources.files.items():
-        (future / name).parent.mkdir(parents=True, exist_ok=True)
-        (future / name).write_bytes(content)
-    return described(future, descriptors)
+    with tempfile.TemporaryDirectory(prefix="protos-") as folder:
+        future = Path(folder) / "protos"
+        if protos.is_dir():
+            shutil.copytree(protos, future)
+        for name, content in sources.files.items():
+            (future / name).parent.mkdir(parents=True, exist_ok=True)
+            (future / name).write_bytes(content)
+        return compile_to(future, stubs, descriptors)
 
 
 def described(protos: Path, descriptors: Path) -> FileDescriptorSet:
@@ -217,10 +221,19 @@ def described(protos: Path, descriptors: Path) -> FileDescriptorSet:
         RefusedError: protoc's words.
     """
     with tempfile.TemporaryDirectory(prefix="stubs-") as stubs:
-        try:
-            run_protoc(protos, Path(stubs), descriptors)
-        except CompileError as error:
-            raise RefusedError(first_line(str(error), f"{protos}/")) from None
+        return compile_to(protos, Path(stubs), descriptors)
+
+
+def compile_to(protos: Path, stubs: Path, descriptors: Path) -> FileDescriptorSet:
+    """Compile a folder of protos, write stubs and descriptor set, and return that.
+
+    Raises:
+        RefusedError: protoc's words.
+    """
+    try:
+        run_protoc(protos, stubs, descriptors)
+    except CompileError as error:
+        raise RefusedError(first_line(str(error), f"{protos}/")) from None
     return FileDescriptorSet.FromString(descriptors.read_bytes())
 
 
