@@ -492,6 +492,11 @@ REFUSED = {
         f'{HEAD}package a.b;\nimport "a/c.proto";\n{SERVICE.format("Get")}',
         "bad.proto imports a/c.proto, which is neither",
     ),
+    "two fields of one name in JSON": (
+        'syntax = "proto2";\npackage a.b;\nservice S { rpc Get(In) returns (In); }\n'
+        "message In { optional string foo_bar = 1; optional string fooBar = 2; }\n",
+        "a/b/bad.proto: no Python program can load it: duplicate json_name (fooBar).",
+    ),
     "a keyword as package": (f"{HEAD}package a.class;\n{SERVICE.format('Get')}", "'class'"),
     "a keyword as RPC": (f"{HEAD}package a.b;\n{SERVICE.format('from')}", "the RPC from"),
     "a keyword as service": (

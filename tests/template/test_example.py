@@ -73,6 +73,20 @@ def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_pat
 
 
 @pytest.mark.full
+def test_a_second_version_of_a_service_leaves_the_tests_of_the_first_as_they_are(
+    template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path)
+    first = project / "protos/greeter_service/v1/greeter.proto"
+    second = tmp_path / "greeter.proto"
+    text = first.read_text(encoding="utf-8").replace("greeter_service.v1", "greeter_service.v2")
+    # Paths of REST are in the contract: they have their own version.
+    second.write_text(text.replace('"/v1/', '"/v2/'), encoding="utf-8")
+    run(project, sys.executable, "-m", "polyrpc.scaffold", second)
+    assert " passed" in pytest_in(compiled(project), "tests/test_greeter.py")
+
+
+@pytest.mark.full
 def test_tests_take_no_proxy_to_this_machine(template: Path, tmp_path: Path) -> None:
     project = compiled(bake(template, tmp_path))
     assert " passed" in pytest_in(project, **PROXIES)

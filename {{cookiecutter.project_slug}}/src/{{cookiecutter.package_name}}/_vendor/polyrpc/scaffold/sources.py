@@ -238,10 +238,18 @@ def compile_to(protos: Path, stubs: Path, descriptors: Path) -> FileDescriptorSe
 
 
 def pool_of(described: FileDescriptorSet) -> DescriptorPool:
-    """Return a pool of these protos alone."""
+    """Return a pool of these protos alone.
+
+    Raises:
+        RefusedError: protobuf for Python is stricter than protoc; its words.
+    """
     pool = DescriptorPool()
     for file in described.file:
-        pool.Add(file)
+        try:
+            pool.Add(file)
+        except TypeError as error:
+            reason = str(error).rpartition(": ")[2]
+            raise RefusedError(f"{file.name}: no Python program can load it: {reason}.") from None
     return pool
 
 
