@@ -57,12 +57,22 @@ def compiled(project: Path) -> Path:
 def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     run(project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto")
+    # Its class ends in the name of the example's.
+    longer = tmp_path / "longer.proto"
+    longer.write_text(
+        'syntax = "proto3";\npackage other.v1;\nmessage In {}\n'
+        "service WarmGreeter { rpc Get(In) returns (In); }\n",
+        encoding="utf-8",
+    )
+    run(project, sys.executable, "-m", "polyrpc.scaffold", longer)
     readme = (project / "README.md").read_text(encoding="utf-8")
     (commands,) = (
         block for block in re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S) if "sed" in block
     )
     run(project, "bash", "-euc", commands)
     compiled(project)
+    registered = (project / "src/greeter_service/servicers/__init__.py").read_text(encoding="utf-8")
+    assert registered.count("WarmGreeterService") == 2
     assert " passed" in pytest_in(project)
     check_project(project)
     left = {name for name, text in files(project).items() if b"greeter_pb2" in text}
