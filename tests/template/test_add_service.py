@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -426,6 +427,14 @@ def test_imports_are_tidy_where_modules_are_called_otherwise_than_files(
     write(tmp_path / name, f"{HEAD}message In {{}}\n")
     text = f'{HEAD}package a.b;\nimport "{name}";\nservice S {{ rpc Get(In) returns (In); }}\n'
     add(project, write(tmp_path / "s.proto", text))
+    import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
+    check_project(project)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder of Windows has no such name")
+def test_the_folders_of_a_project_may_have_any_names(untouched: Path, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(untouched, tmp_path / "o'brien\"s $HOME/a=b/greeter-service"))
+    add(project, write(tmp_path / "it's/s.proto", f"{HEAD}package a.b;\n{SERVICE.format('Get')}"))
     import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
     check_project(project)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -116,12 +117,13 @@ def tidy(path: Path, text: str, before: str, root: Path, stubs: Path) -> str:
     """
     tidied = text
     for task in (["check", "--select=I", "--fix", "--exit-zero"], ["format"]):
-        sources = ", ".join(f"'{folder}'" for folder in (root / "src", stubs))
+        # Relative where it can be: ruff expands `$` in paths. A string of JSON is one of TOML.
+        sources = json.dumps(["src", str(stubs)])
         # S603: a command of this project's own words; no shell sees it.
         done = subprocess.run(  # noqa: S603 - our own command
             [
                 *(sys.executable, "-m", "ruff", *task, "--quiet", "--no-cache"),
-                *("--config", f"src = [{sources}]", "--stdin-filename", str(path), "-"),
+                *("--config", f"src = {sources}", "--stdin-filename", str(path), "-"),
             ],
             input=tidied,
             cwd=root,
