@@ -7,6 +7,10 @@ take it; such as Go's, which comes by
 
     go install google.golang.org/grpc/interop/client@v1.84.0
 
+and Java's, which is of Maven's `io.grpc:grpc-interop-testing:1.62.2`:
+
+    java -cp 'lib/*' io.grpc.testing.integration.TestServiceClient --use_tls=false
+
 The exit status is 0 when every case passes.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -419,6 +420,25 @@ def test_a_file_without_a_package_lies_beside_the_one_that_needs_it(
     check_project(project)
 
 
+@pytest.mark.parametrize("name", ["my-api/types.proto", "a/b/my.types.proto"])
+def test_imports_are_tidy_where_modules_are_called_otherwise_than_files(
+    name: str, project: Path, tmp_path: Path
+) -> None:
+    write(tmp_path / name, f"{HEAD}message In {{}}\n")
+    text = f'{HEAD}package a.b;\nimport "{name}";\nservice S {{ rpc Get(In) returns (In); }}\n'
+    add(project, write(tmp_path / "s.proto", text))
+    import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
+    check_project(project)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder of Windows has no such name")
+def test_the_folders_of_a_project_may_have_any_names(untouched: Path, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(untouched, tmp_path / "o'brien\"s $HOME/a=b/greeter-service"))
+    add(project, write(tmp_path / "it's/s.proto", f"{HEAD}package a.b;\n{SERVICE.format('Get')}"))
+    import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
+    check_project(project)
+
+
 def test_imports_are_found_from_several_folders(project: Path, tmp_path: Path) -> None:
     write(tmp_path / "api/a/x.proto", f"{HEAD}package a;\nmessage X {{}}\n")
     write(tmp_path / "other/b/y.proto", f"{HEAD}package b;\nmessage Y {{}}\n")
@@ -432,7 +452,23 @@ def test_protos_whose_stubs_have_another_name_are_served(project: Path, tmp_path
     rpc = "rpc Get(google.longrunning.Operation) returns (google.longrunning.Operation);"
     text = f'import "google/longrunning/operations.proto";\nservice S {{ {rpc} }}\n'
     add(project, write(tmp_path / "s.proto", f"{HEAD}package a.b;\n{text}"))
-    import_stubs(project, "a.b.s_pb2_grpc", "greeter_service.servicers.s")
+    import_stubs(project, "a.b.s_pb2", "greeter_service.servicers.s")
+    check_project(project)
+
+
+def test_a_package_that_cannot_be_a_folder_lies_where_it_is_imported_from(
+    project: Path, tmp_path: Path
+) -> None:
+    options = "protoc-gen-openapiv2/options/annotations.proto"
+    package = "package grpc.gateway.protoc_gen_openapiv2.options;\n"
+    extension = "extend google.protobuf.FileOptions { string openapiv2_swagger = 1042; }\n"
+    descriptor = 'import "google/protobuf/descriptor.proto";\n'
+    write(tmp_path / options, f"{HEAD}{package}{descriptor}{extension}")
+    option = "option (grpc.gateway.protoc_gen_openapiv2.options.openapiv2_swagger) = 'x';\n"
+    text = f'{HEAD}package a.b;\nimport "{options}";\n{option}{SERVICE.format("Get")}'
+    add(project, write(tmp_path / "a/b/s.proto", text))
+    assert f'import "{options}";' in sources(project)["protos/a/b/s.proto"]
+    import_stubs(project, "a.b.s_pb2", "grpc")
     check_project(project)
 
 
@@ -465,6 +501,11 @@ REFUSED = {
         f'{HEAD}package a.b;\nimport "a/c.proto";\n{SERVICE.format("Get")}',
         "bad.proto imports a/c.proto, which is neither",
     ),
+    "two fields of one name in JSON": (
+        'syntax = "proto2";\npackage a.b;\nservice S { rpc Get(In) returns (In); }\n'
+        "message In { optional string foo_bar = 1; optional string fooBar = 2; }\n",
+        "a/b/bad.proto: no Python program can load it: duplicate json_name (fooBar).",
+    ),
     "a keyword as package": (f"{HEAD}package a.class;\n{SERVICE.format('Get')}", "'class'"),
     "a keyword as RPC": (f"{HEAD}package a.b;\n{SERVICE.format('from')}", "the RPC from"),
     "a keyword as service": (
@@ -480,7 +521,16 @@ REFUSED = {
             f"{HEAD}package a.b;\n{SERVICE.format(name)}",
             f"the RPC {name} is named",
         )
-        for name in ("Context", "Any", "pb", "grpc", "empty_pb2", "__init__", "__secret")
+        for name in (
+            "Context",
+            "Any",
+            "pb",
+            "grpc",
+            "staticmethod",
+            "empty_pb2",
+            "__init__",
+            "__secret",
+        )
     },
     "a service grpc": (
         f"{HEAD}package a.b;\n{SERVICE.format('Get').replace(' S ', ' grpc ')}",
@@ -599,6 +649,19 @@ def check_refusal(project: Path, proto: Path, words: str) -> None:
 )
 def test_what_is_no_proto_is_refused(project: Path, name: str, words: str) -> None:
     check_refusal(project, project / name, words)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_proto_in_another_encoding_is_refused(
+    encoding: str, project: Path, tmp_path: Path
+) -> None:
+    text = f"{HEAD}package a;\n// caf\xe9\n{SERVICE.format('Get')}"
+    proto = tmp_path / "s.proto"
+    proto.write_text(text, encoding=encoding)
+    check_refusal(project, proto, f"s.proto:{3 if encoding == 'latin-1' else 1} is not UTF-8")
+    imported = f'{HEAD}package b;\nimport "s.proto";\n{SERVICE.format("Get")}'
+    words = "a/s.proto:3 is not UTF-8" if encoding == "latin-1" else "s.proto:1 is not UTF-8"
+    check_refusal(project, write(tmp_path / "t.proto", imported), words)
 
 
 def test_another_file_in_its_place_is_refused(project: Path, tmp_path: Path) -> None:

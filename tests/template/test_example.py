@@ -57,12 +57,22 @@ def compiled(project: Path) -> Path:
 def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_path: Path) -> None:
     project = bake(template, tmp_path)
     run(project, sys.executable, "-m", "polyrpc.scaffold", PROTOS / "shop/orders/v1/orders.proto")
+    # Its class ends in the name of the example's.
+    longer = tmp_path / "longer.proto"
+    longer.write_text(
+        'syntax = "proto3";\npackage other.v1;\nmessage In {}\n'
+        "service WarmGreeter { rpc Get(In) returns (In); }\n",
+        encoding="utf-8",
+    )
+    run(project, sys.executable, "-m", "polyrpc.scaffold", longer)
     readme = (project / "README.md").read_text(encoding="utf-8")
     (commands,) = (
         block for block in re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S) if "sed" in block
     )
     run(project, "bash", "-euc", commands)
     compiled(project)
+    registered = (project / "src/greeter_service/servicers/__init__.py").read_text(encoding="utf-8")
+    assert registered.count("WarmGreeterService") == 2
     assert " passed" in pytest_in(project)
     check_project(project)
     left = {name for name, text in files(project).items() if b"greeter_pb2" in text}
@@ -70,6 +80,20 @@ def test_without_the_example_all_else_is_tested_and_tidy(template: Path, tmp_pat
     assert {name for name in left if not name.startswith("docs/")} == {"README.md"}
     done = nox(project, "typecheck")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.full
+def test_a_second_version_of_a_service_leaves_the_tests_of_the_first_as_they_are(
+    template: Path, tmp_path: Path
+) -> None:
+    project = bake(template, tmp_path)
+    first = project / "protos/greeter_service/v1/greeter.proto"
+    second = tmp_path / "greeter.proto"
+    text = first.read_text(encoding="utf-8").replace("greeter_service.v1", "greeter_service.v2")
+    # Paths of REST are in the contract: they have their own version.
+    second.write_text(text.replace('"/v1/', '"/v2/'), encoding="utf-8")
+    run(project, sys.executable, "-m", "polyrpc.scaffold", second)
+    assert " passed" in pytest_in(compiled(project), "tests/test_greeter.py")
 
 
 @pytest.mark.full

@@ -76,6 +76,18 @@ def test_what_is_installed_of_it_can_call(project: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.full
+def test_modules_may_be_called_otherwise_than_their_files(project: Path) -> None:
+    proto = project / "protos/greeter_service/v1/more-types.v1.proto"
+    proto.write_text('syntax = "proto3";\npackage greeter_service.v1;\n', encoding="utf-8")
+    names = content(built(project)) - MINE
+    assert names == {
+        "greeter_service/v1/more-types.v1.proto",
+        *(f"greeter_service/v1/more_types/v1_pb2{end}" for end in (".py", ".pyi")),
+        *(f"greeter_service/v1/more_types/v1_pb2_grpc{end}" for end in (".py", ".pyi")),
+    }
+
+
+@pytest.mark.full
 def test_the_stubs_of_others_are_not_in_it(project: Path) -> None:
     polyrpc(project, "scaffold", "--client", ORDERS)
     assert content(built(project)) == MINE

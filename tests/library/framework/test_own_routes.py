@@ -87,6 +87,13 @@ async def bug() -> None:
     raise ValueError(SECRET)
 
 
+@get("/cancelled")
+async def cancelled() -> None:
+    other = asyncio.create_task(asyncio.sleep(60))
+    other.cancel(SECRET)
+    await other
+
+
 @get("/misconfigured")
 async def misconfigured() -> None:
     raise ImproperlyConfigured(SECRET)
@@ -131,7 +138,7 @@ async def talk(socket: Any) -> None:
 talk.__annotations__["return"] = None  # The framework does not read what is text.
 
 
-HANDLERS = (order, add_item, bug, misconfigured, taken, unknown, missing, value)
+HANDLERS = (order, add_item, bug, cancelled, misconfigured, taken, unknown, missing, value)
 
 
 def application(
@@ -371,7 +378,9 @@ async def test_a_socket_that_fails_says_nothing(caplog: pytest.LogCaptureFixture
     assert caplog.text.count("Traceback") == 1
 
 
-@pytest.mark.parametrize("path", ["/bug", "/inside/bug", "/child/bug", "/misconfigured"])
+@pytest.mark.parametrize(
+    "path", ["/bug", "/inside/bug", "/child/bug", "/misconfigured", "/cancelled"]
+)
 async def test_an_unexpected_exception_is_for_the_log_alone(
     http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:

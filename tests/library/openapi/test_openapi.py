@@ -10,6 +10,7 @@ import pytest
 from google.api.http_pb2 import HttpRule
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message_factory import GetMessageClass
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -197,6 +198,22 @@ def test_block_comments_and_paragraphs_keep_their_lines() -> None:
     assert operation["summary"] == "Stores a record"
     assert operation["description"].startswith("Stores a record. Overwrites\nwhat is there.\n\n")
     assert whole["tags"][0]["description"] == "Keeps records. It is old.\n\nUse another one."
+
+
+def test_what_is_for_writers_of_protos_is_left_out() -> None:
+    file = FileDescriptorProto(name="a.proto", package="a")
+    comments = [
+        " The name.\n\n (-- api-linter: core::0203=disabled\n     aip.dev/not-precedent: x. --)\n\n"
+        " It is (-- or not? --)\n unique.\n",
+        " buf:lint:ignore FIELD_LOWER_SNAKE_CASE\n",
+    ]
+    message = file.message_type.add(name="M")
+    for number, leading in enumerate(comments):
+        message.field.add(name=f"f{number}")
+        location = file.source_code_info.location.add(path=[4, 0, 2, number])
+        location.leading_comments, location.trailing_comments = leading, " Behind it.\n"
+    found = comments_of(FileDescriptorSet(file=[file]).SerializeToString())
+    assert found == {"a.M.f0": "The name.\n\nIt is\nunique.", "a.M.f1": "Behind it."}
 
 
 def test_a_summary_is_the_first_sentence() -> None:

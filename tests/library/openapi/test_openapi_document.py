@@ -99,6 +99,21 @@ def rpc_paths(document: dict[str, Any]) -> list[str]:
 ECHO = ["unary", "serverstream", "clientstream", "bidi", "everything"]
 
 
+@get("/orders/{order:int}")
+async def an_order(order: int, limit: int) -> None: ...
+
+
+async def test_parameters_of_ordinary_routes_are_valid_too() -> None:
+    app = Application(routes=[Gateway(handler=an_order)], enable_openapi=True)
+    register_grpc_http_routes(app, [DescribedGateway("/grpc", [EchoService])])
+    document = await openapi(app)
+    parameters = document["paths"]["/orders/{order}"]["get"]["parameters"]
+    assert {(each["in"], each["name"]) for each in parameters} == {
+        ("path", "order"),
+        ("query", "limit"),
+    }
+
+
 @pytest.mark.parametrize("base_path", [None, "/", "/api", "/api/v2/"])
 async def test_paths_have_the_base_path_of_the_registration(base_path: str | None) -> None:
     app = Application(enable_openapi=True)

@@ -143,6 +143,12 @@ class Stream:
         self.sent += len(data)
         self.events.append({"type": "http.response.body", "body": data, "more_body": not end})
 
+    def send_now(self, data: bytes) -> bool:
+        if self._takes_all:
+            self.sent += len(data)
+            self.events.append({"type": "http.response.body", "body": data, "more_body": True})
+        return self._takes_all
+
     def send_trailers(self, headers: Any) -> None:
         self.events[0]["trailers"] = True
         self.events.append({"type": "http.response.body", "body": b"", "more_body": False})

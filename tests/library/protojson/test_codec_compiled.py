@@ -93,6 +93,8 @@ def check_encoders(message: Message, options: int = 0) -> Any:
     ]
     if isinstance(answers[0], bytes):
         assert len({canonical(each) for each in answers}) == 1
+        # Streams that are framed by lines rely on that.
+        assert not any(line_break in each for each in answers for line_break in (b"\n", b"\r"))
         return json.loads(answers[0])
     assert len(set(answers)) == 1
     return answers[0]
@@ -297,8 +299,19 @@ def test_types_that_are_not_plain_are_left_to_the_strict_reader() -> None:
         testing_pb2.UpdateBookRequest,
         legacy_pb2.Required,
         legacy_pb2.Extendable,
+        legacy_pb2.Exchanged,
     ):
         assert not is_covered(message_class.DESCRIPTOR)
+
+
+def test_a_key_means_the_field_that_has_it_as_its_json_name() -> None:
+    message = legacy_pb2.Exchanged(first="a", second="b", third="c")
+    assert check_encoders(message) == {"second": "a", "first": "b", "fourth": "c"}
+    for text in (
+        b'{"second":"a","first":"b","fourth":"c"}',
+        b'{"first":"b","second":"a","third":"c"}',
+    ):
+        assert check_decoders(legacy_pb2.Exchanged, text) == message
 
 
 def test_of_two_names_of_a_number_the_first_is_printed() -> None:

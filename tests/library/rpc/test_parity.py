@@ -282,6 +282,7 @@ async def test_what_is_of_a_wrong_type_is_refused(
 
 
 UNKNOWN, NOT_FOUND = grpc.StatusCode.UNKNOWN, grpc.StatusCode.NOT_FOUND
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 UNEXPECTED = (UNKNOWN, "Unexpected error")
 FINE = (grpc.StatusCode.OK, "")
 PAIR = ("x-odd", "secret")
@@ -290,6 +291,7 @@ PAIR = ("x-odd", "secret")
 ODD_ARGUMENTS: dict[str, tuple[list[tuple[Any, ...]], tuple[grpc.StatusCode, str]]] = {
     "abort without details": ([("abort", NOT_FOUND, None)], (NOT_FOUND, "")),
     "abort with a number": ([("abort", 5, "why")], (NOT_FOUND, "why")),
+    "abort with the last number": ([("abort", 16, "why")], (UNAUTHENTICATED, "why")),
     "abort with no such number": ([("abort", 99, "why")], (UNKNOWN, "why")),
     "abort without a code": ([("abort", None, "why")], (UNKNOWN, "why")),
     "abort with a name": ([("abort", "NOT_FOUND", "why")], (UNKNOWN, "why")),
@@ -328,11 +330,15 @@ ODD_ARGUMENTS: dict[str, tuple[list[tuple[Any, ...]], tuple[grpc.StatusCode, str
     "a code, then none": ([("set_code", NOT_FOUND), ("set_code", None)], (UNKNOWN, "")),
     "a code, then OK": ([("set_code", NOT_FOUND), ("set_code", grpc.StatusCode.OK)], FINE),
     "the number of a code": ([("set_code", 5)], (NOT_FOUND, "")),
+    "the last number of a code": ([("set_code", 16)], (UNAUTHENTICATED, "")),
     "nought for a code": ([("set_code", 0)], FINE),
     "a name for a code": ([("set_code", "NOT_FOUND")], (UNKNOWN, "")),
     "no details": ([("set_details", None)], FINE),
     "a code and no details": ([("set_code", NOT_FOUND), ("set_details", None)], (NOT_FOUND, "")),
     "bytes as details": ([("set_details", b"secret")], UNEXPECTED),
+    "a number for a compression": ([("set_compression", 5)], UNEXPECTED),
+    "a name for a compression": ([("set_compression", "gzip")], UNEXPECTED),
+    "no compression": ([("set_compression", None)], FINE),
     "half a character": ([("set_details", "secret\udc80")], UNEXPECTED),
 }
 
@@ -368,7 +374,7 @@ class NoExceptionError(BaseException):
 @PROTOCOLS
 @pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
 @pytest.mark.parametrize("waits", [False, True], ids=["at-once", "after-a-wait"])
-@pytest.mark.parametrize("error", [SystemExit, NoExceptionError])
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, NoExceptionError])
 async def test_what_is_no_exception_ends_the_call_alone(
     error: type[BaseException], waits: bool, rpc: str, call: Caller
 ) -> None:
@@ -384,6 +390,26 @@ async def test_what_is_no_exception_ends_the_call_alone(
 
     outcome = await outcome_of(Exiting, call, rpc)
     assert (outcome.code, outcome.details) == UNEXPECTED
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("rpc", ["Unary", "ServerStream"])
+async def test_the_first_abort_is_the_end(rpc: str, call: Caller) -> None:
+    class Wrapping(EchoService):
+        async def Unary(self, request: Any, context: Any) -> Any:
+            try:
+                await context.abort(NOT_FOUND, "there is none", (("x-why", "first"),))
+            except Exception:  # of which `AbortError` is one
+                await context.abort(grpc.StatusCode.INTERNAL, "it failed", (("x-why", "second"),))
+
+        async def ServerStream(self, request: Any, context: Any) -> AsyncIterator[Any]:
+            yield pb.EchoResponse(text="one")
+            await self.Unary(request, context)
+
+    outcome = await outcome_of(Wrapping, call, rpc)
+    assert (outcome.code, outcome.details) == (NOT_FOUND, "there is none")
+    if not (rpc == "ServerStream" and call is over_http):  # Its headers are sent before.
+        assert outcome.trailing["x-why"] == "first"
 
 
 async def cancel(_context: Any) -> None:

@@ -208,21 +208,31 @@ async def test_a_response_waits_for_the_window_of_the_connection_and_leaves_some
         assert [one.number for one in client.frames(RST_STREAM)] == []
 
 
-async def test_parts_of_several_tasks_come_one_after_the_other() -> None:
-    parts = [letter * 100_000 for letter in (b"a", b"b", b"c")]
+@pytest.mark.parametrize("sizes", [(100_000,) * 3, (600, 600, 10), (1000, 1, 999), (16_384,) * 3])
+@pytest.mark.parametrize("by_tasks", [True, False], ids=["several tasks", "one task"])
+async def test_parts_come_one_after_the_other(sizes: tuple[int, ...], by_tasks: bool) -> None:
+    parts = [letter * size for letter, size in zip((b"a", b"b", b"c"), sizes, strict=True)]
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         events = [{"type": "http.response.body", "body": one, "more_body": True} for one in parts]
-        await asyncio.gather(*map(send, events))
+        if by_tasks:
+            await asyncio.gather(*map(send, events))
+        else:
+            for event in events:
+                await send(event)
         await send({"type": "http.response.body"})
 
-    async with serving(app, http2=True) as port, http2(port) as client:
+    body = b"".join(parts)
+    settings = setting(4, 1000)
+    async with serving(app, http2=True) as port, http2(port, settings=settings) as client:
         stream = client.ask()
+        await client.until(DATA)
         await client.ping()
+        assert client.answers[stream].body == body[:1000]
         client.give(0, 300_000)
         client.give(stream, 300_000)
-        assert (await client.response(stream)).body == b"".join(parts)
+        assert (await client.response(stream)).body == body
 
 
 async def test_nothing_comes_behind_the_end() -> None:

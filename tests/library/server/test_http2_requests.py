@@ -65,6 +65,18 @@ async def test_values_are_utf8() -> None:
         assert (refused.status, refused.told["detail"]) == (400, "headers must be UTF-8")
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "lengths"),
+    [("POST", b"", ["0"]), ("DELETE", b"", ["0"]), ("POST", b"body", []), ("GET", b"", [])],
+)
+async def test_a_request_without_content_says_so(
+    method: str, body: bytes, lengths: list[str]
+) -> None:
+    async with serving(echo, http2=True) as port:
+        got = await told(port, method=method, body=body)
+    assert [value for name, value in got["headers"] if name == "content-length"] == lengths
+
+
 async def test_trailers_are_no_headers() -> None:
     calls = Calls()
     async with serving(calls, http2=True) as port, http2(port) as client:

@@ -19,7 +19,7 @@ needs_ipv6 = pytest.mark.skipif(
 
 
 @needs_ipv6
-@pytest.mark.parametrize("host", ["::", "0.0.0.0", "[::]"])
+@pytest.mark.parametrize("host", ["::", "0.0.0.0", "[::]", "0", "[0:0::0]"])
 async def test_a_wildcard_takes_both_families(host: str) -> None:
     settings = ServiceSettings(http_host=host)
     server = HttpServer(echo, settings)

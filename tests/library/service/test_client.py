@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import sys
@@ -216,6 +217,19 @@ async def test_tls_with_a_public_certificate_needs_no_file(certificates: Certifi
         stranger = await called()
         assert stranger.splitlines()[-1].startswith("UNAVAILABLE")
         assert "CERTIFICATE_VERIFY_FAILED" in stranger
+
+
+async def test_the_longest_deadline_is_none_to_speak_of(service: Server) -> None:
+    async with channel(f"127.0.0.1:{service.grpc_port}", deadline=1e9) as grpc_channel:
+        answer = await pb_grpc.GreeterStub(grpc_channel).SayHello(pb.SayHelloRequest(name="Ada"))
+    assert answer.message == "Hello, Ada!"
+
+
+@pytest.mark.parametrize("deadline", [0, -1, math.nan, math.inf, 1e10])
+async def test_a_deadline_that_is_none_is_refused(deadline: float) -> None:
+    with pytest.raises(ValueError, match="a positive number of seconds, None for none: "):
+        async with channel("127.0.0.1:1", deadline=deadline):
+            pass
 
 
 @pytest.mark.parametrize("without", ["key", "TLS"])

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from greeter.app import serve
 from greeter.settings import PREFIX, Settings
+from http2_wire import http2
 from polyrpc.process.healthcheck import check
 from polyrpc.process.server import Server
 from processes import ONE_AND_TWO_WORKERS, STOP, end, log_line, needs_workers, started
@@ -49,6 +50,16 @@ async def test_rpcs_are_served_logged_and_counted_as_over_http_1_1(
     metrics = (await http.get("/metrics")).text
     for code in ("OK", "UNAUTHENTICATED"):
         assert re.search(rf'handled_total\{{[^}}]*grpc_code="{code}"[^}}]*protocol="http"', metrics)
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"", 200), (b"{}", 415)])
+async def test_the_type_of_no_content_is_not_judged(
+    service: Server, body: bytes, status: int
+) -> None:
+    fields = (("content-type", "text/plain"), ("authorization", "Bearer secret"))
+    async with http2(service.http_port) as client:
+        response = await client.response(client.ask(PATH, *fields, method="POST", body=body))
+        assert response.status == status
 
 
 @needs_curl

@@ -227,7 +227,14 @@ def test_control_characters_are_escaped(log_format: str) -> None:
     assert text[:-1].isprintable()
 
 
-def test_a_line_that_cannot_be_made_says_so_without_what_it_was_to_hold() -> None:
-    text = logged("import logging\nlogging.info('%d', 's3cret')", "json")
-    assert json.loads(text)["error"] == "TypeError"
+@pytest.mark.parametrize(
+    "log",
+    ["import logging; log = logging.info", "import structlog; log = structlog.get_logger().info"],
+    ids=["logging", "structlog"],
+)
+def test_a_line_that_cannot_be_made_says_so_without_what_it_was_to_hold(log: str) -> None:
+    text = logged(f"{log}\nlog('%d', 's3cret')\nlog('100%% of %s', 'it')", "json")
+    first, second = map(json.loads, text.splitlines())
+    assert first["error"] == "TypeError"
+    assert second["event"] == "100% of it"
     assert "s3cret" not in text

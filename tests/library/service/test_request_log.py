@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from greeter.app import GreeterService
 from greeter.settings import Settings
 from greeter_service.v1 import greeter_pb2 as pb
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -94,6 +95,30 @@ async def test_an_exception_is_an_error_and_its_traceback_has_the_request_id(
     line, traceback = sorted(lines(), key=lambda line: "exception" in line)
     assert (line["level"], line["code"]) == ("error", "UNKNOWN")
     assert (traceback["level"], traceback["request_id"]) == ("error", "7")
+
+
+class Failing(GreeterService):
+    async def SayHello(self, request: Any, context: Any) -> Any:
+        if request.name == "aborts with OK":
+            await context.abort(grpc.StatusCode.OK, "no message")
+        raise grpc.aio.AbortError("of another call")
+
+
+class TestAnAbortThatIsNone:
+    @pytest.fixture
+    def service_arguments(self) -> dict[str, Any]:
+        return {"servicers": [Failing]}
+
+    @pytest.mark.parametrize("name", ["aborts with OK", "raises an AbortError"])
+    async def test_is_logged_and_counted_as_the_caller_hears_of_it(
+        self, name: str, call: Call, protocol: str, lines: Lines, http: httpx.AsyncClient
+    ) -> None:
+        outcome = await call("SayHello", pb.SayHelloRequest(name=name))
+        assert outcome.status == "UNKNOWN"
+        assert [line["code"] for line in lines() if line["event"] == "call"] == ["UNKNOWN"]
+        counted = (await http.get("/metrics")).text
+        assert 'grpc_code="UNKNOWN"' in counted
+        assert 'grpc_code="OK"' not in counted
 
 
 async def test_the_deadline_is_logged_where_there_is_one(

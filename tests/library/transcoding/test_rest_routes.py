@@ -233,6 +233,40 @@ async def test_variables_are_set_on_each_message_of_a_stream() -> None:
             assert response.json()["text"] == ",".join(f"rooms/1 {each['count']}" for each in body)
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ("plain", "malformed JSON: expecting value at line 1 column 1"),
+        ('"a", "count": 1', "malformed JSON: extra data at line 1 column 4"),
+        ('\n"\\ud800"', "malformed JSON: half a surrogate pair at line 2 column 2"),
+        (b'"\xff"', "malformed JSON: no UTF-8 at line 1 column 2"),
+        ("[" * 5000, "the request body is nested too deeply"),
+    ],
+)
+async def test_what_is_wrong_with_a_value_is_said_as_of_a_message(
+    body: str | bytes, detail: str
+) -> None:
+    json_type = {"content-type": "application/json"}
+    async with serving(gateway_of(annotated(Call='post: "/v1/x" body: "text"'))) as served:
+        response = await served.http.post("/v1/x", content=body, headers=json_type)
+        assert (response.status_code, response.json()["detail"]) == (400, detail)
+
+
+async def test_so_is_its_line_in_a_stream() -> None:
+    lines = {"content-type": "application/x-ndjson"}
+
+    class Streamed(annotated(stream=True, Send='post: "/v1/x" body: "text"')):
+        async def Send(self, request_iterator: Any, context: Any) -> Any:
+            return pb.EchoResponse(text=",".join([each.text async for each in request_iterator]))
+
+    async with serving(gateway_of(Streamed)) as served:
+        good = await served.http.post("/v1/x", content='"a"\n"b"\n', headers=lines)
+        assert good.json()["text"] == "a,b"
+        bad = await served.http.post("/v1/x", content='"a"\n\nb\n', headers=lines)
+        detail = "line 3: malformed JSON: expecting value at column 1"
+        assert (bad.status_code, bad.json()["detail"]) == (400, detail)
+
+
 async def test_a_rule_without_body_takes_an_empty_object() -> None:
     async with serving(gateway_of(annotated(Call='post: "/v1/{text}"'))) as served:
         for body, status in ((b"", 200), (b"{}", 200), (b'{"count": 1}', 400)):

@@ -17,6 +17,9 @@ from .rpc.caller import CALL
 _REQUEST_ID = "x-request-id"
 _TRACE_CONTEXT = ("traceparent", "tracestate")
 
+_LONGEST_SECONDS = 1e9
+"""Of a deadline. One beyond its clock, such as infinity, gRPC takes for one that is over."""
+
 Metadata = Iterable[tuple[str, str | bytes]]
 
 
@@ -68,8 +71,8 @@ def channel(
         OSError: A file cannot be read.
         ValueError: A certificate without its key, or without TLS; a deadline that is none.
     """
-    if deadline is not None and not deadline > 0:
-        raise ValueError(f"a deadline is a positive number of seconds, not {deadline}")
+    if deadline is not None and not 0 < deadline <= _LONGEST_SECONDS:
+        raise ValueError(f"a deadline is a positive number of seconds, None for none: {deadline}")
     tls = tls or ca_file is not None
     if (cert_file is None) != (key_file is None) or (cert_file is not None and not tls):
         raise ValueError("a client certificate needs its key, and ca_file or tls=True")

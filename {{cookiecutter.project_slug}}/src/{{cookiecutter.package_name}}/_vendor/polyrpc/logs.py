@@ -234,12 +234,15 @@ def _configure_structlog() -> None:
 def _lead_into_logging(structlog: Any) -> None:
     if structlog.is_configured():  # by the team
         return
+
+    def for_logging(logger: Any, method: str, event: dict[str, Any]) -> tuple[Any, Any]:
+        # Texts that do not fit their arguments must not raise: `logging` puts the two together.
+        arguments = event.pop("positional_args", ())
+        keywords = structlog.stdlib.render_to_log_kwargs(logger, method, event)
+        return (keywords.pop("msg"), *arguments), keywords
+
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.render_to_log_kwargs,
-        ],
+        processors=[structlog.stdlib.filter_by_level, for_logging],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,

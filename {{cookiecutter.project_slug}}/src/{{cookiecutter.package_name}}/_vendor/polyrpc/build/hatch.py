@@ -32,6 +32,8 @@ LIBRARY = "polyrpc"
 # Of its dist/, the parts of the page /docs/swagger. It needs Flask; so it stays with the compiler.
 SWAGGER_UI = "flask-swagger-ui"
 SWAGGER_FILES = ("LICENSE", "favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css")
+# What googleapis-common-protos has under another name than the one that its stubs register.
+MOVED = {"google/longrunning/operations.proto": "google/longrunning/operations_proto.proto"}
 
 
 class CompileError(Exception):
@@ -111,11 +113,15 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
         raise CompileError(
             f"There is no .proto file in {protos}: `nox -s add_service -- PROTO` brings one."
         )
+    for name in sources:
+        check_encoding(name, (protos / name).read_bytes())
+    common = Path(str(distribution("googleapis-common-protos").locate_file("")))
     run(
         [
             *(sys.executable, "-m", "grpc_tools.protoc"),
             f"-I{protos}",
-            f"-I{distribution('googleapis-common-protos').locate_file('')}",
+            *(f"-I{name}={common / moved}" for name, moved in MOVED.items()),
+            f"-I{common}",
             *of_messages(output),
             f"--descriptor_set_out={descriptor_set}",
             *("--include_imports", "--include_source_info"),
@@ -138,6 +144,19 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
                 *sources,
             ]
         )
+
+
+def check_encoding(name: str, proto: bytes) -> None:
+    """Refuse a proto that is not UTF-8: protoc lets it pass in comments, its plugins do not.
+
+    Raises:
+        CompileError: It is not, and where.
+    """
+    try:
+        proto.decode()
+    except UnicodeDecodeError as error:
+        line = proto[: error.start].count(b"\n") + 1
+        raise CompileError(f"{name}:{line} is not UTF-8, as protos have to be.") from None
 
 
 def of_messages(output: Path) -> list[str]:

@@ -60,6 +60,10 @@ class Call(HttpServicerContext, Incoming):
         self.encode = encode
         self.max_body_bytes = max_body_bytes
 
+    @property
+    def answers_stream(self) -> bool:
+        return self.stream is not None
+
     def refuse(self, refusal: CallError) -> None:
         """Has the call fail once it is the servicer's turn: interceptors may have other reasons."""
         self.refusal, self.messages = refusal, RefusedRequest(refusal)

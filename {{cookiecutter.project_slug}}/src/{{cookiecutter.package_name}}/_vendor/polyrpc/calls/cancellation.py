@@ -31,6 +31,11 @@ class CallCancellation:
         if context.deadline is not None:
             self._handles.append(self.loop.call_later(context.time_remaining(), self._expire))
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it is the call's task that runs."""
+        return asyncio.current_task(self.loop) is self._task
+
     def run_beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Runs `work` beside the call, at most until that ends.
 

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 import grpc
 
 from ..rpc.caller import Caller
+from ..rpc.errors import AbortedWithOkError
 from ..rpc.metadata import Metadata, checked, metadatum
-from ..rpc.status import check_details, status_code
+from ..rpc.status import WITHOUT_MESSAGE, check_details, status_code
 from .metadata import invocation_metadata
 from .peer import peer_address, tls_properties
 
@@ -71,6 +72,11 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self.scope = scope
 
     # What the gateway uses.
+
+    @property
+    def answers_stream(self) -> bool:
+        """Whether the call may end with OK and no message."""
+        return False
 
     def attach(self, reader: Reader | None, writer: Writer | None) -> None:
         """Connects `read` and `write` to the request and the response, where those stream."""
@@ -149,7 +155,13 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
             raise grpc.aio.UsageError("Abort already called!")
         check_details(details)
         trailing = checked(trailing_metadata)
-        self.aborted = grpc.aio.AbortError("Locally aborted.")
+        kind = grpc.aio.AbortError
+        if status_code(code) is grpc.StatusCode.OK:
+            if self.answers_stream:
+                kind = AbortedWithOkError
+            else:
+                code, details = grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE
+        self.aborted = kind("Locally aborted.")
         if trailing:
             self.trailing = (*trailing, *self._added)
         self._details = details or self._details
@@ -184,13 +196,13 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     def details(self) -> str:
         return self._details
 
-    def set_compression(self, compression: grpc.Compression) -> None:
+    def set_compression(self, compression: grpc.Compression | None) -> None:
         """Follows `grpc.aio`; JSON routes are compressed by middleware or a proxy, if at all."""
         if self.headers_sent or self._initial_metadata_sent:
             raise RuntimeError(
                 "Compression setting must be specified before sending initial metadata"
             )
-        self.compression = compression
+        self.compression = None if compression is None else grpc.Compression(compression)
 
     def disable_next_message_compression(self) -> None:
         self.next_uncompressed = True

@@ -29,7 +29,9 @@ class ResponseStream(ABC):
         chunk = self._frame(message, context)
         if not self._started:
             await self.begin(context)
-        await self._write(chunk)
+        writing = self._write(chunk)
+        if writing is not None:
+            await writing
         self._sent += 1
         if self._sent % _MESSAGES_BEFORE_OTHERS == 0:
             # While the socket takes all that it is given, nothing ever waits, and without this
@@ -50,8 +52,8 @@ class ResponseStream(ABC):
         """The bytes of one message."""
 
     @abstractmethod
-    def _write(self, chunk: bytes) -> Awaitable[None]:
-        """Sends a part of the body."""
+    def _write(self, chunk: bytes) -> Awaitable[None] | None:
+        """Sends a part of the body; None: it is sent."""
 
 
 class EventResponseStream(ResponseStream):

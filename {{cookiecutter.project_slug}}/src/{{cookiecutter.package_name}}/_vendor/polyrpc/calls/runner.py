@@ -105,9 +105,11 @@ class CallRunner:
         try:
             if rest is not None:
                 await rest
-        except (KeyboardInterrupt, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if isinstance(error, GeneratorExit) and not lifetime.is_running:
+                raise  # The task is thrown away.
             return self._failure(call, error)
         finally:
             lifetime.stop()
@@ -124,7 +126,8 @@ class CallRunner:
         if not isinstance(error, asyncio.CancelledError):
             if error is not call.aborted:
                 failure = failure_of(error, self._full_name, call.status())
-                if not call.expired:
+                # An abort that has come before stays the end.
+                if not call.expired and call.aborted is None:
                     return failure
         elif not (call.expired or call.disconnected):
             # A task is cancelled from outside when the server stops; a handler may also let out

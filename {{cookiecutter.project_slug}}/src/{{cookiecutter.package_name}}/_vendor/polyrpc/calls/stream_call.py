@@ -48,6 +48,9 @@ class HttpStream(Protocol):
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Sends a part of the response's body, as fast as the client takes it."""
 
+    def send_now(self, data: bytes) -> bool:
+        """Does that where the client takes all of it now, and returns whether it has."""
+
     def send_trailers(self, headers: _Headers) -> None:
         """Ends the response with trailers."""
 

@@ -86,7 +86,7 @@ def error_handlers() -> dict[Any, Handler]:
     )
 
 
-async def respond_to(error: Exception, request: Connection) -> Any:
+async def respond_to(error: BaseException, request: Connection) -> Any:
     """Makes the response of a request, or a handshake, whose handling has raised `error`.
 
     What is nobody's to handle is logged with its traceback; the caller is told nothing of it.
@@ -123,7 +123,7 @@ def answer_alike(app: Any) -> None:
                 layer.add_exception_handler(kind, handler)
 
 
-def log_unexpected(error: Exception, what: str) -> None:
+def log_unexpected(error: BaseException, what: str) -> None:
     """Logs an exception of this service's own, with its traceback."""
     logger.error("Unexpected %s raised by %s", type(error).__name__, what, exc_info=error)
 

@@ -63,6 +63,11 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
         error_name="Error" if "Error" not in schemas else "RpcError",
         taken_ids=_operation_ids(document),
     )
+    for parameter in _parameters(document):
+        if parameter.get("in") != "query":
+            # The framework writes them for all; OpenAPI knows them there alone.
+            parameter.pop("allowEmptyValue", None)
+            parameter.pop("allowReserved", None)
     for path, methods in added["paths"].items():
         # The application's own routes are asked first.
         document["paths"][path] = methods | document["paths"].get(path, {})
@@ -111,8 +116,18 @@ def _base_parameters(base: str) -> Iterator[PathParameter]:
         yield PathParameter(name, None, f"{{{name}}}", multi_segment=False)
 
 
+def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operation in _described(document):
+        yield from operation.get("parameters") or ()
+
+
 def _operation_ids(document: dict[str, Any]) -> Iterator[str]:
+    for operation in _described(document):
+        if "operationId" in operation:
+            yield operation["operationId"]
+
+
+def _described(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the operations that a document has, as the framework has described them."""
     for methods in document["paths"].values():
-        for operation in methods.values():
-            if isinstance(operation, dict) and "operationId" in operation:
-                yield operation["operationId"]
+        yield from (operation for operation in methods.values() if isinstance(operation, dict))

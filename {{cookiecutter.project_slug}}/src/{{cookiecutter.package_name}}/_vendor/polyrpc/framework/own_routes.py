@@ -257,10 +257,12 @@ async def _answering(app: App, visit: Visit, scope: Any, receive: Any, send: Any
     """Runs `app`, and answers what it raises as far as that is still possible."""
     try:
         await app(scope, receive, send)
-    except asyncio.CancelledError:
-        visit.status = visit.status or CLIENT_CLOSED
-        raise
-    except Exception as error:
+    except (asyncio.CancelledError, Exception) as error:
+        task = asyncio.current_task()
+        # Otherwise, a handler has let out the cancellation of another task.
+        if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            visit.status = visit.status or CLIENT_CLOSED
+            raise
         if visit.status:
             # Returning with the response incomplete makes the server cut the connection.
             visit.is_cut = True

@@ -19,7 +19,7 @@ class Framing(ABC):
 
     @abstractmethod
     def message(self, json: bytes) -> bytes:
-        """Return the bytes to send for the next message, whose JSON text is `json`."""
+        """Return the bytes to send for the next message; `json` is its text, of one line."""
 
     @abstractmethod
     def end(self) -> bytes:
@@ -30,7 +30,7 @@ class Framing(ABC):
         """Return the last bytes of a stream that fails after its start.
 
         Args:
-            body: The error body as JSON text.
+            body: The error body as JSON text of one line.
 
         Returns:
             None where the media type can't tell of a failure: the connection must be cut, so
@@ -44,13 +44,13 @@ class Ndjson(Framing):
     media_type = b"application/x-ndjson"
 
     def message(self, json: bytes) -> bytes:
-        return b'{"result": %b}\n' % _one_line(json)
+        return b'{"result": %b}\n' % json
 
     def end(self) -> bytes:
         return b""
 
     def error(self, body: bytes) -> bytes:
-        return b'{"error": %b}\n' % _one_line(body)
+        return b'{"error": %b}\n' % body
 
 
 class EventStream(Framing):
@@ -59,13 +59,13 @@ class EventStream(Framing):
     media_type = b"text/event-stream"
 
     def message(self, json: bytes) -> bytes:
-        return b"data: %b\n\n" % _one_line(json)
+        return b"data: %b\n\n" % json
 
     def end(self) -> bytes:
         return b""
 
     def error(self, body: bytes) -> bytes:
-        return b"event: error\ndata: %b\n\n" % _one_line(body)
+        return b"event: error\ndata: %b\n\n" % body
 
 
 class JsonArray(Framing):
@@ -86,11 +86,6 @@ class JsonArray(Framing):
 
     def error(self, body: bytes) -> None:  # noqa: ARG002 - an array has no place for it
         return None
-
-
-def _one_line(json: bytes) -> bytes:
-    # In JSON a raw line break is white space between tokens, never a part of a string.
-    return json.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 FRAMINGS: dict[bytes, type[Framing]] = {

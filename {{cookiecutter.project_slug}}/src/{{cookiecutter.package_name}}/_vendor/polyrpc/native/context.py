@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import grpc
 
 from ..rpc.caller import Caller
+from ..rpc.errors import AbortedWithOkError
 from ..rpc.handlers import Context
 from ..rpc.metadata import Metadatum, checked, metadatum
 from ..rpc.status import WITHOUT_MESSAGE, check_details, status_code
@@ -23,10 +24,6 @@ logger = logging.getLogger("polyrpc.native")
 RawMetadata = Iterable[tuple[str, str | bytes]]
 Reader = Callable[[], Coroutine[Any, Any, Any]]
 Writer = Callable[[Any], Coroutine[Any, Any, None]]
-
-
-class AbortedWithOkError(grpc.aio.AbortError):
-    """A handler of streamed responses ends its call, although not as a failure."""
 
 
 class NativeContext(grpc.aio.ServicerContext[Any, Any]):
@@ -107,6 +104,7 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
                     self.set_trailing_metadata(trailing)
                 raise AbortedWithOkError
             code, details = grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE
+        code = _known(code)
         if not self.done():
             self.code_set = code
         # Those that are given replace what was set before.
@@ -130,7 +128,7 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
 
     def set_code(self, code: grpc.StatusCode) -> None:
         # What `grpc.aio` makes of None when the call ends, it does not tell before.
-        code = grpc.StatusCode.UNKNOWN if code is None else code
+        code = grpc.StatusCode.UNKNOWN if code is None else _known(code)
         self._context.set_code(code)
         self.code_set = code
 
@@ -183,6 +181,11 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
 
     def done(self) -> bool:
         return self._context.done()
+
+
+def _known(code: Any) -> Any:
+    # Of numbers, `grpc.aio` knows those below UNAUTHENTICATED's.
+    return status_code(code) if isinstance(code, int) else code
 
 
 def _entries(metadata: RawMetadata | None) -> tuple[Metadatum, ...]:

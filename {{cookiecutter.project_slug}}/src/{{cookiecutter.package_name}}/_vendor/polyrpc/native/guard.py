@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 
-from ..rpc.errors import STOPPING, failure_of
+from ..rpc.errors import STOPPING, AbortedWithOkError, failure_of
 from ..rpc.handlers import Context, RpcFunction
 from ..rpc.status import CallError, status_code
-from .context import AbortedWithOkError, NativeContext
+from .context import NativeContext
 from .graceful_stop import GracefulStop
 
 

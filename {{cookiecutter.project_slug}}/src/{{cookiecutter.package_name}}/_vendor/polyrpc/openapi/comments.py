@@ -17,6 +17,11 @@ from google.protobuf.descriptor_pb2 import (
 
 _Path = tuple[int, ...]
 
+# What is meant for those who write protos: internal comments of AIP-192, and what buf is told.
+_INTERNAL = re.compile(
+    r"[ \t]*\(--.*?--\)|^[ \t]*buf:lint:ignore\b[^\n]*$", re.DOTALL | re.MULTILINE
+)
+_BLANK_LINES = re.compile(r"(?:[ \t]*\n){3,}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
 
@@ -25,7 +30,7 @@ def comments_of(descriptor_set: bytes) -> Mapping[str, str]:
     """Return the comments of a set that `protoc --include_source_info` wrote.
 
     What has a comment before it has that one, anything else the one behind it, which of a message
-    or service is behind its opening brace.
+    or service is behind its opening brace. Internal comments, `(-- … --)`, are left out.
 
     Args:
         descriptor_set: A serialized `google.protobuf.FileDescriptorSet`.
@@ -55,7 +60,8 @@ def summary_of(comment: str) -> str:
 
 
 def _text(comment: str) -> str:
-    return inspect.cleandoc(comment).strip()
+    public = _INTERNAL.sub("", inspect.cleandoc(comment))
+    return _BLANK_LINES.sub("\n\n", public).strip()
 
 
 # The numbers in the paths below are the field numbers of google/protobuf/descriptor.proto, as the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from ..calls.context import HttpServicerContext
 from ..calls.stream_call import HttpStream, StreamCall
@@ -53,7 +53,10 @@ class StraightResponse(EnvelopedResponse):
         await stream.send(last)
         stream.send_trailers(trailers)
 
-    async def _write(self, chunk: bytes) -> None:
+    def _write(self, chunk: bytes) -> Awaitable[None] | None:
+        return None if self._stream.send_now(chunk) else self._write_slowly(chunk)
+
+    async def _write_slowly(self, chunk: bytes) -> None:
         stream = self._stream
         sent = stream.sent
         try:

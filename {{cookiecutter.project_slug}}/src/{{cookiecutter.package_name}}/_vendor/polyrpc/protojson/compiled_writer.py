@@ -15,7 +15,8 @@ is
      return dumps(tree)
 
 Messages that contain others, or fields that need not be there, have functions of their own; the
-rest are written where they are contained. What an `Any` or an extension holds is looked at when it
+rest are written where they are contained, or all at once where there are many of them in a list
+(`compiled_lists`). What an `Any` or an extension holds is looked at when it
 comes. What has no JSON form raises an exception.
 """
 
@@ -24,14 +25,17 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from orjson import dumps
+from orjson import Fragment, dumps
 
 from . import format_values as write_values
+from .columns import column_reader, has_columns, is_column
+from .compiled_lists import ListedField, list_source
 from .compiler import CompiledFunctions
 from .descriptors import (
     ANY,
@@ -56,6 +60,18 @@ _FORMS = {
     **dict.fromkeys(LONG_INTEGERS, "str({})"),
 }
 """How the values of a type of fields become what orjson prints; others are printed as they are."""
+_NUMBERS = (
+    *LONG_INTEGERS,
+    FieldDescriptor.TYPE_BOOL,
+    FieldDescriptor.TYPE_FIXED32,
+    FieldDescriptor.TYPE_INT32,
+    FieldDescriptor.TYPE_SFIXED32,
+    FieldDescriptor.TYPE_SINT32,
+    FieldDescriptor.TYPE_UINT32,
+)
+"""The types of which orjson prints all values, but for quotes, as they are."""
+_MANY = 128
+"""From so many messages on, a list is read by its fields."""
 _KEYS = {
     FieldDescriptor.TYPE_STRING: "key",
     FieldDescriptor.TYPE_BOOL: "'true' if key else 'false'",
@@ -85,6 +101,7 @@ class CompiledWriters(CompiledFunctions):
             {
                 **vars(write_values),
                 "dumps": dumps,
+                "Fragment": Fragment,
                 "any_content": self._any_content,
                 "add_extensions": self._add_extensions,
             }
@@ -154,7 +171,43 @@ class CompiledWriters(CompiledFunctions):
         each = self._one(field, "each")
         if each == "each":
             return f"{value}[:]"
-        return f"[{each} for each in {again}] if {first} else []"
+        listed = f"[{each} for each in {again}]"
+        message = field.message_type
+        if message is not None and self._is_literal(message) and has_columns(field):
+            write = self._list_name(field, message)
+            return f"{write}(message, {again}) if len({first}) >= {_MANY} else {listed}"
+        return f"{listed} if {first} else []"
+
+    def _list_name(self, field: FieldDescriptor, message: Descriptor) -> str:
+        """Answers the name of the function for a long list of messages."""
+        name = self._function_names.get(field.full_name)
+        if name is None:
+            fields = message.fields
+            read = self._constant(column_reader(field.number, message))
+            sample = self._constant(attrgetter(*(each.name for each in fields if is_column(each))))
+            literal = self._literal(fields, "each")
+            lines = list_source(read, sample, literal, [*map(self._listed, fields)])
+            name = self._compiled(field.full_name, lines).__name__
+            self._function_names[field.full_name] = name
+        return name
+
+    def _listed(self, field: FieldDescriptor) -> ListedField:
+        if not is_column(field):
+            printed = f"[dumps({self._all(field, 'each')}) for each in {{}}]"
+        elif field.type in _NUMBERS:
+            printed = "printed_numbers({})"
+        elif field.type == FieldDescriptor.TYPE_DOUBLE:
+            printed = "printed_doubles({})"
+        else:
+            one = self._one(field, "each")
+            printed = "printed({})" if one == "each" else f"printed([{one} for each in {{}}])"
+        return ListedField(
+            self._style.name_of(field),
+            _attribute(field, "{}"),
+            is_column(field),
+            printed,
+            is_column(field) and field.type in LONG_INTEGERS,
+        )
 
     def _one(self, field: FieldDescriptor, value: str) -> str:
         """Answers the expression for one value of a field."""
@@ -168,8 +221,7 @@ class CompiledWriters(CompiledFunctions):
             return self._one(message.fields_by_name["value"], f"{value}.value")
         if message.full_name in SPECIAL:
             return _SPECIAL_FORMS[message.full_name].format(value)
-        is_simple = all(map(self._is_simple, message.fields)) and not message.is_extendable
-        if is_simple and value.isidentifier():
+        if value.isidentifier() and self._is_literal(message):
             return self._literal(message.fields, value)
         return f"{self._name(message)}({value})"
 
@@ -186,6 +238,9 @@ class CompiledWriters(CompiledFunctions):
             first, again = _twice(value, "number")
             return f"{again} if isfinite({first}) else double({again})"
         return _FORMS.get(field.type, "{}").format(value)
+
+    def _is_literal(self, message: Descriptor) -> bool:
+        return all(map(self._is_simple, message.fields)) and not message.is_extendable
 
     def _is_simple(self, field: FieldDescriptor) -> bool:
         message = field.message_type

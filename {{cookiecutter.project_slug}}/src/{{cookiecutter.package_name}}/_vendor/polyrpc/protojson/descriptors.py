@@ -93,6 +93,12 @@ def closure(descriptor: Descriptor) -> dict[str, Descriptor]:
     return found
 
 
+def contains_itself(descriptor: Descriptor) -> bool:
+    """Answers whether a message can have another of its type in it, at any level."""
+    inner = [field.message_type for field in descriptor.fields if field.message_type]
+    return any(descriptor.full_name in closure(each) for each in inner)
+
+
 def may_lack_fields(descriptor: Descriptor) -> bool:
     """Answers whether a message can lack a required field, be it one of an extension's."""
     return any(
@@ -133,8 +139,15 @@ def _is_plain(message: Descriptor) -> bool:
     return (
         message.full_name not in SPECIAL - LEAVES
         and not message.is_extendable
+        and not _has_exchanged_names(message)
         and all(map(_is_plain_field, message.fields))
     )
+
+
+def _has_exchanged_names(message: Descriptor) -> bool:
+    """Answers whether JSON has the name of one field for another, as proto2 allows."""
+    names = {field.json_name: field.name for field in message.fields}
+    return any(names.get(field.name, field.name) != field.name for field in message.fields)
 
 
 def _is_plain_field(field: FieldDescriptor) -> bool:

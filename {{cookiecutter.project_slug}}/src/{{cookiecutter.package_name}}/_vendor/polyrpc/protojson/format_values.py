@@ -12,6 +12,8 @@ from math import copysign, isfinite, isnan
 from struct import Struct
 from typing import Any
 
+from orjson import OPT_INDENT_2, dumps
+
 from .parse_values import (
     EARLIEST_TIMESTAMP,
     LARGEST_FLOAT,
@@ -34,6 +36,24 @@ def double(value: float) -> float | str:
 
 def single(value: float) -> float | str:
     return _shortest(value) if isfinite(value) else double(value)
+
+
+def printed(values: list[Any]) -> list[bytes]:
+    """Prints strings, numbers and the like, at least one, all at once."""
+    # In lines: no string has the end of one in it.
+    return dumps(values, option=OPT_INDENT_2)[4:-2].split(b",\n  ")
+
+
+def printed_numbers(values: list[Any]) -> list[bytes]:
+    """Prints numbers, all finite, or `bool`s, at least one, all at once."""
+    return dumps(values)[1:-1].split(b",")
+
+
+def printed_doubles(values: list[float]) -> list[bytes]:
+    # No sum with one that is not finite is finite.
+    if isfinite(sum(values)):
+        return printed_numbers(values)
+    return printed([double(each) for each in values])
 
 
 def is_not_zero(value: float) -> bool:

@@ -11,9 +11,13 @@ import math
 import re
 import struct
 from binascii import a2b_base64
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import Any
+
+from orjson import dumps, loads
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?").fullmatch
 _INTEGER_KEY = re.compile(r"0|-?[1-9][0-9]{0,19}").fullmatch
@@ -23,6 +27,7 @@ _TIMESTAMP = re.compile(
 ).fullmatch
 _DURATION = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,9}))?s").fullmatch
 _BOOLEAN_KEYS = {"true": True, "false": False}
+_INTEGERS = {int, type(None)}
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _STANDARD_BASE64 = str.maketrans("-_", "+/")
 _EPOCH = datetime(1970, 1, 1)
@@ -87,6 +92,37 @@ def integer(value: Any) -> Any:
     if number and (number.adjusted() >= _LONGEST_INTEGER or number != number.to_integral_value()):
         raise UnsupportedError
     return int(number)
+
+
+def with_integers(
+    trees: Collection[dict[str, Any]], keys: Iterable[str]
+) -> Iterator[tuple[Any, ...]] | None:
+    """Answers each tree with the integers under some keys, or None where that is of no help.
+
+    An integer is one in quotes, or None, for something else, or nothing, to be looked at there.
+    """
+    first = next(iter(trees))
+    columns = [
+        _integers([tree.get(key, "null") for tree in trees])
+        if first.get(key).__class__ is str
+        else None
+        for key in keys
+    ]
+    if not any(columns):
+        return None
+    return zip(trees, *(column or repeat(None) for column in columns), strict=False)
+
+
+def _integers(texts: list[Any]) -> list[int | None] | None:
+    """Reads integers and nulls by one call of a parser; None where they are not all plain."""
+    try:
+        text = f"[{','.join(texts)}]"
+        numbers: list[int | None] = loads(text)
+    except (TypeError, ValueError):
+        return None
+    # One for each, as it is printed: without white space, fractions and exponents.
+    is_plain = len(numbers) == len(texts) and _INTEGERS.issuperset(map(type, numbers))
+    return numbers if is_plain and dumps(numbers) == text.encode() else None
 
 
 def any_integer(value: Any) -> Any:

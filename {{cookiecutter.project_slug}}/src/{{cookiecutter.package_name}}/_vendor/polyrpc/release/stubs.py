@@ -139,18 +139,23 @@ def brought_by(pyproject: dict[str, Any], names: Iterable[str]) -> dict[str, str
 
 def place(proto: str, protos: Path, compiled: Path, tree: Path) -> None:
     """Copy a proto and its stubs, the one beside the others."""
-    (tree / proto).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(protos / proto, tree / proto)
-    module = proto.removesuffix(".proto").replace("-", "_")
-    for ending in STUBS:
-        shutil.copyfile(compiled / f"{module}{ending}", tree / f"{module}{ending}")
+    module = stem(proto)
+    stubs = [f"{module}{ending}" for ending in STUBS]
+    for source, name in [(protos, proto), *((compiled, stub) for stub in stubs)]:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, tree / name)
+
+
+def stem(proto: str) -> str:
+    """Return what protoc begins the paths of stubs with."""
+    return proto.removesuffix(".proto").replace("-", "_").replace(".", "/")
 
 
 def requirements(
     imported: Iterable[str], inside: Iterable[str], compiled: Path, compiler: Iterable[str]
 ) -> list[str]:
     """What the stubs need: what they were made for, or newer of the same major version."""
-    stub = compiled / f"{min(inside).removesuffix('.proto').replace('-', '_')}_pb2.py"
+    stub = compiled / f"{stem(min(inside))}_pb2.py"
     made_for = MADE_FOR.search(stub.read_text(encoding="utf-8"))
     if not made_for:
         raise RefusedError(f"{stub.name} does not say which protobuf it was made for.")

@@ -22,6 +22,10 @@ _CLOCK_SKEW = 0.01
 """Seconds by which a caller that gives up at its deadline may be ahead of the server."""
 
 
+class AbortedWithOkError(grpc.aio.AbortError):
+    """A handler of streamed responses ends its call early, although not as a failure."""
+
+
 def failure_of(error: BaseException, rpc: str, code: grpc.StatusCode) -> CallError:
     """Turns what a handler or interceptor raised into the status of the call.
 
@@ -53,7 +57,7 @@ def final_code(
         context: The context of the call.
     """
     code = status_code(context.code() or grpc.StatusCode.OK)
-    if error is None or isinstance(error, grpc.aio.AbortError):
+    if error is None or isinstance(error, AbortedWithOkError):
         return code
     if isinstance(error, asyncio.CancelledError):
         if error.args == (STOPPING,):

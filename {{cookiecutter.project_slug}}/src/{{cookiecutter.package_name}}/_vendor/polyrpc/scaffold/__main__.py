@@ -101,9 +101,10 @@ def planned(proto: Path) -> Iterator[tuple[Plan, Sources, FileDescriptorSet, Pat
     project = Project(ROOT)
     sources = find_sources(proto, ROOT / "protos")
     with tempfile.TemporaryDirectory(prefix="add-service-") as folder:
-        future, descriptors = Path(folder) / "protos", Path(folder) / "descriptors.binpb"
-        described = compile_with(ROOT / "protos", sources, future, descriptors)
-        plan = Plan(project, future)
+        stubs, descriptors = Path(folder) / "stubs", Path(folder) / "descriptors.binpb"
+        stubs.mkdir()
+        described = compile_with(ROOT / "protos", sources, stubs, descriptors)
+        plan = Plan(project, stubs)
         plan.place(sources)
         yield plan, sources, described, descriptors
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -101,7 +102,7 @@ def into_class(path: Path, text: str, name: str, methods: str) -> str:
     return "".join([*lines[:end], "\n", methods, *lines[end:]])
 
 
-def tidy(path: Path, text: str, before: str, root: Path, protos: Path) -> str:
+def tidy(path: Path, text: str, before: str, root: Path, stubs: Path) -> str:
     """Sort the imports and format, unless that would change a line that was there before.
 
     Args:
@@ -109,19 +110,20 @@ def tidy(path: Path, text: str, before: str, root: Path, protos: Path) -> str:
         text: The new text.
         before: The old text; empty for a new file.
         root: The project, for its rules.
-        protos: What its protos/ is going to be: stubs of these are first-party.
+        stubs: A folder of all stubs that there are going to be: they are first-party.
 
     Raises:
         RefusedError: ruff cannot read the text.
     """
     tidied = text
     for task in (["check", "--select=I", "--fix", "--exit-zero"], ["format"]):
-        sources = ", ".join(f"'{folder}'" for folder in (root / "src", protos))
+        # Relative where it can be: ruff expands `$` in paths. A string of JSON is one of TOML.
+        sources = json.dumps(["src", str(stubs)])
         # S603: a command of this project's own words; no shell sees it.
         done = subprocess.run(  # noqa: S603 - our own command
             [
                 *(sys.executable, "-m", "ruff", *task, "--quiet", "--no-cache"),
-                *("--config", f"src = [{sources}]", "--stdin-filename", str(path), "-"),
+                *("--config", f"src = {sources}", "--stdin-filename", str(path), "-"),
             ],
             input=tidied,
             cwd=root,

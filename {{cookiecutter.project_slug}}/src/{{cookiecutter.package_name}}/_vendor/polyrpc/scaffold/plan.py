@@ -20,7 +20,7 @@ class Plan:
     """New contents of files, a line about each, and the HTTP routes of the RPCs."""
 
     project: Project
-    protos: Path
+    stubs: Path
     contents: dict[Path, bytes] = field(default_factory=dict)
     lines: dict[Path, str] = field(default_factory=dict)
     routes: list[tuple[str, str]] = field(default_factory=list)
@@ -181,7 +181,7 @@ class Plan:
     def _write(self, path: Path, text: str, line: str) -> None:
         root = self.project.root
         before = path.read_bytes().decode() if path.exists() else ""
-        tidied = tidy(path.relative_to(root), text, before, root, self.protos)
+        tidied = tidy(path.relative_to(root), text, before, root, self.stubs)
         self.project.planned[path] = tidied
         content = tidied.replace("\n", "\r\n") if "\r\n" in before else tidied
         self._add(path, content.encode(), line)

@@ -20,7 +20,7 @@ from .taken import DEPENDENCIES, PYTHON
 # What servicers/*.py calls other things, and what `*_pb2_grpc.py` does.
 TAKEN_IN_SERVICERS = {
     *("Any", "AsyncIterator", "Context", "Resources", "Self", "_resources", "grpc", "pb"),
-    "pb_grpc",
+    *("pb_grpc", "staticmethod"),
 }
 TAKEN_IN_STUBS = {("service", "grpc"), ("service", "warnings")}
 TAKEN_IN_MESSAGES = {*dir(Message), "DESCRIPTOR"}

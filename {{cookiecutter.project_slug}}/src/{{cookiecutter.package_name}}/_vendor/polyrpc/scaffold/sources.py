@@ -14,11 +14,9 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from ..build.hatch import CompileError, run_protoc
+from ..build.hatch import MOVED, CompileError, check_encoding, run_protoc
 from .statements import imports_of, package_of, with_imports
-
-# googleapis-common-protos has the one under the name of the other.
-RENAMED = {"google/longrunning/operations.proto": "google/longrunning/operations_proto.proto"}
+from .taken import must_move
 
 
 class RefusedError(Exception):
@@ -64,7 +62,7 @@ def find_sources(given: Path, protos: Path) -> Sources:
         if target in files or is_installed(target) or file.is_relative_to(protos):
             continue
         content, imported = found[file].content, found[file].imports
-        moved = {name: targets[path] for name, path in imported.items()} | RENAMED
+        moved = {name: targets[path] for name, path in imported.items()}
         content = with_imports(content, moved)
         here = protos / target
         if not here.is_file():
@@ -118,7 +116,7 @@ def search(given: Path, roots: Sequence[Path]) -> tuple[dict[Path, Found], list[
         content, imports = file.read_bytes(), {}
         for name in (one.path for one in imports_of(content)):
             # Such as "../x.proto" are for protoc to refuse, in its own words.
-            if is_installed(RENAMED.get(name, name)) or not is_plain(name):
+            if is_installed(name) or not is_plain(name):
                 continue
             # A file of the project's own imports the project's own.
             folders = roots[-1:] if file.is_relative_to(roots[-1]) else roots
@@ -149,6 +147,9 @@ def places(found: Mapping[Path, Found], protos: Path) -> dict[Path, str]:
         if not package:
             # Nothing says where it belongs: where it was, or beside the one that needs it.
             target = one.name if "/" in one.name else f"{home}/{one.name}"
+        elif must_move(target) and "/" in one.name and not must_move(one.name):
+            # As grpc.gateway's options: who writes them imports them by a path without `grpc`.
+            target = one.name
         if file.is_relative_to(protos):
             target = file.relative_to(protos).as_posix()
         elif not is_installed(target):
@@ -162,9 +163,7 @@ def places(found: Mapping[Path, Found], protos: Path) -> dict[Path, str]:
 def signature(proto: bytes) -> bytes:
     """A proto without the folders of its imports: the same wherever these are."""
     proto = proto.replace(b"\r\n", b"\n")
-    bare = {
-        one.path: RENAMED.get(one.path, one.path).rpartition("/")[2] for one in imports_of(proto)
-    }
+    bare = {one.path: one.path.rpartition("/")[2] for one in imports_of(proto)}
     return with_imports(proto, bare).replace(b"'", b'"')
 
 
@@ -182,33 +181,37 @@ def check_file(given: Path) -> None:
     if given.suffix != ".proto":
         raise RefusedError(f"{given} is no .proto file.")
     try:
-        given.read_bytes()
+        check_encoding(str(given), given.read_bytes())
     except OSError as error:
         raise RefusedError(f"{given} cannot be read: {error.strerror}.") from None
+    except CompileError as error:
+        raise RefusedError(str(error)) from None
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", given.stem):
         raise RefusedError(f"{given.name} makes no name of a Python module: rename the file.")
 
 
 def compile_with(
-    protos: Path, sources: Sources, future: Path, descriptors: Path
+    protos: Path, sources: Sources, stubs: Path, descriptors: Path
 ) -> FileDescriptorSet:
     """Compile protos/ as it is going to be, elsewhere.
 
     Args:
         protos: The folder as it is.
         sources: What comes to it.
-        future: A folder to make for both.
+        stubs: A folder for the stubs of both.
         descriptors: Where to write the descriptor set, which has the comments in it.
 
     Raises:
         RefusedError: protoc's words.
     """
-    if protos.is_dir():
-        shutil.copytree(protos, future)
-    for name, content in sources.files.items():
-        (future / name).parent.mkdir(parents=True, exist_ok=True)
-        (future / name).write_bytes(content)
-    return described(future, descriptors)
+    with tempfile.TemporaryDirectory(prefix="protos-") as folder:
+        future = Path(folder) / "protos"
+        if protos.is_dir():
+            shutil.copytree(protos, future)
+        for name, content in sources.files.items():
+            (future / name).parent.mkdir(parents=True, exist_ok=True)
+            (future / name).write_bytes(content)
+        return compile_to(future, stubs, descriptors)
 
 
 def described(protos: Path, descriptors: Path) -> FileDescriptorSet:
@@ -218,18 +221,35 @@ def described(protos: Path, descriptors: Path) -> FileDescriptorSet:
         RefusedError: protoc's words.
     """
     with tempfile.TemporaryDirectory(prefix="stubs-") as stubs:
-        try:
-            run_protoc(protos, Path(stubs), descriptors)
-        except CompileError as error:
-            raise RefusedError(first_line(str(error), f"{protos}/")) from None
+        return compile_to(protos, Path(stubs), descriptors)
+
+
+def compile_to(protos: Path, stubs: Path, descriptors: Path) -> FileDescriptorSet:
+    """Compile a folder of protos, write stubs and descriptor set, and return that.
+
+    Raises:
+        RefusedError: protoc's words.
+    """
+    try:
+        run_protoc(protos, stubs, descriptors)
+    except CompileError as error:
+        raise RefusedError(first_line(str(error), f"{protos}/")) from None
     return FileDescriptorSet.FromString(descriptors.read_bytes())
 
 
 def pool_of(described: FileDescriptorSet) -> DescriptorPool:
-    """Return a pool of these protos alone."""
+    """Return a pool of these protos alone.
+
+    Raises:
+        RefusedError: protobuf for Python is stricter than protoc; its words.
+    """
     pool = DescriptorPool()
     for file in described.file:
-        pool.Add(file)
+        try:
+            pool.Add(file)
+        except TypeError as error:
+            reason = str(error).rpartition(": ")[2]
+            raise RefusedError(f"{file.name}: no Python program can load it: {reason}.") from None
     return pool
 
 
@@ -241,7 +261,7 @@ def first_line(output: str, root: str) -> str:
 
 def is_installed(name: str) -> bool:
     """Whether the stubs of an imported proto come with a package."""
-    return any((root / name).is_file() for root in installed_roots())
+    return any((root / MOVED.get(name, name)).is_file() for root in installed_roots())
 
 
 def installed_roots() -> list[Path]:

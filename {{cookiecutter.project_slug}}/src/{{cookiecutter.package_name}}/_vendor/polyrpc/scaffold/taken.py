@@ -23,3 +23,15 @@ DEPENDENCIES = {
 }
 # Of Python's own, those of releases newer than the one that this may run on too.
 PYTHON = sys.stdlib_module_names | {"annotationlib", "compression"}
+# Packages of protos whose stubs come with these: a copy elsewhere would define all a second time.
+REGISTERED = ("grpc/channelz/", "grpc/health/", "grpc/reflection/", "opentelemetry/proto/")
+
+
+def must_move(target: str) -> bool:
+    """Whether stubs of a proto would hide such a module, or be hidden, and another place may do.
+
+    Args:
+        target: Its path below protos/.
+    """
+    first = target.partition("/")[0].replace("-", "_")
+    return first in PYTHON | DEPENDENCIES and not target.startswith(REGISTERED)

@@ -108,7 +108,10 @@ class Http2Exchange(Answering):
                 raise RuntimeError(f"expected http.response.start, not {kind}")
             self._start(message)
         elif kind == "http.response.body" and not self._body_complete:
-            await self._send_body(message.get("body", b""), message.get("more_body", False))
+            body, more_body = message.get("body", b""), message.get("more_body", False)
+            if more_body and self._left is None and self._has_body and self._stream.send_now(body):
+                return  # As most parts of a stream are: `_send_body` knows the others.
+            await self._send_body(body, more_body)
         elif kind == TRAILERS and self._body_complete and not self.response_complete:
             self._send_trailers(message.get("headers", ()), message.get("more_trailers", False))
         else:

@@ -50,6 +50,7 @@ _FLUSH_BYTES = 64 * 1024
 _LARGE_PART_BYTES = 1024  # On average: smaller ones are sooner put together than sent apart.
 _LAST_PING = b"farewell"
 _UNASKED = object()
+_WITHOUT_BODY = ("GET", "HEAD")
 _SERVING, _PARTING, _PARTED, _ENDING = range(4)
 
 
@@ -236,10 +237,14 @@ class Http2Protocol(asyncio.Protocol):
             connections.calls.start(work, self._loop, self._connection)
 
     def _by_asgi(self, stream: Stream, request: Http2Request) -> Coroutine[Any, Any, None]:
+        headers = list(request.headers)
+        if not stream.more_body and request.length is None and request.method not in _WITHOUT_BODY:
+            # Applications take what says nothing of its length for a request with content.
+            headers.append((b"content-length", b"0"))
         scope = {
             **self._common,
             **request.scope,
-            "headers": list(request.headers),
+            "headers": headers,
             "state": {},
             "extensions": {
                 **self._extensions,

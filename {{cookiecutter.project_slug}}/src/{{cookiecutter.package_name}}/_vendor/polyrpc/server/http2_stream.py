@@ -360,6 +360,30 @@ class Stream:
         owner.answered(self, size)
         return True
 
+    def send_now(self, data: bytes) -> bool:
+        """Sends a part of the response's body, where the client takes all of it now.
+
+        Returns:
+            Whether it was sent. If not, none of it was.
+        """
+        owner, flow, size = self._owner, self._flow, len(data)
+        if (
+            not 0 < size <= owner.frame_bytes
+            or size > self.send_window
+            or size > flow.send_window
+            or flow.write_paused
+            or self.waits
+            or self.lost
+            or self.ended
+        ):
+            return False
+        self.send_window -= size
+        flow.send_window -= size
+        self.sent += size
+        owner.write(frame(DATA, 0, self.id, data))
+        owner.wrote(size, at_once=True)
+        return True
+
     def send_at_once(self, data: bytes) -> None:
         """Ends the response with a few bytes; without them, where the client takes none now."""
         if self._send_some(data, 0, end=True) < len(data):

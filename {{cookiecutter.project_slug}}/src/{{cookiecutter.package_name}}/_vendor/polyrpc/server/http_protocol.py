@@ -162,23 +162,17 @@ class HttpProtocol(asyncio.Protocol):
         return self._loop.time() - self._made <= self._limits.max_age
 
     def hold(self, data: bytes) -> None:
-        held = self._held
-        if not held:
+        if not self._held:
             self._held_bytes = 0
             self._loop.call_soon(self._release)
-        held.append(data)
+        self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes >= HIGH_WATER_BYTES:
             self._release()
 
     def write(self, data: bytes) -> None:
-        if self._held:
-            self._held.append(data)
-            self._held_bytes += len(data)
-            self._release()
-        else:
-            self._written += len(data)
-            self.transport.write(data)
+        self.hold(data)
+        self._release()
 
     async def drain(self) -> None:
         while self.write_paused:

@@ -21,16 +21,18 @@ def address_of(host: str) -> str:
     Returns:
         An IP address; the host itself where it has none.
     """
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - it is for the settings to choose
-        return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
     try:
         # For text, even for digits, Python imports the codec of international names.
         name = host.encode("ascii") if host.isascii() else host
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError:  # Whoever binds it says why.
-        return host
-    found.sort(key=lambda one: one[0] is not AF_INET)
-    return str(found[0][4][0])
+        address = host
+    else:
+        found.sort(key=lambda one: one[0] is not AF_INET)
+        address = str(found[0][4][0])
+    if address in ("0.0.0.0", "::"):  # noqa: S104 - it is for the settings to choose
+        return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+    return address
 
 
 class PortError(OSError):

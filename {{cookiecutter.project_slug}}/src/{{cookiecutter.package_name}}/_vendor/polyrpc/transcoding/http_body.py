@@ -19,12 +19,14 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from ..protojson import JsonCodec, JsonError
+from ..protojson.json_parser import parse
 
 Decode = Callable[[bytes], Message]
 Encode = Callable[[Any], bytes]
 
 _WHITE_SPACE = b" \t\r\n"
 _LENGTH_DELIMITED = 2
+_TOO_DEEP = "the request body is nested too deeply"
 
 
 def body_decoder(
@@ -105,7 +107,7 @@ def _message_decoder(
         try:
             return message_class.FromString(tag + _varint(len(wire)) + wire)
         except DecodeError:
-            raise JsonError("the request body is nested too deeply") from None
+            raise JsonError(_TOO_DEEP) from None
 
     return decode
 
@@ -121,10 +123,9 @@ def _value_decoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCo
             return message_class()
         # Without this, `1, "other": 2` would set another field too.
         try:
-            json.loads(content.decode(), parse_int=str, parse_float=str)
-        except (ValueError, RecursionError) as error:
-            reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-            raise JsonError(f"the request body is not JSON: {reason}") from None
+            parse(content)
+        except RecursionError:
+            raise JsonError(_TOO_DEEP) from None
         return decode_message(b"".join((prefix, content, b"}")))
 
     return decode
