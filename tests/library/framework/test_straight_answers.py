@@ -23,6 +23,8 @@ from testing.v1 import testing_pb2 as pb
 from testing.v1 import testing_pb2_grpc as pb_grpc
 
 PATH = "/testing.v1.Echo/Unary"
+JSON_PATH = "/grpc/echoservice/unary"
+JSON = (b"content-type", b"application/json")
 GRPC = (b"content-type", b"application/grpc")
 
 
@@ -50,9 +52,17 @@ def registered(app: Any) -> Any:
     return app
 
 
-def found(app: Any, path: str = PATH, header: Any = GRPC, method: str = "POST") -> bool:
+def found(
+    app: Any, path: str = PATH, header: Any = GRPC, method: str = "POST", query: bytes = b""
+) -> bool:
     answers = getattr(app, "straight_answers", lambda: None)()
-    scope = {"type": "http", "method": method, "path": path, "headers": [header]}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query,
+        "headers": [header],
+    }
     return answers is not None and answers.find(scope) is not None
 
 
@@ -60,7 +70,8 @@ def test_rpcs_of_a_plain_application_are_answered() -> None:
     app = registered(application())
     assert found(app)
     assert found(app, header=(b"content-type", b"application/grpc-web+proto"))
-    assert found(app, header=(b"content-type", b"application/json"))
+    assert found(app, header=JSON)
+    assert found(app, JSON_PATH, JSON)
     assert app.straight_answers() is app.straight_answers()
 
 
@@ -68,10 +79,19 @@ def test_other_requests_are_not() -> None:
     app = registered(application())
     assert not found(app, method="GET")
     assert not found(app, path="/testing.v1.Echo/Unknown")
-    assert not found(app, path="/grpc/echoservice/unary")
     assert not found(app, header=(b"content-type", b"text/plain"))
     # What cannot be read is refused in the way of everything else.
     assert not found(app, header=(b"grpc-timeout", b"soon"))
+
+
+def test_other_requests_with_json_are_not() -> None:
+    app = registered(application())
+    assert not found(app, JSON_PATH, JSON, method="GET")
+    assert not found(app, JSON_PATH, GRPC)
+    assert not found(app, JSON_PATH, (b"grpc-timeout", b"1S"))
+    assert not found(app, JSON_PATH, (b"accept", b"text/html"))
+    assert not found(app, JSON_PATH, JSON, query=b"$alt=json;enum-encoding=int")
+    assert not found(app, "/grpc/echoservice/serverstream", JSON)
 
 
 def stack() -> Any:
@@ -103,7 +123,9 @@ def earlier_route() -> Any:
     ],
 )
 def test_what_the_application_has_to_run_is_not_left_out(make: Callable[[], Any]) -> None:
-    assert not found(make())
+    app = make()
+    assert not found(app)
+    assert not found(app, JSON_PATH, JSON)
 
 
 def test_pages_of_other_sites_get_their_headers() -> None:

@@ -41,7 +41,7 @@ class Exchange:
         EchoService2.__name__ = EchoService.__name__
         gateway = gateway_of(EchoService2, **self.options)
         (endpoint,) = (each for each in gateway._endpoints if each.rpc.descriptor.name == "Unary")
-        answer: Any = gateway._answer_to(endpoint)("POST")
+        answer: Any = gateway._handler(endpoint).answers["POST"]
         return asyncio.create_task(answer(scope_of(15), self.events.get, self._send))
 
     async def _send(self, event: Any) -> None:

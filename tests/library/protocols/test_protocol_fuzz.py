@@ -33,7 +33,7 @@ from testing.v1 import testing_pb2 as pb
 LIMIT = 500
 ONE = pb.EchoRequest(text="a", count=2).SerializeToString()
 PATHS = [f"/testing.v1.Echo/{rpc}" for rpc in ("Unary", "ServerStream", "ClientStream", "Bidi")]
-PATHS.append("/testing.v1.Safe/Look")
+PATHS += ["/testing.v1.Safe/Look", "/grpc/echoservice/unary"]
 ENVELOPED = ["application/grpc", "application/grpc-web", "application/connect"]
 CONTENT_TYPES = [
     *(f"{name}{codec}" for name in ENVELOPED for codec in ("", "+proto", "+json", "+foo")),

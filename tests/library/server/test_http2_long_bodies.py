@@ -26,7 +26,13 @@ from http2_wire import (
 from hypothesis import given
 from hypothesis import strategies as st
 from polyrpc.server.connections import Connections, Limits
-from polyrpc.server.http2_frames import FRAME_HEADER, MAX_FRAME_BYTES, joined_data
+from polyrpc.server.http2_frames import (
+    FRAME_HEADER,
+    MAX_FRAME_BYTES,
+    data_frames,
+    joined_data,
+    long_response_frames,
+)
 from polyrpc.server.http2_protocol import Http2Protocol
 from wire import Transport, serving, turns
 
@@ -134,6 +140,43 @@ async def test_a_long_answer_arrives_whole() -> None:
         flags_seen = [one.flags for one in client.frames(DATA, stream)]
     assert got.body == body
     assert flags_seen == [0] * (len(flags_seen) - 1) + [END_STREAM]
+
+
+def frames_of(data: bytes) -> list[tuple[int, int, int, bytes]]:
+    """Takes frames apart: kind, flags, stream and payload of each."""
+    found = []
+    while data:
+        high, low, kind, flags, stream = FRAME_HEADER.unpack_from(data)
+        stop = FRAME_HEADER.size + (high << 8 | low)
+        found.append((kind, flags, stream, data[FRAME_HEADER.size : stop]))
+        data = data[stop:]
+    return found
+
+
+@given(
+    st.integers(1, 50), st.integers(0, 10), st.integers(0, 10), st.integers(1, 20), st.booleans()
+)
+def test_a_slice_of_a_body_is_in_frames_as_long_as_can_be(
+    size: int, before: int, after: int, most: int, end: bool
+) -> None:
+    body = bytes(range(before + size + after))
+    parts = data_frames(7, body, before, before + size, most, end=end)
+    found = frames_of(b"".join(parts))
+    assert b"".join(payload for *_, payload in found) == body[before : before + size]
+    *others, last = found
+    assert all(one[:3] == (DATA, 0, 7) and len(one[3]) == most for one in others)
+    assert last[:3] == (DATA, END_STREAM if end else 0, 7)
+    assert 0 < len(last[3]) <= most
+
+
+@pytest.mark.parametrize("trailers", [None, b"last"])
+def test_a_long_response_ends_with_its_last_frame(trailers: bytes | None) -> None:
+    found = frames_of(b"".join(long_response_frames(7, b"first", b"abcde", trailers, 4)))
+    end = END_STREAM if trailers is None else 0
+    expected = [(HEADERS, END_HEADERS, 7, b"first"), (DATA, 0, 7, b"abcd"), (DATA, end, 7, b"e")]
+    if trailers is not None:
+        expected.append((HEADERS, END_HEADERS | END_STREAM, 7, trailers))
+    assert found == expected
 
 
 def connected_to(app: Any) -> tuple[Http2Protocol, Transport]:

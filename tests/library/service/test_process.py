@@ -8,13 +8,23 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from greeter.settings import PREFIX
 from polyrpc.process.signals import on_signals, run_loop
-from processes import ONE_AND_TWO_WORKERS, STOP, STOP_SIGNALS, end, log_line, started
+from processes import (
+    ONE_AND_TWO_WORKERS,
+    STOP,
+    STOP_SIGNALS,
+    Process,
+    end,
+    log_line,
+    started,
+)
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
@@ -113,6 +123,52 @@ async def test_a_misspelt_setting_is_warned_about_with_the_one_that_is_meant() -
         assert f"{PREFIX}WORKERS" in line["event"]
 
 
+@asynccontextmanager
+async def running(folder: Path, module: str, workers: int) -> AsyncIterator[Process]:
+    """The service with the `create_app` of a module that is in a folder."""
+    program = (
+        f"from {module} import create_app; from greeter.settings import Settings; "
+        "from polyrpc import run; run(create_app, Settings)"
+    )
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", path)
+        async with started(sys.executable, "-c", program, WORKERS=workers) as process:
+            yield process
+
+
+@pytest.mark.parametrize("workers", ONE_AND_TWO_WORKERS)
+async def test_the_garbage_collector_need_not_go_through_what_stays(
+    workers: int, tmp_path: Path
+) -> None:
+    (tmp_path / "counted.py").write_text("""
+import atexit
+import gc
+import json
+import sys
+
+from greeter.app import create_app as create
+
+
+def say():
+    event = f"counted {gc.get_freeze_count()} {len(gc.get_objects())}"
+    print(json.dumps({"event": event}), file=sys.stderr, flush=True)
+
+
+def create_app(settings):
+    atexit.register(say)
+    return create(settings)
+""")
+    async with running(tmp_path, "counted", workers) as process:
+        await log_line(process, "serving")
+        process.send_signal(STOP)
+        _, lines = await end(process)
+    counts = [line["event"].split()[1:] for line in lines if line["event"].startswith("counted")]
+    assert len(counts) == workers
+    for passed_over, others in counts:
+        assert int(passed_over) > 10 * int(others)
+
+
 @pytest.mark.parametrize("workers", ONE_AND_TWO_WORKERS)
 async def test_an_error_of_the_start_that_is_no_taken_port_has_its_traceback(
     workers: int, tmp_path: Path
@@ -121,15 +177,8 @@ async def test_an_error_of_the_start_that_is_no_taken_port_has_its_traceback(
     (tmp_path / "broken.py").write_text(
         "def create_app(settings):\n    raise ConnectionRefusedError(111, 'Connection refused')\n"
     )
-    program = (
-        "from broken import create_app; from greeter.settings import Settings; "
-        "from polyrpc import run; run(create_app, Settings)"
-    )
-    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PYTHONPATH", path)
-        async with started(sys.executable, "-c", program, WORKERS=workers) as process:
-            status, lines = await end(process)
+    async with running(tmp_path, "broken", workers) as process:
+        status, lines = await end(process)
     assert status == 1
     (line,) = (line for line in lines if "exception" in line)
     assert line["level"] == "critical"

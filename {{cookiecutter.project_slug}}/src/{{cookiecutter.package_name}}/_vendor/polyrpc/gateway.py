@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import grpc
-from google.api.httpbody_pb2 import HttpBody
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
-from .calls.response import to_head
 from .framework.fast_path import install_fast_path
 from .framework.imports import (
     HTTP_ALLOWED_METHODS,
@@ -25,10 +21,10 @@ from .framework.imports import (
 )
 from .framework.openapi import install
 from .framework.rest_route import RestRoute, RestRoutes
-from .framework.route import Answer, RpcRoute
+from .framework.route import RpcRoute
 from .framework.rpc_paths import RpcPaths
 from .http.endpoint import Endpoint
-from .http.raw_body import RawDecoder
+from .http.json_path import JsonPath
 from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
@@ -37,15 +33,12 @@ from .openapi.comments import comments_of
 from .openapi.operation import rest_operation, rpc_operations
 from .protocols.chooser import PROTOCOLS
 from .protojson import JsonCodec
-from .protojson.descriptors import is_http_body
 from .protojson.style import JsonStyle
 from .rpc.interception import AnyInterceptor, Interception
 from .rpc.methods import generic_handlers, method_table
 from .server.sockets import listen
 from .transcoding.enum_numbers import enum_numbers_encoder
 from .transcoding.http_binding import http_bindings
-from .transcoding.http_methods import message_is_in_query
-from .transcoding.query import QueryDecoder
 
 
 class ServiceGateway(GrpcGateway):
@@ -281,54 +274,10 @@ class ServiceGateway(GrpcGateway):
         operations = [
             replace(operation, security_schemes=self._security_schemes) for operation in operations
         ]
-        return RpcRoute(path, self.http_methods, self._answer_to(endpoint), operations)
-
-    def _answer_to(self, endpoint: Endpoint) -> Callable[[str], Answer]:
-        method = endpoint.rpc.descriptor
-        request_class = GetMessageClass(method.input_type)
-        decode_body = self._codec.message_decoder(request_class)
-        encode = self._codec.message_encoder(GetMessageClass(method.output_type))
-        decode_query = QueryDecoder(
-            method.input_type, ignore_unknown_fields=self._ignore_unknown_fields
+        json = JsonPath(
+            endpoint, self._codec, self._style, ignore_unknown_fields=self._ignore_unknown_fields
         )
-        takes_raw, gives_raw = is_http_body(method.input_type), is_http_body(method.output_type)
-        written = RouteCodec(
-            endpoint,
-            encode,
-            enum_numbers_encoder(method.output_type, "", self._style),
-            _itself if gives_raw else None,
-        )
-
-        answer, is_raw = endpoint.answer, takes_raw or gives_raw
-
-        def from_body(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-            if is_raw or scope["query_string"]:
-                decode = RawDecoder(scope, _http_body) if takes_raw else decode_body
-                return written.answer(decode, False, scope, receive, send)
-            return answer(decode_body, encode, False, scope, receive, send)
-
-        def from_query(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-            query = scope["query_string"]
-
-            def decode(_body: bytes) -> Message:
-                return request_class.FromString(decode_query(query))
-
-            return written.answer(decode, True, scope, receive, send)
-
-        def answer_to(http_method: str) -> Answer:
-            answer = from_query if message_is_in_query(http_method) else from_body
-            return to_head(answer) if http_method == "HEAD" else answer
-
-        return answer_to
-
-
-def _itself(response: Any) -> Any:
-    return response
-
-
-def _http_body(data: bytes, content_type: str) -> Message:
-    message: Message = HttpBody(data=data, content_type=content_type)
-    return message
+        return RpcRoute(path, self.http_methods, json.answer_to, operations, straight=json.straight)
 
 
 def _http_methods(methods: Sequence[str] | None) -> list[str]:

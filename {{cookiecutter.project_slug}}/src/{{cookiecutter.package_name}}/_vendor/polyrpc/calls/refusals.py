@@ -39,7 +39,7 @@ def refusal_events(
 
 def failure_events(
     failure: CallError, context: HttpServicerContext | None = None
-) -> Sequence[Event]:
+) -> tuple[Event, Event]:
     """Makes an error response; `context` adds the metadata of a call that had begun."""
     headers = [_JSON, *failure.headers]
     trailing: Metadata = ()

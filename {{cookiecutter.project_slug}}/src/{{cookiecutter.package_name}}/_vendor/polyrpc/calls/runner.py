@@ -14,7 +14,7 @@ from ..rpc.errors import STOPPING, failure_of
 from ..rpc.handlers import Context, RpcFunction, make_handler
 from ..rpc.interception import Interception
 from ..rpc.method_info import Protocol
-from ..rpc.status import CallError
+from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .call import Call, Handler, serving
 from .cancellation import CallCancellation, resumed
 from .plain_call import serving_plain
@@ -153,6 +153,20 @@ def let_pause(scope: Scope) -> None:
     let_pause = scope.get("extensions", {}).get(_REQUEST_STREAM)
     if let_pause is not None:
         let_pause()
+
+
+def judged(call: Call, outcome: CallError | None) -> CallError | None:
+    """What a call has ended with for its caller, which its context tells from now on.
+
+    Args:
+        call: The call.
+        outcome: What it has ended with for its handler; None: it has succeeded.
+    """
+    if outcome is None and call.body is None and call.stream is None:
+        outcome = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
+    if outcome is not None:
+        call.end(outcome.code, outcome.detail)
+    return outcome
 
 
 def _status(call: Call) -> CallError | None:

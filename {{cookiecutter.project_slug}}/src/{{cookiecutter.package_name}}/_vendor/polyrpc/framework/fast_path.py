@@ -11,8 +11,8 @@ it need not be passed, and has the next as `app`; what such middleware does arou
 is in its `around_rpc`, and `spares` tells for which requests that is nothing. Where an application
 is mounted, its parents have run what is theirs before.
 
-Of the RPCs at paths of their own, `straight_answers` gives those that a server may answer on
-streams of HTTP/2 without ASGI, under the same conditions: there the whole way is left out.
+`straight_answers` gives those that a server may answer on streams of HTTP/2 without ASGI, under the
+same conditions, by every protocol but for REST: there the whole way is left out.
 
 On the short way the framework's `settings` are the global ones, which they are on the general way
 too; no Lilya instance or request context is set, the scope gets no `app`, `router` or `state`, and
@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..protocols.endpoint import BeginAnswer
+from ..calls.straight import BeginAnswer
 from .imports import (
     ApplicationBase,
     AsyncExitStackMiddleware,

@@ -11,8 +11,8 @@ from ..calls.incoming import Receive
 from ..calls.refusals import send_failure
 from ..calls.response import Send
 from ..calls.runner import Scope
+from ..calls.straight import BeginAnswer
 from ..openapi.operation import Operation
-from ..protocols.endpoint import BeginAnswer
 from ..rpc.status import CallError
 from ..transcoding.http_methods import with_head
 from .imports import HTTPHandler

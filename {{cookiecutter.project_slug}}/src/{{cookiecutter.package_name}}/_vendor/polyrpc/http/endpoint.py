@@ -14,6 +14,7 @@ from ..calls.plain_call import serving_plain
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
 from ..calls.runner import WAITING, CallRunner, Scope, let_pause
+from ..calls.straight import BeginAnswer
 from ..protojson import JsonError
 from ..rpc.handlers import RpcFunction
 from ..rpc.interception import Interception
@@ -25,6 +26,7 @@ from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
 from .request import BodyMessage, BodyMessages, Decoder, QueryMessage, frames_for, not_lost
 from .response import StreamResponse, stream_response, unary_events
+from .straight import JsonRequest
 
 
 class Endpoint(CallRunner):
@@ -108,6 +110,22 @@ class Endpoint(CallRunner):
             call.finished = True
             if call.callbacks:
                 call.run_callbacks()
+
+    def straight(self, decode: Decoder, encode: Encoder, scope: Scope) -> BeginAnswer | None:
+        """What answers all requests of a connection that say this, without ASGI.
+
+        Args:
+            decode: JSON text to a request message.
+            encode: A response message to JSON text.
+            scope: The ASGI connection scope.
+
+        Returns:
+            None: they are not the usual ones, whose one message is the body.
+        """
+        if not (self._is_unary and is_plain(scope["headers"], self._allowed_digits)):
+            return None
+        limit, timeout = self._max_message_bytes, self._default_timeout
+        return JsonRequest(self, decode, encode, limit, timeout, scope)
 
     def _serving(self, handler: Handler) -> RpcFunction:
         return serving_plain(handler, self.rpc.descriptor, JsonError)

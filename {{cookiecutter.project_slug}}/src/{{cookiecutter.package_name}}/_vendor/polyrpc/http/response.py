@@ -28,7 +28,7 @@ COMMENT_AFTER_SECONDS = 15.0
 """The longest that it hears nothing after that."""
 
 
-def unary_events(body: bytes, context: HttpServicerContext) -> Sequence[Event]:
+def unary_events(body: bytes, context: HttpServicerContext) -> tuple[Event, Event]:
     """Makes the response of a call that has succeeded, with its one message as JSON text."""
     context.headers_sent = True
     headers = [_JSON, (_CONTENT_LENGTH, b"%d" % len(body)), *context.headers]

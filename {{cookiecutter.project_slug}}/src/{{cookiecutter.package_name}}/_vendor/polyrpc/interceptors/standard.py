@@ -26,7 +26,8 @@ from .metrics import Metrics
 from .request_id import adopt_header, adopt_metadata, in_headers, in_trailers
 from .tracing import Traced, current_trace_id, tracing_from_environment
 
-_OK = grpc.StatusCode.OK
+# An enumeration's members take long to look up.
+_OK, _UNKNOWN = grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN
 
 
 class StandardInterceptor(MethodInterceptor):
@@ -105,7 +106,7 @@ class StandardInterceptor(MethodInterceptor):
             start = perf_counter()
             deadline = context.time_remaining()
             metrics.start()
-            code = grpc.StatusCode.UNKNOWN
+            code = _UNKNOWN
             try:
                 return_id(context, identity)
                 response = await run(request, context)

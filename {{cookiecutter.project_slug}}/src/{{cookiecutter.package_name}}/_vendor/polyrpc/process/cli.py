@@ -22,6 +22,7 @@ from .signals import (
     on_signals,
     open_standard_streams,
     run_loop,
+    spare_what_stays,
     terminal_is_gone,
 )
 from .supervisor import Supervisor
@@ -85,6 +86,7 @@ async def serve(create_app: Callable[[Any], Any], settings: ServiceSettings) -> 
     stop = asyncio.create_task(_stop_of(signals))
     if await server.start_unless(stop):
         log_start(settings, server.http_port, server.grpc_port, server.admin_port)
+        spare_what_stays()
         await stop
         await server.end(_stop_of(signals))
     logger.info("stopped")

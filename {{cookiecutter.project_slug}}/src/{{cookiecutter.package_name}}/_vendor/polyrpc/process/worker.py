@@ -19,7 +19,7 @@ from ..logs import configure_logging
 from ..settings import ServiceSettings
 from ..tracebacks import show_frames_of
 from .server import Server
-from .signals import exit_statuses, on_signals, run_loop
+from .signals import exit_statuses, on_signals, run_loop, spare_what_stays
 
 READY = b"ready\n"
 """To the supervisor: calls are answered from now on."""
@@ -84,6 +84,7 @@ async def work(
     if not await server.start_unless(stop):
         return
     answers.write(READY)
+    spare_what_stays()
     beats = asyncio.create_task(_beat(answers))
     command = await stop
     await server.end(_hurry(commands), retire=command == RETIRE)

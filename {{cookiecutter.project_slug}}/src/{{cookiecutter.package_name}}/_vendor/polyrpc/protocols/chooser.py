@@ -13,6 +13,7 @@ from ..calls.body import media_type
 from ..calls.incoming import Receive
 from ..calls.response import Send, to_head
 from ..calls.runner import CallRunner, Scope
+from ..calls.straight import BeginAnswer
 from ..protojson import JsonCodec
 from ..rpc.method_info import Protocol
 from ..rpc.methods import RpcMethod
@@ -20,7 +21,7 @@ from ..rpc.status import CallError
 from . import connect_unary
 from .codecs import Codec, json_codec, proto_codec
 from .connect_unary import ConnectUnary, Query
-from .endpoint import BeginAnswer, WireEndpoint
+from .endpoint import WireEndpoint
 from .enveloped import EnvelopedEndpoint
 from .enveloped_response import EnvelopedFormat
 from .formats import FORMATS

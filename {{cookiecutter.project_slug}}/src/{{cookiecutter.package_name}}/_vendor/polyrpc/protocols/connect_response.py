@@ -9,6 +9,7 @@ import grpc
 from ..calls.call import Call
 from ..calls.refusals import challenge
 from ..calls.response import Event
+from ..calls.straight import send_whole
 from ..calls.stream_call import StreamCall
 from ..rpc.metadata import response_headers
 from ..rpc.status import HTTP_STATUS, CallError
@@ -68,12 +69,7 @@ class ConnectResponse:
 
     async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
         """Sends all of it straight to the stream of a call that has ended."""
-        start, last = self.events(call, outcome)
-        status, headers, body = start["status"], start["headers"], last["body"]
-        stream = call.http
-        if status != 200 or not stream.send_whole((headers[0],), headers[1:], body, None):
-            stream.send_headers(status, headers)
-            await stream.send(body, end=True)
+        await send_whole(call.http, *self.events(call, outcome))
 
 
 def _compresses(call: Call) -> bool:

@@ -18,6 +18,7 @@ from ..calls.metadata import check_binary
 from ..calls.plain_call import PlainCall
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope
+from ..calls.straight import BeginAnswer, answer_straight
 from ..calls.stream_call import HttpStream
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
@@ -25,9 +26,9 @@ from .codecs import Codec, Decoder
 from .compression import Decompress, accepts_gzip, decompression, most_compressed
 from .connect_headers import OF_REQUESTS, check_version, request_head
 from .connect_response import ConnectResponse
-from .endpoint import BeginAnswer, WireEndpoint, check_metadata
+from .endpoint import WireEndpoint, check_metadata
 from .request_head import UNREADABLE, RequestHead
-from .straight_answer import StraightRequest, answer_straight
+from .straight_request import StraightRequest
 
 CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
 """The codec of each content type."""

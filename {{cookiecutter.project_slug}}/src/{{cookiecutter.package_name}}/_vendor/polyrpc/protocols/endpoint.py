@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from time import monotonic
-from typing import Any, Protocol
-
-import grpc
+from typing import Protocol
 
 from ..calls.call import Call
 from ..calls.incoming import Receive
 from ..calls.metadata import check_binary
 from ..calls.response import Event, Send
-from ..calls.runner import WAITING, CallRunner, Scope
-from ..calls.stream_call import HttpStream
+from ..calls.runner import WAITING, CallRunner, Scope, judged
+from ..calls.straight import BeginAnswer
 from ..rpc.metadata import Headers
-from ..rpc.status import WITHOUT_MESSAGE, CallError
+from ..rpc.status import CallError
 from .codecs import Codec
-
-
-class BeginAnswer(Protocol):
-    """What answers requests straight on streams of HTTP/2."""
-
-    def __call__(self, stream: HttpStream, /) -> Coroutine[Any, Any, None]:
-        """Makes the handler of a stream, and what has to run to answer it."""
-
-    def with_timeout(self, headers: Headers, name: bytes, value: bytes, /) -> BeginAnswer | None:
-        """What answers requests that differ in nothing but in how long their calls may take.
-
-        Args:
-            headers: Theirs.
-            name: The one that says so.
-            value: Its value.
-
-        Returns:
-            None: it is to be found as that of any other request.
-        """
 
 
 class LastEvents(Protocol):
@@ -113,20 +92,6 @@ class WireEndpoint(ABC):
             timeout = self.default_timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
-
-
-def judged(call: Call, outcome: CallError | None) -> CallError | None:
-    """What a call has ended with for its caller, which its context tells from now on.
-
-    Args:
-        call: The call.
-        outcome: What it has ended with for its handler; None: it has succeeded.
-    """
-    if outcome is None and call.body is None and call.stream is None:
-        outcome = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
-    if outcome is not None:
-        call.end(outcome.code, outcome.detail)
-    return outcome
 
 
 def check_metadata(headers: Headers) -> None:

@@ -13,18 +13,19 @@ from ..calls.messages import RequestMessages
 from ..calls.plain_call import PlainCall
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
+from ..calls.straight import BeginAnswer, answer_straight
 from ..calls.stream_call import HttpStream
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
 from .compression import KNOWN, most_compressed
-from .endpoint import BeginAnswer, WireEndpoint, check_metadata
+from .endpoint import WireEndpoint, check_metadata
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat, ResponseForm
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
 from .refusing import RefusingEndpoint
 from .request_head import UNREADABLE, RequestHead
-from .straight_answer import StraightRequest, answer_straight
+from .straight_request import StraightRequest
 from .straight_response import StraightResponse
 
 

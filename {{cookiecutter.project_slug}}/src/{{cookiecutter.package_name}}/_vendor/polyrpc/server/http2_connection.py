@@ -34,8 +34,8 @@ class Http2Endpoint(Protocol):
     def write(self, data: bytes) -> None:
         """Sends frames, together with all others of this turn of the event loop."""
 
-    def write_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
-        """Does the same, with what they are made of; so many bytes together."""
+    def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Does the same, with what they are made of."""
 
     def default_head(self) -> bytes:
         """The headers that all responses have, as the lines of HTTP/1.1."""
@@ -76,7 +76,7 @@ class Http2Connection:
     ) -> None:
         self._endpoint = endpoint
         self.write: Callable[[bytes], None] = endpoint.write
-        self.write_parts: Callable[[Sequence[bytes | memoryview], int], None] = endpoint.write_parts
+        self.write_parts: Callable[[Sequence[bytes | memoryview]], None] = endpoint.write_parts
         self.default_head: Callable[[], bytes] = endpoint.default_head
         self._loop = loop
         self.streams: dict[int, Stream] = {}

@@ -120,16 +120,60 @@ def response_frames(stream_id: int, block: bytes, data: bytes, trailers: bytes |
         trailers: Encoded trailers; None: there are none.
     """
     pack, size = FRAME_HEADER.pack, len(block)
-    parts = [pack(size >> 8, size & 0xFF, HEADERS, END_HEADERS, stream_id), block]
+    first = pack(size >> 8, size & 0xFF, HEADERS, END_HEADERS, stream_id)
     size = len(data)
+    body = pack(size >> 8, size & 0xFF, DATA, END_STREAM if trailers is None else 0, stream_id)
     if trailers is None:
-        parts += pack(size >> 8, size & 0xFF, DATA, END_STREAM, stream_id), data
-        return b"".join(parts)
-    if data:
-        parts += pack(size >> 8, size & 0xFF, DATA, 0, stream_id), data
+        return b"".join((first, block, body, data))
     size = len(trailers)
-    parts += pack(size >> 8, size & 0xFF, HEADERS, _LAST, stream_id), trailers
-    return b"".join(parts)
+    last = pack(size >> 8, size & 0xFF, HEADERS, _LAST, stream_id)
+    if not data:
+        return b"".join((first, block, last, trailers))
+    return b"".join((first, block, body, data, last, trailers))
+
+
+def long_response_frames(
+    stream_id: int, block: bytes, data: bytes, trailers: bytes | None, most: int
+) -> list[bytes | memoryview]:
+    """Does the same where the body is longer, and gives what the frames are made of.
+
+    Args:
+        stream_id: The stream.
+        block: Its encoded headers.
+        data: The body.
+        trailers: Encoded trailers; None: there are none.
+        most: The largest payload that the client takes.
+    """
+    parts = data_frames(stream_id, data, 0, len(data), most, end=trailers is None)
+    parts.insert(0, frame(HEADERS, END_HEADERS, stream_id, block))
+    if trailers is not None:
+        parts.append(frame(HEADERS, _LAST, stream_id, trailers))
+    return parts
+
+
+def data_frames(
+    stream_id: int, data: bytes, start: int, stop: int, most: int, *, end: bool
+) -> list[bytes | memoryview]:
+    """Makes DATA frames of a slice of a body, which is not empty, and gives what they are made of.
+
+    Args:
+        stream_id: The stream.
+        data: The body.
+        start: Where in it the slice begins.
+        stop: Where it ends.
+        most: The largest payload that the client takes.
+        end: Nothing follows on the stream.
+    """
+    parts: list[bytes | memoryview] = []
+    view = memoryview(data)
+    last = stop - 1 - (stop - start - 1) % most  # Where the payload of the last frame begins.
+    if start < last:
+        header = frame_header(DATA, 0, stream_id, most)
+        for position in range(start, last, most):
+            parts += header, view[position : position + most]
+    header = frame_header(DATA, END_STREAM if end else 0, stream_id, stop - last)
+    parts += header, view[last:stop]
+    return parts
 
 
 def settings_frame(settings: Iterable[tuple[int, int]]) -> bytes:

@@ -187,12 +187,12 @@ class Http2Protocol(asyncio.Protocol):
         elif not (self._is_scheduled or self._is_receiving):
             self._schedule()
 
-    def write_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
+    def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
         """Follows `Http2Endpoint`."""
         if self._state == _ENDING:
             return
         self._out += parts
-        self._out_bytes += size
+        self._out_bytes += sum(map(len, parts))
         if self._out_bytes > _FLUSH_BYTES:
             self._flush()
         elif not (self._is_scheduled or self._is_receiving):

@@ -14,11 +14,11 @@ from .header_encoder import encode_headers, encode_start, encode_status
 from .http2_frames import (
     DATA,
     END_STREAM,
-    FRAME_HEADER_BYTES,
     ErrorCode,
     StreamFault,
+    data_frames,
     frame,
-    frame_header,
+    long_response_frames,
     response_frames,
 )
 from .refusals import Refusal
@@ -87,8 +87,8 @@ class StreamOwner(Protocol):
     def write(self, data: bytes) -> None:
         """Sends frames, together with all others of this turn of the event loop."""
 
-    def write_parts(self, parts: Sequence[bytes | memoryview], size: int) -> None:
-        """Does the same, with what they are made of; so many bytes together."""
+    def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Does the same, with what they are made of."""
 
     def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
         """Makes frames of encoded headers."""
@@ -332,9 +332,9 @@ class Stream:
         """
         owner, flow, size = self._owner, self._flow, len(data)
         if (
-            size > self.send_window
+            size > _SLICE_BYTES
+            or size > self.send_window
             or size > flow.send_window
-            or size > owner.frame_bytes
             or owner.resize
             or flow.write_paused
             or self.waits
@@ -352,7 +352,11 @@ class Stream:
         self.sent += size
         self.started = self.ended = True
         self.handler = _NOBODY
-        owner.write(response_frames(self.id, block, data, last))
+        if size <= owner.frame_bytes:
+            owner.write(response_frames(self.id, block, data, last))
+        else:
+            parts = long_response_frames(self.id, block, data, last, owner.frame_bytes)
+            owner.write_parts(parts)
         owner.answered(self, size)
         return True
 
@@ -413,18 +417,8 @@ class Stream:
         if stop - position == len(data) <= most:
             owner.write(frame(DATA, END_STREAM if end else 0, self.id, data))
             return
-        size = stop - position
-        view = memoryview(data)
-        parts: list[bytes | memoryview] = []
-        while position < stop:
-            following = min(stop, position + most)
-            flags = END_STREAM if end and following == stop else 0
-            parts += (
-                frame_header(DATA, flags, self.id, following - position),
-                view[position:following],
-            )
-            position = following
-        owner.write_parts(parts, size + len(parts) // 2 * FRAME_HEADER_BYTES)
+        parts = data_frames(self.id, data, position, stop, most, end=end)
+        owner.write_parts(parts)
 
     def send_trailers(self, headers: _Headers) -> None:
         """Ends the response with trailers.

@@ -1,24 +1,19 @@
-"""Calls straight on streams of HTTP/2: what all protocols do for each."""
+"""Requests straight on streams of HTTP/2: what all protocols have of each."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Collection
 from time import monotonic
 from typing import Generic, Protocol, Self, TypeVar
 
 from ..calls.messages import RequestMessages
-from ..calls.runner import WAITING, CallRunner, Scope
+from ..calls.runner import Scope
 from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
 from ..calls.timeouts import READERS
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .codecs import Codec
-from .endpoint import judged
 from .request_head import RequestHead
-
-logger = logging.getLogger("polyrpc.protocols")
 
 
 class StraightEndpoint(Protocol):
@@ -84,42 +79,3 @@ class StraightRequest(StreamedRequest, Generic[Endpoint]):
         if self._timeout is not None:
             call.deadline = monotonic() + self._timeout
         return call
-
-
-class Settles(Protocol):
-    """A response."""
-
-    async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
-        """Sends what is left when the call has ended; None: it has succeeded."""
-
-
-async def answer_straight(
-    runner: CallRunner,
-    call: StreamCall,
-    response: Settles,
-) -> None:
-    """Runs a call and sends what is left of its response.
-
-    Args:
-        runner: Runs it.
-        call: The call.
-        response: Its response.
-    """
-    try:
-        outcome = runner.begin(call)
-        if outcome is WAITING:
-            outcome = await runner.finish(call)
-        outcome = judged(call, outcome)
-        if not call.disconnected:
-            await response.settle(call, outcome)
-    except asyncio.CancelledError:  # The time to stop is over.
-        call.http.fail()
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:  # such as SystemExit: it ends the call, not the service
-        logger.error("Unexpected %s of a response", type(error).__name__, exc_info=error)
-        call.http.fail()
-    finally:
-        call.finished = True
-        if call.callbacks:
-            call.run_callbacks()

@@ -1,0 +1,82 @@
+"""HTTP/JSON straight on streams of HTTP/2: usual requests, whose body is their one message."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any
+
+from google.protobuf.message import Message
+
+from ..calls.messages import RequestMessages
+from ..calls.refusals import failure_events
+from ..calls.response import Encoder
+from ..calls.runner import CallRunner, Scope
+from ..calls.straight import answer_straight, send_whole
+from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..rpc.metadata import Headers
+from ..rpc.status import CallError
+from .request import BodyMessage, Decoder, read_message
+from .response import unary_events
+
+
+class JsonRequest(StreamedRequest):
+    """What answers requests straight on their streams that say the same.
+
+    Args:
+        runner: Runs their calls.
+        decode: JSON text to a request message.
+        encode: A response message to JSON text.
+        max_message_bytes: The limit for a request message, as JSON text.
+        timeout: Seconds that a call may take; None: no limit.
+        scope: The ASGI connection scope.
+    """
+
+    def __init__(
+        self,
+        runner: CallRunner,
+        decode: Decoder,
+        encode: Encoder,
+        max_message_bytes: int,
+        timeout: float | None,
+        scope: Scope,
+    ) -> None:
+        super().__init__(scope, ())
+        self.max_body_bytes = max_message_bytes
+        self._runner = runner
+        self._decode = decode
+        self._encode = encode
+        self._timeout = timeout
+
+    def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
+        """Follows `BeginAnswer`."""
+        call = StreamCall(stream, self, self._encode)
+        call.is_whole = True
+        if self._timeout is not None:
+            call.deadline = monotonic() + self._timeout
+        return answer_straight(self._runner, call, _RESPONSE)
+
+    def with_timeout(self, headers: Headers, name: bytes, value: bytes) -> None:  # noqa: ARG002 - with one, no request is usual
+        """Follows `BeginAnswer`."""
+        return
+
+    def messages(self) -> RequestMessages:
+        return BodyMessage(self._decode, self.max_body_bytes)
+
+    def plain(self, body: bytes) -> Message | None:
+        return None if len(body) > self.max_body_bytes else read_message(self._decode, body)
+
+
+class _Response:
+    """The response of a call, which has one message or none."""
+
+    async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
+        """Follows `Settles`."""
+        if outcome is None:
+            events = unary_events(call.body or b"", call)
+        else:
+            events = failure_events(outcome, call)
+        await send_whole(call.http, *events)
+
+
+_RESPONSE = _Response()
