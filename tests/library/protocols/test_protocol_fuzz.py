@@ -46,7 +46,7 @@ HEADER_NAMES = [
     *("connect-protocol-version", "x-some-bin", "x-some", "content-length", "te", "trailer-x"),
 ]
 HEADER_VALUES = [b"gzip", b"identity", b"br", b"1", b"0", b"5S", b"1000", b"1n", b"AA==", b""]
-STATUSES = {200, 400, 404, 405, 415, 429, 499, 501, 504}
+STATUSES = {200, 400, 404, 405, 413, 415, 429, 499, 501, 504}
 CODES = {code.value[0] for code in grpc.StatusCode}
 
 
