@@ -7,6 +7,7 @@ takes what they give up: it is the one that knows what is right, and says what i
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -23,6 +24,9 @@ from .strict_reader import StrictReaders
 from .style import CANONICAL_STYLE, JsonStyle
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+_LONG_BYTES = 32 * 1024
+"""Of a JSON text: so much makes many objects."""
 
 
 class JsonCodec:
@@ -59,7 +63,7 @@ class JsonCodec:
             try:
                 if read is None:
                     read = self._readers.of(message_class)
-                return read(text)
+                return read(text) if len(text) < _LONG_BYTES else _read_long(read, text)
             except JSONDecodeError as error:
                 refused_at = error.pos
             except Exception:  # noqa: S110 - of any kind; what is wrong is for the other to say
@@ -119,6 +123,21 @@ class JsonCodec:
             return encode_wire(serialize(message))
 
         return encode
+
+
+def _read_long(read: Callable[[bytes], AnyMessage], text: bytes) -> AnyMessage:
+    """Reads a text without the garbage collector.
+
+    What is parsed makes it look for garbage, again and again, and now and then among all objects of
+    the process; but none of it refers to itself, and all of it has gone when the message is made.
+    """
+    if not gc.isenabled():
+        return read(text)
+    gc.disable()
+    try:
+        return read(text)
+    finally:
+        gc.enable()
 
 
 def _without_form(descriptor: Descriptor, error: Exception) -> JsonError:
