@@ -54,6 +54,8 @@ class JsonCodec:
         """
         descriptor: Any = message_class.DESCRIPTOR
         covered = is_covered(descriptor)
+        # However long its text, it makes few objects.
+        is_flat = not any(each.is_repeated or each.message_type for each in descriptor.fields)
         read: Callable[[bytes], AnyMessage] | None = None
         read_strictly: Callable[[bytes, int | None], AnyMessage] | None = None
 
@@ -63,7 +65,9 @@ class JsonCodec:
             try:
                 if read is None:
                     read = self._readers.of(message_class)
-                return read(text) if len(text) < _LONG_BYTES else _read_long(read, text)
+                if is_flat or len(text) < _LONG_BYTES:
+                    return read(text)
+                return _read_long(read, text)
             except JSONDecodeError as error:
                 refused_at = error.pos
             except Exception:  # noqa: S110 - of any kind; what is wrong is for the other to say
