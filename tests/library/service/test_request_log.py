@@ -20,6 +20,7 @@ from log_lines import Lines, logging_to_memory
 from polyrpc.log_pipe import EventRecord, JsonLinesHandler
 from polyrpc.process.server import Server
 from polyrpc.testing import Call, Outcome
+from wire import until
 
 PATH = "/grpc/greeterservice/sayhello"
 
@@ -68,12 +69,16 @@ async def test_a_stream_is_one_line(call: Call, lines: Lines) -> None:
     assert [(line["method"], line["code"]) for line in lines()] == [("Chat", "OK")]
 
 
+async def written(lines: Lines, number: int = 1) -> None:
+    """Waits for lines of a call that fails: over gRPC, its caller learns of that first."""
+    async with asyncio.timeout(30):
+        while len(lines()) < number:  # noqa: ASYNC110 - a line tells nobody that it is there
+            await asyncio.sleep(0.001)
+
+
 async def test_what_the_caller_did_wrong_is_no_error_of_ours(call: Call, lines: Lines) -> None:
     await call("SayHello", pb.SayHelloRequest(name="error"))
-    # Over gRPC the caller learns of it first.
-    async with asyncio.timeout(10):
-        while not lines():  # noqa: ASYNC110 - a line tells nobody that it is there
-            await asyncio.sleep(0.001)
+    await written(lines)
     assert [(line["level"], line["code"]) for line in lines()] == [("info", "INVALID_ARGUMENT")]
 
 
@@ -92,6 +97,7 @@ async def test_an_exception_is_an_error_and_its_traceback_has_the_request_id(
     outcome = await call("SayHello", pb.SayHelloRequest(name="Ada"), x_request_id="7")
     assert outcome.status == "UNKNOWN"
     assert returned_id(outcome, protocol) == "7"
+    await written(lines, 2)
     line, traceback = sorted(lines(), key=lambda line: "exception" in line)
     assert (line["level"], line["code"]) == ("error", "UNKNOWN")
     assert (traceback["level"], traceback["request_id"]) == ("error", "7")
@@ -115,6 +121,7 @@ class TestAnAbortThatIsNone:
     ) -> None:
         outcome = await call("SayHello", pb.SayHelloRequest(name=name))
         assert outcome.status == "UNKNOWN"
+        await until(lambda: any(line["event"] == "call" for line in lines()))
         assert [line["code"] for line in lines() if line["event"] == "call"] == ["UNKNOWN"]
         counted = (await http.get("/metrics")).text
         assert 'grpc_code="UNKNOWN"' in counted
