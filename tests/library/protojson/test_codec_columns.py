@@ -80,12 +80,13 @@ def test_a_field_may_have_nothing_in_any_message(name: str) -> None:
 
 @given(st.data())
 def test_any_messages_are_written_as_each_by_itself(data: st.DataObject) -> None:
-    lines = [PlainOrder.Line(sku="a", price_cents=1, weight_kg=0.5, shade=1, ratio=1)] * LONG
+    line = PlainOrder.Line(sku="a", price_cents=1, weight_kg=0.5, shade=1, ratio=1)
+    lines: list[Message] = [line] * LONG
     drawn = st.dictionaries(
         st.integers(0, LONG - 1), messages(PlainOrder.Line.DESCRIPTOR), max_size=5
     )
-    for place, line in data.draw(drawn).items():
-        lines[place] = line  # type: ignore[call-overload] # of this type
+    for place, other in data.draw(drawn).items():
+        lines[place] = other
     check(lines, "lines", PlainOrder(name="lines", lines=lines))
     check(lines, "lines", PlainRows(inner={"lines": lines}))
 

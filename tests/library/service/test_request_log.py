@@ -72,7 +72,7 @@ async def test_a_stream_is_one_line(call: Call, lines: Lines) -> None:
 async def written(lines: Lines, number: int = 1) -> None:
     """Waits for lines of a call that fails: over gRPC, its caller learns of that first."""
     async with asyncio.timeout(30):
-        while len(lines()) < number:  # noqa: ASYNC110 - a line tells nobody that it is there
+        while len(lines()) < number:  # noqa: ASYNC110 - a line of the log wakes nobody
             await asyncio.sleep(0.001)
 
 

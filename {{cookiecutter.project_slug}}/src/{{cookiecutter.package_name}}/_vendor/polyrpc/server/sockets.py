@@ -12,6 +12,9 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
 """After so many seconds of silence a client is asked whether it is still there, so often."""
 
 
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - it is for the settings to choose
+
+
 def address_of(host: str) -> str:
     """Finds the one address that a host is on every listener, HTTP's and gRPC's.
 
@@ -30,9 +33,10 @@ def address_of(host: str) -> str:
     else:
         found.sort(key=lambda one: one[0] is not AF_INET)
         address = str(found[0][4][0])
-    if address in ("0.0.0.0", "::"):  # noqa: S104 - it is for the settings to choose
-        return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
-    return address
+    if address not in _WILDCARDS:
+        return address
+    of_ipv4, of_both = _WILDCARDS
+    return of_both if socket.has_dualstack_ipv6() else of_ipv4
 
 
 class PortError(OSError):
