@@ -101,7 +101,7 @@ def test_one_room_knows_the_framework() -> None:
 
 
 FORMATS = {"grpc", "grpc_web", "connect_unary", "connect_stream"}
-CHOOSERS = {"", "chooser", "formats", "unknown"}
+CHOOSERS = {"", "chooser", "unknown"}
 
 
 def test_no_wire_format_knows_another_or_what_chooses_among_them() -> None:

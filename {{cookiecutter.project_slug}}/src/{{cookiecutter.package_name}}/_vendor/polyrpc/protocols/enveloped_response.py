@@ -34,6 +34,7 @@ class EnvelopedFormat(ABC):
 
     Attributes:
         protocol: As logs and metrics call it.
+        content_types: Those of its requests, with the codec of each.
         malformed: What calls end with whose message cannot be parsed.
         encoding: The header that names the compression of messages.
         accept_encoding: The header that lists those known.
@@ -44,13 +45,14 @@ class EnvelopedFormat(ABC):
     """
 
     protocol: ClassVar[Protocol]
+    content_types: ClassVar[Mapping[str, str]]
     malformed: ClassVar[grpc.StatusCode]
     encoding: ClassVar[bytes]
     accept_encoding: ClassVar[bytes]
     of_requests: ClassVar[Collection[bytes]]
     of_responses: ClassVar[frozenset[bytes]]
     has_trailers: ClassVar[bool] = False
-    is_text: bool = False
+    is_text: ClassVar[bool] = False
 
     def refusal(self, scope: Scope) -> CallError | None:  # noqa: ARG002 - most do not care
         """Why a request that comes this way can be no call of the protocol; None: it can."""
