@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..calls.response import Answer
 from ..calls.straight import BeginAnswer
 from .imports import (
     ApplicationBase,
@@ -40,7 +41,7 @@ from .imports import (
     WebSocketPath,
 )
 from .rest_route import RestRoutes
-from .route import Answer, RpcRoute
+from .route import RpcRoute
 from .unknown_rpcs import UnknownRpcs
 
 _EVERYBODYS = (

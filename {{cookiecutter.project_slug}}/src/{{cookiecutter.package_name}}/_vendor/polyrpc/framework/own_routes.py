@@ -17,6 +17,7 @@ import grpc
 
 from ..calls.metadata import invocation_metadata
 from ..calls.peer import peer_address
+from ..calls.response import Answer
 from ..http.headers import is_from_another_site
 from ..interceptors import auth, request_id
 from ..interceptors.metrics import Metrics
@@ -25,7 +26,6 @@ from ..origins import Origins
 from ..rpc.caller import caller
 from ..rpc.metadata import Headers
 from .asgi_events import (
-    App,
     with_bounded_body,
     with_header,
     without_request_body,
@@ -94,7 +94,7 @@ class Observation:
 
     skips_rpcs = True
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
+    def __init__(self, app: Answer, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
 
@@ -140,7 +140,7 @@ class Entrance:
 
     def __init__(
         self,
-        app: App,
+        app: Answer,
         tokens: auth.Tokens | None = None,
         max_body_bytes: int | None = None,
         origins: str | None = None,
@@ -253,7 +253,7 @@ def _record(metrics: Metrics, scope: Any, visit: Visit, seconds: float, identity
         logger.handle(EventRecord(logger, level, "request", time(), fields))
 
 
-async def _answering(app: App, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
+async def _answering(app: Answer, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
     """Runs `app`, and answers what it raises as far as that is still possible."""
     try:
         await app(scope, receive, send)

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..calls.body import media_type
+from ..calls.response import Answer
 from ..protocols.unknown import UnknownRpcPaths
 from .imports import Match
 from .joint_route import JointRoute
-from .route import Answer, answer_alone
+from .route import answer_alone
 
 _ANSWER = "gateway.unknown_rpc"
 _PATH = re.compile(r"/([A-Za-z_][\w.]*)/[A-Za-z_]\w*", re.ASCII)

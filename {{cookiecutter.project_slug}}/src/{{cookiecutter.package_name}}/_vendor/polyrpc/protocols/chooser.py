@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from ..calls.body import media_type
 from ..calls.incoming import Receive
-from ..calls.response import Send, to_head
+from ..calls.response import Answer, Send, to_head
 from ..calls.runner import CallRunner, Scope
 from ..calls.straight import BeginAnswer
 from ..protojson import JsonCodec
@@ -22,14 +22,11 @@ from ..rpc.status import CallError
 from .codecs import Codec, json_codec, proto_codec
 from .connect_stream import ConnectStream
 from .connect_unary import CONTENT_TYPES, ConnectUnary, Query
-from .endpoint import WireEndpoint
+from .endpoint import WireEndpoint, refuse
 from .enveloped import EnvelopedEndpoint
 from .enveloped_response import EnvelopedFormat
 from .grpc import Grpc
 from .grpc_web import GrpcWeb, GrpcWebText
-from .refusing import RefusingEndpoint
-
-Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PROTOCOLS: tuple[Protocol, ...] = ("grpc", "grpc-web", "connect")
 """Those that are answered at an RPC's own path."""
@@ -94,8 +91,7 @@ class RpcPath:
         """Gives what answers the requests with an HTTP method."""
         if http_method == "POST":
             return self._post
-        answer: Answer = to_head(self._get) if http_method == "HEAD" else self._get
-        return answer
+        return to_head(self._get) if http_method == "HEAD" else self._get
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         """Gives what answers requests with `POST` without ASGI; None: nothing does.
@@ -109,7 +105,8 @@ class RpcPath:
     def _post(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         endpoint = self._endpoint(scope)
         if endpoint is None:
-            endpoint = self._refusing(self._makers, "content-type")
+            refusal = self._unsupported("content-type", self._makers)
+            return refuse(self._runner("http"), refusal, scope, receive, send)
         return endpoint.answer(scope, receive, send)
 
     def _endpoint(self, scope: Scope) -> WireEndpoint | None:
@@ -131,8 +128,8 @@ class RpcPath:
         query = Query(scope["query_string"])
         endpoint = self._made(f"application/{query.encoding}")
         if not isinstance(endpoint, ConnectUnary):
-            refusing = self._refusing(CONTENT_TYPES.values(), "encoding")
-            return refusing.answer(scope, receive, send)
+            refusal = self._unsupported("encoding", CONTENT_TYPES.values())
+            return refuse(self._runner("http"), refusal, scope, receive, send)
         return endpoint.answer_query(query, scope, receive, send)
 
     def _enveloped(self, wire: EnvelopedFormat, content_type: str, codec: str) -> WireEndpoint:
@@ -158,14 +155,13 @@ class RpcPath:
             runner = self._runners[protocol] = self._runner_for(self._rpc, protocol)
         return runner
 
-    def _refusing(self, supported: Collection[str], what: str) -> RefusingEndpoint:
-        unsupported = CallError(
+    def _unsupported(self, what: str, supported: Collection[str]) -> CallError:
+        return CallError(
             grpc.StatusCode.INVALID_ARGUMENT,
             f"{what} must be one of: {', '.join(supported)}",
             http_status=415,
             headers=((b"accept-post", ", ".join(self._makers).encode()),),
         )
-        return RefusingEndpoint(self._runner("http"), unsupported)
 
 
 def _is_safe(method: MethodDescriptor) -> bool:

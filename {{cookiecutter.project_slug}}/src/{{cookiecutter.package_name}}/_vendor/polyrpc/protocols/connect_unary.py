@@ -26,7 +26,7 @@ from .codecs import Codec, Decoder
 from .compression import Decompress, accepts_gzip, decompression, most_compressed
 from .connect_headers import OF_REQUESTS, check_version, request_head
 from .connect_response import ConnectResponse
-from .endpoint import WireEndpoint, check_metadata
+from .endpoint import WireEndpoint, check_metadata, settle
 from .request_head import UNREADABLE, RequestHead
 from .straight_request import StraightRequest
 
@@ -95,7 +95,6 @@ class ConnectUnary(WireEndpoint):
     """Answers the unary calls of one RPC, by one codec.
 
     Attributes:
-        max_body_bytes: How long the body of a request may be.
         responses: How calls are answered: without compression, and with it.
     """
 
@@ -131,7 +130,7 @@ class ConnectUnary(WireEndpoint):
         timeout = self.default_timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
-        return self._settle(call, send, self.responses[head.compressing.accepts_gzip])
+        return settle(self.runner, call, send, self.responses[head.compressing.accepts_gzip])
 
     def answer_query(
         self, query: Query, scope: Scope, receive: Receive, send: Send
@@ -155,7 +154,7 @@ class ConnectUnary(WireEndpoint):
         self._limit_time(call, head.timeout)
         accepts = head.compressing.accepts_gzip
         response = ConnectResponse(self._content_type, accepts_gzip=accepts, varies=True)
-        return self._settle(call, send, response)
+        return settle(self.runner, call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         """Follows `WireEndpoint.straight`."""
@@ -189,7 +188,6 @@ class ConnectUnary(WireEndpoint):
         return head, None
 
     def messages(self, head: RequestHead) -> RequestMessages:
-        """Makes what reads the message of a request."""
         return _Body(self.codec.decode, self.max_message_bytes, head.compressing.decompress)
 
 

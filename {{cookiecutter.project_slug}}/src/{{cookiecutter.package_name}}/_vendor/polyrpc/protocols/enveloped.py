@@ -20,10 +20,9 @@ from ..rpc.status import CallError
 from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
 from .compression import KNOWN, most_compressed
-from .endpoint import WireEndpoint, check_metadata
+from .endpoint import WireEndpoint, check_metadata, refuse, settle
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat, ResponseForm
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
-from .refusing import RefusingEndpoint
 from .request_head import UNREADABLE, RequestHead
 from .straight_request import StraightRequest
 from .straight_response import StraightResponse
@@ -111,7 +110,6 @@ class EnvelopedEndpoint(WireEndpoint):
         constant: The headers that all responses have.
         request_streaming: Whether requests are streams.
         response_streaming: Whether responses are.
-        max_body_bytes: How long the body of a request of one message may be.
     """
 
     def __init__(
@@ -137,7 +135,7 @@ class EnvelopedEndpoint(WireEndpoint):
         wire, codec = self.wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
-            await RefusingEndpoint(self.runner, refusal).answer(scope, receive, send)
+            await refuse(self.runner, refusal, scope, receive, send)
             return
         call = _EnvelopedCall(scope, receive, self.plain, codec.encode, self.max_body_bytes)
         call.reserved = wire.of_requests
@@ -154,7 +152,7 @@ class EnvelopedEndpoint(WireEndpoint):
         response = EnvelopedEvents(send, self.form(head))
         if self.response_streaming:
             call.stream, call.tells_early = response, True
-        await self._settle(call, send, response)
+        await settle(self.runner, call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         """Follows `WireEndpoint.straight`."""
@@ -183,7 +181,6 @@ class EnvelopedEndpoint(WireEndpoint):
         return None if message is None else self.codec.decode(message)
 
     def messages(self, head: RequestHead) -> RequestMessages:
-        """Makes what reads the messages of a request."""
         decode = self.codec.decode
         reader = EnvelopeReader(self.max_message_bytes, head.compressing.decompress)
         text = Base64Reader() if self.wire.is_text else None

@@ -10,11 +10,12 @@ from typing import NoReturn, TypeAlias
 import grpc
 
 from ..calls.call import Handler
+from ..calls.response import Answer
 from ..calls.runner import CallRunner, FindOther
 from ..rpc.handlers import make_handler
 from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
-from .chooser import FORMATS, Answer
+from .chooser import FORMATS
 from .codecs import BYTES
 from .connect_unary import CONTENT_TYPES as UNARY
 from .connect_unary import ConnectUnary
