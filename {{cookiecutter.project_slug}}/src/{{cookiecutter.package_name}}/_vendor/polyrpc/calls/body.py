@@ -1,4 +1,4 @@
-"""The body of a request as a whole, and of what type it is."""
+"""What is said of the body of a request: how long it may be, and of what type it is."""
 
 from __future__ import annotations
 
@@ -7,25 +7,6 @@ from functools import lru_cache
 import grpc
 
 from ..rpc.status import CallError
-from .incoming import Incoming
-
-
-async def whole_body(incoming: Incoming, max_bytes: int) -> bytes:
-    """Waits for the whole body of a request.
-
-    Raises:
-        CallError: It is too large (RESOURCE_EXHAUSTED), or the client has gone (CANCELLED).
-    """
-    chunks: list[bytes] = []
-    size = 0
-    while (chunk := await incoming.next_chunk()) is not None:
-        size += len(chunk)
-        if size > max_bytes:
-            raise too_large(max_bytes)
-        if incoming.body_ended and not chunks and not incoming.chunks:
-            return chunk  # It came in one piece, as is usual.
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def too_large(max_message_bytes: int, place: str = "") -> CallError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import grpc
@@ -14,7 +15,7 @@ from ..rpc.handlers import Context, RpcFunction, adapt
 from ..rpc.status import CallError
 from .context import HttpServicerContext, Reader, Writer
 from .incoming import Incoming, Receive
-from .messages import RefusedRequest, RequestMessages
+from .messages import BodyMessage, RefusedRequest, RequestMessages
 from .response import Encoder, ResponseStream
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -29,7 +30,7 @@ class Call(HttpServicerContext, Incoming):
         is_plain: Its request is one message, and the whole body, as is usual.
         is_whole: Its request is one message, for which whoever limits calls waits.
         refusal: Why its messages cannot be read, whatever they are; None as a rule.
-        messages: Where they come from.
+        decode: Reads a body that is one message; None: it is not.
         max_body_bytes: How long the body of a request of one message may be.
         encode: Writes the messages of the response.
         body: The one that is the whole response, once there is one.
@@ -41,7 +42,6 @@ class Call(HttpServicerContext, Incoming):
     is_plain = False
     is_whole = False
     refusal: CallError | None = None
-    messages: RequestMessages
     body: bytes | None = None
     stream: ResponseStream | None = None
     rest: Any = None
@@ -51,14 +51,21 @@ class Call(HttpServicerContext, Incoming):
         self,
         scope: Mapping[str, Any],
         receive: Receive,
+        decode: Callable[[bytes], Any],
         encode: Encoder,
         max_body_bytes: int,
     ) -> None:
         # As the context does it, in one step.
         self.scope = scope
         self.receive = receive
+        self.decode = decode
         self.encode = encode
         self.max_body_bytes = max_body_bytes
+
+    @cached_property
+    def messages(self) -> RequestMessages:
+        """Where messages come from. It is set, or else this; plain calls need not have it."""
+        return BodyMessage(self.decode, self.max_body_bytes)
 
     @property
     def answers_stream(self) -> bool:

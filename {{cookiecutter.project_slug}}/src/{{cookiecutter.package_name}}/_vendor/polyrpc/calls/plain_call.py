@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
@@ -10,32 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from ..rpc.handlers import Context, RpcFunction, adapt
 from ..rpc.status import CallError
-from .call import Call, Handler, is_direct, serving, succeeds
-from .incoming import Receive
-from .response import Encoder
-
-
-class PlainCall(Call):
-    """A call that can be a plain one.
-
-    Attributes:
-        decode: Reads a body that is one message; None: it is not.
-    """
-
-    def __init__(
-        self,
-        scope: Mapping[str, Any],
-        receive: Receive,
-        decode: Callable[[bytes], Any],
-        encode: Encoder,
-        max_body_bytes: int,
-    ) -> None:
-        # As the classes above do it, in one step.
-        self.scope = scope
-        self.receive = receive
-        self.decode = decode
-        self.encode = encode
-        self.max_body_bytes = max_body_bytes
+from .call import Handler, is_direct, serving, succeeds
 
 
 def serving_plain(

@@ -137,8 +137,7 @@ class StreamCall(Call):
         return self._request.max_body_bytes
 
     @cached_property
-    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
-        """Where messages come from. Plain calls need not have it."""
+    def messages(self) -> RequestMessages:
         return self._request.messages()
 
     def invocation_metadata(self) -> Any:

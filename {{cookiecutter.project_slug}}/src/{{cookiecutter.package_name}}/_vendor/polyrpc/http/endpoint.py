@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from time import monotonic
 
 import grpc
 
-from ..calls.call import Handler
+from ..calls.call import Call, Handler
 from ..calls.incoming import Receive
-from ..calls.messages import RequestMessages
+from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
 from ..calls.plain_call import serving_plain
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
@@ -21,12 +22,25 @@ from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
-from .json_call import JsonCall
 from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
-from .request import BodyMessage, BodyMessages, Decoder, QueryMessage, frames_for, not_lost
+from .request import BodyMessages, Decoder, frames_for, not_lost, read_message
 from .response import StreamResponse, stream_response, unary_events
 from .straight import JsonRequest
+
+
+class JsonCall(Call):
+    """A call whose messages are JSON texts, or `google.api.HttpBody`.
+
+    Attributes:
+        stream: Where messages go if they can be many.
+    """
+
+    stream: StreamResponse | None = None
+
+    @cached_property
+    def messages(self) -> RequestMessages:
+        return BodyMessage(partial(read_message, self.decode), self.max_body_bytes)
 
 
 class Endpoint(CallRunner):
@@ -141,11 +155,11 @@ class Endpoint(CallRunner):
         try:
             call.stream = self._stream(head, send, call.encode)
             if from_query:
-                call.messages, call.keeps_body = QueryMessage(call.decode), False
+                call.messages = GivenMessage(partial(read_message, call.decode), b"")
+                call.keeps_body = False
             else:
                 _check_type(head, call.scope)
-                call.messages = self._body(head, call)
-                call.is_whole = isinstance(call.messages, BodyMessage)
+                self._take_body(head, call)
         except CallError as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
             call.stream = None
@@ -165,16 +179,19 @@ class Endpoint(CallRunner):
             )
         return stream_response(send, encode, FRAMINGS[media_type]()) if streaming else None
 
-    def _body(self, head: RequestHeaders, call: JsonCall) -> RequestMessages:
-        limit = self._max_message_bytes
-        streaming = self.rpc.handler.request_streaming
-        raw = isinstance(call.decode, RawDecoder)
-        frames = frames_for(head, streaming=streaming, max_message_bytes=limit, raw=raw)
-        if frames is None:
-            if head.offers_upgrade and head.announces_body:
-                call.receive = not_lost(call.receive)
-            return BodyMessage(call.decode, limit)
-        return BodyMessages(call.decode, frames, limit)
+    def _take_body(self, head: RequestHeaders, call: JsonCall) -> None:
+        frames = frames_for(
+            head,
+            streaming=self.rpc.handler.request_streaming,
+            max_message_bytes=self._max_message_bytes,
+            raw=isinstance(call.decode, RawDecoder),
+        )
+        if frames is not None:
+            call.messages = BodyMessages(call.decode, frames)
+            return
+        call.is_whole = True
+        if head.offers_upgrade and head.announces_body:
+            call.receive = not_lost(call.receive)
 
 
 def _check_type(head: RequestHeaders, scope: Scope) -> None:

@@ -20,19 +20,13 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from io import BytesIO
 
+from ..calls.body import too_large
 from ..protojson import JsonError
 
 MAX_DEPTH = 100
 """Brackets that may be open at once inside one message; the codec's own limit."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-class MessageTooLarge(ValueError):  # noqa: N818 - named after what happened, as HTTP names its 413
-    """One message of the stream is longer than `max_message_bytes`."""
-
-    def __init__(self, max_message_bytes: int) -> None:
-        super().__init__(f"a message is longer than {max_message_bytes} bytes")
 
 
 class NdjsonFrames:
@@ -58,7 +52,7 @@ class NdjsonFrames:
         stream fails at the same message however it is chunked.
 
         Raises:
-            MessageTooLarge: A line exceeds the limit, finished or not.
+            CallError: A line exceeds the limit, finished or not (RESOURCE_EXHAUSTED).
             JsonError: A line starts with a byte order mark.
         """
         *lines, rest = data.split(b"\n")
@@ -109,7 +103,7 @@ class NdjsonFrames:
     def _check_size(self, size: int, line_number: int) -> None:
         if size > self._max_message_bytes:
             self._line_number = line_number
-            raise MessageTooLarge(self._max_message_bytes)
+            raise too_large(self._max_message_bytes, self.place)
 
 
 class _Expected(Enum):
@@ -200,14 +194,14 @@ class JsonArrayFrames:
         stream fails at the same message however it is chunked.
 
         Raises:
-            MessageTooLarge: A message exceeds the limit, finished or not.
+            CallError: A message exceeds the limit, finished or not (RESOURCE_EXHAUSTED).
             JsonError: The body is no JSON array or value, or a message is nested too deeply.
         """
         position = 0
         while (start := self._find_message(data, position)) < len(data):
             position = self._find_end(data, start)
             if self._unfinished.tell() + position - start > self._max_message_bytes:
-                raise MessageTooLarge(self._max_message_bytes)
+                raise too_large(self._max_message_bytes, self.place)
             if self._inside:
                 self._unfinished.write(data[start:position])
             elif self._unfinished.tell():

@@ -106,11 +106,6 @@ class RawFrames:
         """End the body, which is one part if it is empty: path and query may add to that."""
         return [b""] if self._is_empty else []
 
-    @property
-    def place(self) -> str:
-        """Nothing: where raw bytes are parted says nothing to a caller."""
-        return ""
-
     def located(self, error: JsonError) -> JsonError:
-        """Return what is wrong as it is."""
+        """Return what is wrong as it is: where raw bytes are parted says nothing to a caller."""
         return error

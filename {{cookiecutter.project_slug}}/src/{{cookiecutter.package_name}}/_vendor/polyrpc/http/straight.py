@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from google.protobuf.message import Message
 
-from ..calls.messages import RequestMessages
+from ..calls.messages import BodyMessage, RequestMessages
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder
 from ..calls.runner import CallRunner, Scope
@@ -16,7 +17,7 @@ from ..calls.straight import answer_straight, send_whole
 from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .request import BodyMessage, Decoder, read_message
+from .request import Decoder, read_message
 from .response import unary_events
 
 
@@ -61,7 +62,7 @@ class JsonRequest(StreamedRequest):
         return
 
     def messages(self) -> RequestMessages:
-        return BodyMessage(self._decode, self.max_body_bytes)
+        return BodyMessage(partial(read_message, self._decode), self.max_body_bytes)
 
     def plain(self, body: bytes) -> Message | None:
         return None if len(body) > self.max_body_bytes else read_message(self._decode, body)

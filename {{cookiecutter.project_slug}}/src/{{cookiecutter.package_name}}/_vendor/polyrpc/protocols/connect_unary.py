@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Coroutine
-from functools import cached_property
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
 
 import grpc
 
-from ..calls.body import too_large, whole_body
-from ..calls.incoming import Incoming, Receive
-from ..calls.messages import RequestMessages
+from ..calls.body import too_large
+from ..calls.call import Call
+from ..calls.incoming import Receive
+from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
 from ..calls.metadata import check_binary
-from ..calls.plain_call import PlainCall
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope
 from ..calls.straight import BeginAnswer, answer_straight
 from ..calls.stream_call import HttpStream
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .codecs import Codec, Decoder
-from .compression import Decompress, accepts_gzip, decompression, most_compressed
+from .codecs import Codec
+from .compression import accepts_gzip, decompression, most_compressed
 from .connect_headers import OF_REQUESTS, check_version, request_head
 from .connect_response import ConnectResponse
 from .endpoint import WireEndpoint, check_metadata, settle
@@ -42,53 +41,8 @@ _OF_THE_CALL = frozenset(
 _OF_NO_MATTER = frozenset((b"host", b"user-agent", b"accept", b"content-type", b"connection"))
 
 
-class _Body:
-    """The message that is the whole body."""
-
-    def __init__(
-        self, decode: Decoder, max_message_bytes: int, decompress: Decompress | None
-    ) -> None:
-        self._decode = decode
-        self._max_message_bytes = max_message_bytes
-        self._decompress = decompress
-        self._is_given = False
-
-    async def next(self, incoming: Incoming) -> Any:
-        if self._is_given:
-            return None
-        self._is_given = True
-        if self._decompress is None:
-            return self._decode(await whole_body(incoming, self._max_message_bytes))
-        try:
-            data = await whole_body(incoming, most_compressed(self._max_message_bytes))
-        except CallError as failure:
-            if failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                raise too_large(self._max_message_bytes) from None
-            raise
-        return self._decode(self._decompress(data, self._max_message_bytes) if data else data)
-
-
-class _QueryMessage:
-    """The message that is in the query."""
-
-    def __init__(self, decode: Decoder, data: bytes) -> None:
-        self._decode = decode
-        self._data: bytes | None = data
-
-    async def next(self, _incoming: Incoming) -> Any:
-        data, self._data = self._data, None
-        return None if data is None else self._decode(data)
-
-
-class _UnaryCall(PlainCall):
-    """A call by ASGI."""
-
+class _UnaryCall(Call):
     reserved = OF_REQUESTS
-
-    @cached_property
-    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
-        """Where messages come from. Plain calls need not have it."""
-        return _Body(self.decode, self.max_body_bytes, None)
 
 
 class ConnectUnary(WireEndpoint):
@@ -150,7 +104,7 @@ class ConnectUnary(WireEndpoint):
         except CallError as failure:
             call.refuse(failure)
         else:
-            call.messages = _QueryMessage(self.codec.decode, data)
+            call.messages = GivenMessage(self.codec.decode, data)
         self._limit_time(call, head.timeout)
         accepts = head.compressing.accepts_gzip
         response = ConnectResponse(self._content_type, accepts_gzip=accepts, varies=True)
@@ -188,7 +142,15 @@ class ConnectUnary(WireEndpoint):
         return head, None
 
     def messages(self, head: RequestHead) -> RequestMessages:
-        return _Body(self.codec.decode, self.max_message_bytes, head.compressing.decompress)
+        decode, decompress = self.codec.decode, head.compressing.decompress
+        limit = self.max_message_bytes
+        if decompress is None:
+            return BodyMessage(decode, limit)
+        return BodyMessage(
+            lambda data: decode(decompress(data, limit) if data else data),
+            self.max_body_bytes,
+            limit,
+        )
 
 
 class ConnectRequest(StraightRequest[ConnectUnary]):

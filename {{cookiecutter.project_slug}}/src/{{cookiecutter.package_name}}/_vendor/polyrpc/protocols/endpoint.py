@@ -17,7 +17,7 @@ from ..calls.runner import WAITING, CallRunner, Scope, judged
 from ..calls.straight import BeginAnswer
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .codecs import Codec
+from .codecs import BYTES, Codec
 from .request_head import RequestHead
 
 
@@ -124,7 +124,7 @@ def refuse(
     That comes after the interceptors, which may have reasons of their own: strangers, for one, are
     not told that there is an RPC.
     """
-    call = Call(scope, receive, lambda _response: b"", 0)
+    call = Call(scope, receive, BYTES.decode, BYTES.encode, 0)
     call.refuse(refusal)
     return settle(runner, call, send, _Refusal(refusal))
 

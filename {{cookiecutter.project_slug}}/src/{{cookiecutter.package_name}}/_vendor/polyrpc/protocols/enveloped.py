@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 
+from ..calls.call import Call
 from ..calls.incoming import Incoming, Receive
 from ..calls.messages import RequestMessages
-from ..calls.plain_call import PlainCall
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
 from ..calls.straight import BeginAnswer, answer_straight
@@ -188,15 +188,14 @@ class EnvelopedEndpoint(WireEndpoint):
         return messages if self.request_streaming else OneMessage(decode, messages)
 
 
-class _EnvelopedCall(PlainCall):
+class _EnvelopedCall(Call):
     """A call by ASGI."""
 
     endpoint: EnvelopedEndpoint
     head: RequestHead
 
     @cached_property
-    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
-        """Where messages come from. Plain calls need not have it."""
+    def messages(self) -> RequestMessages:
         return self.endpoint.messages(self.head)
 
 
