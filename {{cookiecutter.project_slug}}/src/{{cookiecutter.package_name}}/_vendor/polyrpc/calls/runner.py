@@ -17,6 +17,7 @@ from ..rpc.method_info import Protocol
 from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .call import Call, Handler, serving
 from .cancellation import CallCancellation, resumed
+from .http_stream import REQUEST_STREAM
 from .plain_call import serving_plain
 
 Scope = Mapping[str, Any]
@@ -27,9 +28,6 @@ WAITING = CallError(grpc.StatusCode.UNKNOWN, "")
 """Stands for what a call will end with that has begun and waits for something."""
 
 _ENDED = object()
-_REQUEST_STREAM = "polyrpc.request_stream"
-"""An extension of the ASGI scope, where the server limits the time in which a body must arrive: a
-function that says that this one is a stream, whose client may pause."""
 
 
 class CallRunner:
@@ -86,7 +84,7 @@ class CallRunner:
         except BaseException as error:  # such as SystemExit: it ends the call, not the service
             return self._failure(call, error)
         if awaited is not _ENDED:
-            call.rest = resumed(coroutine, awaited)
+            call.rest = resumed(coroutine.send, coroutine.throw, awaited)
             return WAITING
         if call.deadline is None and call.code_set is None:
             return call.refusal
@@ -150,7 +148,7 @@ class CallRunner:
 
 def let_pause(scope: Scope) -> None:
     """Tells the server that the body of this request is a stream."""
-    let_pause = scope.get("extensions", {}).get(_REQUEST_STREAM)
+    let_pause = scope.get("extensions", {}).get(REQUEST_STREAM)
     if let_pause is not None:
         let_pause()
 

@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..calls.http_stream import BeginAnswer
 from ..calls.response import Answer
-from ..calls.straight import BeginAnswer
 from .imports import (
     ApplicationBase,
     AsyncExitStackMiddleware,

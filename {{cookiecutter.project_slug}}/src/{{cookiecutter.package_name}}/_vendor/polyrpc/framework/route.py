@@ -7,11 +7,11 @@ from typing import Any
 
 import grpc
 
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.refusals import send_failure
 from ..calls.response import Answer, Send
 from ..calls.runner import Scope
-from ..calls.straight import BeginAnswer
 from ..openapi.operation import Operation
 from ..rpc.status import CallError
 from ..transcoding.http_methods import with_head

@@ -9,13 +9,13 @@ from time import monotonic
 import grpc
 
 from ..calls.call import Call, Handler
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
 from ..calls.plain_call import serving_plain
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
 from ..calls.runner import WAITING, CallRunner, Scope, let_pause
-from ..calls.straight import BeginAnswer
 from ..protojson import JsonError
 from ..rpc.handlers import RpcFunction
 from ..rpc.interception import Interception

@@ -9,10 +9,10 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.response import Answer, Send, to_head
 from ..calls.runner import Scope
-from ..calls.straight import BeginAnswer
 from ..protojson import JsonCodec
 from ..protojson.descriptors import is_http_body
 from ..protojson.style import JsonStyle

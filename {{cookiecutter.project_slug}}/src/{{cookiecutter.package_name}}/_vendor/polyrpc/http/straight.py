@@ -9,12 +9,13 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from ..calls.http_stream import HttpStream
 from ..calls.messages import BodyMessage, RequestMessages
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder
 from ..calls.runner import CallRunner, Scope
 from ..calls.straight import answer_straight, send_whole
-from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..calls.stream_call import StreamCall, StreamedRequest
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .request import Decoder, read_message

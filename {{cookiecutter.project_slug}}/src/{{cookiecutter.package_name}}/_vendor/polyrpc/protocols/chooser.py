@@ -11,10 +11,10 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from ..calls.body import media_type
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.response import Answer, Send, to_head
 from ..calls.runner import CallRunner, Scope
-from ..calls.straight import BeginAnswer
 from ..protojson import JsonCodec
 from ..rpc.method_info import Protocol
 from ..rpc.methods import RpcMethod

@@ -12,13 +12,13 @@ import grpc
 
 from ..calls.body import too_large
 from ..calls.call import Call
+from ..calls.http_stream import BeginAnswer, HttpStream
 from ..calls.incoming import Receive
 from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
 from ..calls.metadata import check_binary
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope
-from ..calls.straight import BeginAnswer, answer_straight
-from ..calls.stream_call import HttpStream
+from ..calls.straight import answer_straight
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .codecs import Codec

@@ -8,13 +8,13 @@ from time import monotonic
 from typing import Protocol
 
 from ..calls.call import Call
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.messages import RequestMessages
 from ..calls.metadata import check_binary
 from ..calls.refusals import refusal_events
 from ..calls.response import Event, Send
 from ..calls.runner import WAITING, CallRunner, Scope, judged
-from ..calls.straight import BeginAnswer
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .codecs import BYTES, Codec

@@ -9,12 +9,12 @@ from typing import Any
 import grpc
 
 from ..calls.call import Call
+from ..calls.http_stream import BeginAnswer, HttpStream
 from ..calls.incoming import Incoming, Receive
 from ..calls.messages import RequestMessages
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
-from ..calls.straight import BeginAnswer, answer_straight
-from ..calls.stream_call import HttpStream
+from ..calls.straight import answer_straight
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .base64_text import Base64Reader

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from time import monotonic
 from typing import Generic, Self, TypeVar
 
+from ..calls.http_stream import HttpStream
 from ..calls.messages import RequestMessages
 from ..calls.runner import Scope
-from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..calls.stream_call import StreamCall, StreamedRequest
 from ..calls.timeouts import READERS
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError

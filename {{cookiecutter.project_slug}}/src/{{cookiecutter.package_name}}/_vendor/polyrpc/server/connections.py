@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakSet
 
+from ..calls.http_stream import StraightAnswers
 from ..origins import Headers, Origins
 from .call_tasks import CallTasks
-from .straight import StraightAnswers
 
 LINGER_SECONDS = 1.0
 """For how long a stopping server awaits what may be on its way to it."""
@@ -22,14 +22,6 @@ SLOWEST_BYTES_PER_SECOND = 500
 
 LOOK_SECONDS = 1.0
 """How often a client is looked after from which nothing is read meanwhile."""
-
-REQUEST_STREAM = "polyrpc.request_stream"
-"""An extension of the ASGI scope: a function of no arguments, with which an application says that
-the request's body is a stream, whose client may pause between chunks for as long as it likes."""
-
-ON_DISCONNECT = "polyrpc.on_disconnect"
-"""An extension of the ASGI scope: takes a function of no arguments, and calls it once the client
-has gone, for an application that receives nothing for a while, and so does not hear of that."""
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
 """What ASGI has of itself in a scope."""

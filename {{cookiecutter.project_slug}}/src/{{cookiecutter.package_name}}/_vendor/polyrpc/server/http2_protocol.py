@@ -11,12 +11,11 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
 from .connections import (
     ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
-    ON_DISCONNECT,
-    REQUEST_STREAM,
     Connections,
     Outflow,
     address,

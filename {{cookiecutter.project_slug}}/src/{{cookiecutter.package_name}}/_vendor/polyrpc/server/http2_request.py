@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ..calls.http_stream import BeginAnswer
+from ..calls.timeouts import READERS
 from .framing import is_host
 from .refusals import HOST, NOT_TEXT, TOO_LARGE, Refusal, Refused
-from .straight import TIMEOUTS, BeginAnswer
 
 if TYPE_CHECKING:
     import zttp
@@ -84,7 +85,7 @@ class Http2Request:
     def with_timeout(
         self, headers: list[tuple[bytes, bytes]], name: bytes, value: bytes
     ) -> Http2Request | None:
-        """One that differs in nothing but one of `TIMEOUTS`, whose value is as long.
+        """One that differs in nothing but one header of a time-out, whose value is as long.
 
         Args:
             headers: As they came.
@@ -152,7 +153,7 @@ class RequestReader:
         others: list[tuple[bytes, bytes]] = []
         timeouts: list[tuple[bytes, bytes]] = []
         for field in headers:
-            (timeouts if field[0] in TIMEOUTS else others).append(field)
+            (timeouts if field[0] in READERS else others).append(field)
         if len(timeouts) != 1:
             return _read_request(request, self._max_list_bytes)
         ((name, value),) = timeouts

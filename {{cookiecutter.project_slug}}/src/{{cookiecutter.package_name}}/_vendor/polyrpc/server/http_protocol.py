@@ -18,13 +18,12 @@ from urllib.parse import unquote
 
 import httptools
 
+from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
 from ..origins import Headers
 from .connections import (
     ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
-    ON_DISCONNECT,
-    REQUEST_STREAM,
     SLOWEST_BYTES_PER_SECOND,
     Connections,
     Outflow,
