@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakSet
 
 from ..calls.http_stream import StraightAnswers
@@ -36,15 +38,6 @@ class Limits:
     max_header_bytes: int
     max_age: float
     max_message_bytes: int
-
-
-class OpenConnection(Protocol):
-    """What the server asks of a connection."""
-
-    transport: asyncio.Transport
-
-    def finish(self) -> None:
-        """Closes the connection as soon as that can be."""
 
 
 class Connections:
@@ -78,7 +71,7 @@ class Connections:
         self.origins = origins
         self.limits = limits
         self.takes_websocket = takes_websocket
-        self.open: set[OpenConnection] = set()
+        self.open: set[ClientConnection] = set()
         self.unmade: WeakSet[Any] = WeakSet()
         self.calls = CallTasks()
         self.tasks = self.calls.tasks
@@ -91,40 +84,86 @@ class Connections:
         return [] if self.origins is None else self.origins.allowed_to(request_headers)
 
 
-class Outflow:
-    """How a client takes what is written to it.
+class ClientConnection(asyncio.Protocol, ABC):
+    """The connection of a client, which is looked after while it is open.
 
     Args:
-        timeout: Seconds after which one is stuck that takes next to nothing.
+        connections: The others of the server, and what holds for all.
+        loop: The running event loop.
+
+    Attributes:
+        transport: The way to the client.
     """
 
-    __slots__ = ("_stuck_since", "_taken", "_timeout")
+    transport: asyncio.Transport
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+    def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self._connections = connections
+        self._limits = connections.limits
+        self._loop = loop
+        self._read_paused = False
+        self._written = 0
         self._taken = 0
         self._stuck_since: float | None = None
+        self._patrol: asyncio.TimerHandle | None = None
+        connections.unmade.add(self)
 
-    def is_stuck(self, now: float, written: int, waiting: int) -> bool:
-        """Whether the client has long taken next to nothing of what was written.
+    @abstractmethod
+    def finish(self) -> None:
+        """Closes the connection as soon as that can be."""
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Ends what takes the client too long."""
+
+    def _enter(self, transport: asyncio.Transport) -> None:
+        self._connections.unmade.discard(self)
+        self._connections.open.add(self)
+        self.transport = transport
+
+    def _leave(self) -> None:
+        self._connections.open.discard(self)
+        if self._patrol is not None:
+            self._patrol.cancel()
+
+    def _look_in(self, seconds: float) -> None:
+        if self._patrol is not None:
+            self._patrol.cancel()
+        self._patrol = self._loop.call_later(seconds, self._look)
+
+    def _has_given_up(self, now: float, waiting: int) -> bool:
+        """Whether the client takes next to nothing, or has gone.
 
         Args:
             now: The event loop's time.
-            written: How many bytes were, so far.
-            waiting: How many of them have not left yet.
+            waiting: How many bytes of what was written have not left yet.
         """
+        return self._is_stuck(now, waiting) or (self._read_paused and _has_hung_up(self.transport))
+
+    def _is_stuck(self, now: float, waiting: int) -> bool:
+        """Whether the client has long taken next to nothing of what was written."""
         if not waiting:
             self._stuck_since = None
             return False
-        taken = written - waiting
-        enough = SLOWEST_BYTES_PER_SECOND * self._timeout
+        taken = self._written - waiting
+        enough = SLOWEST_BYTES_PER_SECOND * self._limits.read_timeout
         if self._stuck_since is None or taken - self._taken >= enough:
             self._stuck_since = now
             self._taken = taken
-        return now - self._stuck_since >= self._timeout
+        return now - self._stuck_since >= self._limits.read_timeout
+
+    def _end_writing(self) -> None:
+        """Says that nothing more comes.
+
+        Closed with something unread, the connection would be reset, and what the client was told
+        last would be lost.
+        """
+        if self.transport.can_write_eof():
+            with suppress(OSError):  # It has gone just now.
+                self.transport.write_eof()
 
 
-def has_hung_up(transport: asyncio.Transport) -> bool:
+def _has_hung_up(transport: asyncio.Transport) -> bool:
     """Whether the client has closed the connection, behind what has not been read from it."""
     if not hasattr(select, "poll"):  # Windows
         return False

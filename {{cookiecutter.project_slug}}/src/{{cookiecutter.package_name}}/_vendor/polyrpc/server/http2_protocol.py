@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from contextlib import suppress
 from typing import Any
 
 from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
@@ -16,10 +15,9 @@ from .connections import (
     ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
+    ClientConnection,
     Connections,
-    Outflow,
     address,
-    has_hung_up,
     tls_extension,
 )
 from .header_decoder import MAX_LIST_BYTES
@@ -53,27 +51,18 @@ _WITHOUT_BODY = ("GET", "HEAD")
 _SERVING, _PARTING, _PARTED, _ENDING = range(4)
 
 
-class Http2Protocol(asyncio.Protocol):
-    """A connection to a client.
+class Http2Protocol(ClientConnection):
+    """A connection by HTTP/2.
 
     It ends in two steps, so that nothing that the client has asked for is lost: it is told to ask
     no more, and asked for an answer to that; what it had asked for until then is still served.
 
-    Args:
-        connections: The others of the server, and what holds for all.
-        loop: The running event loop.
-
     Attributes:
-        transport: The way to the client.
         write_paused: The client is slow to take what was written.
     """
 
-    transport: asyncio.Transport
-
     def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self._connections = connections
-        self._limits = connections.limits
-        self._loop = loop
+        super().__init__(connections, loop)
         self._max_list_bytes = min(self._limits.max_header_bytes, MAX_LIST_BYTES)
         self._common: dict[str, Any] = {}
         self._extensions: dict[str, Any] = {TRAILERS: {}}
@@ -82,25 +71,20 @@ class Http2Protocol(asyncio.Protocol):
         self._unread = b""
         # What answers without ASGI, as the application has said in this read.
         self._table: Any = _UNASKED
-        self._has_preface = self._read_paused = False
+        self._has_preface = False
         # Requests that came just now and have long bodies.
         self._long: list[tuple[Stream, Coroutine[Any, Any, None]]] = []
         # What is to be sent.
         self._out: list[bytes | memoryview] = []
-        self._out_bytes = self._written = 0
+        self._out_bytes = 0
         self._is_receiving = self._is_scheduled = self._takes_parts = False
         self.write_paused = False
-        self._outflow = Outflow(self._limits.read_timeout)
         self._patience = Patience(self._limits, loop.time())
-        self._patrol: asyncio.TimerHandle | None = None
-        connections.unmade.add(self)
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
-        self._connections.unmade.discard(self)
-        self._connections.open.add(self)
-        self.transport = transport
+        self._enter(transport)
         self._common = {
             "type": "http",
             "asgi": ASGI,
@@ -121,9 +105,7 @@ class Http2Protocol(asyncio.Protocol):
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
-        self._connections.open.discard(self)
-        if self._patrol is not None:
-            self._patrol.cancel()
+        self._leave()
         self._state = _ENDING
         self._out.clear()
         self._unread = b""
@@ -361,19 +343,14 @@ class Http2Protocol(asyncio.Protocol):
         self._linger(LINGER_SECONDS)
 
     def _linger(self, seconds: float | None = None) -> None:
-        """Says that nothing more comes, and waits for the client to see that.
-
-        Closed with something unread, the connection would be reset, and answers with it.
-        """
+        """Says that nothing more comes, and waits for the client to see that."""
         self._flush()
         self._state = _ENDING
         self._unread = b""
         if self._read_paused:
             self._read_paused = False
             self.transport.resume_reading()
-        if self.transport.can_write_eof():
-            with suppress(OSError):  # It has gone just now.
-                self.transport.write_eof()
+        self._end_writing()
         if seconds is None:
             is_stopping = self._connections.stopping
             seconds = LINGER_SECONDS if is_stopping else self._limits.read_timeout
@@ -382,18 +359,12 @@ class Http2Protocol(asyncio.Protocol):
 
     # Looking after the client
 
-    def _look_in(self, seconds: float) -> None:
-        if self._patrol is not None:
-            self._patrol.cancel()
-        self._patrol = self._loop.call_later(max(seconds, 0.0), self._look)
-
     def _look(self) -> None:
         """Ends what takes its client too long."""
         now = self._loop.time()
         transport, connection, patience = self.transport, self._connection, self._patience
         waiting = transport.get_write_buffer_size()
-        is_stuck = self._outflow.is_stuck(now, self._written, waiting)
-        if is_stuck or (self._read_paused and has_hung_up(transport)):
+        if self._has_given_up(now, waiting):
             transport.abort()
             return
         if self._state == _ENDING:

@@ -11,7 +11,6 @@ import logging
 import os
 import struct
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 from urllib.parse import unquote
@@ -25,10 +24,9 @@ from .connections import (
     LINGER_SECONDS,
     LOOK_SECONDS,
     SLOWEST_BYTES_PER_SECOND,
+    ClientConnection,
     Connections,
-    Outflow,
     address,
-    has_hung_up,
     tls_extension,
 )
 from .exchange import HIGH_WATER_BYTES, Exchange, refusal_response
@@ -39,27 +37,18 @@ from .websocket import Handshake, WebSocket, handshake_answer, websocket_scope
 logger = logging.getLogger("polyrpc.server")
 
 
-class HttpProtocol(asyncio.Protocol):
-    """A connection to a client.
+class HttpProtocol(ClientConnection):
+    """A connection by HTTP/1.1.
 
     A client that closes its side of the connection, half or whole, has gone: what it asked for is
     cancelled. That is how asyncio has it, and the only sign of most clients that give up.
 
-    Args:
-        connections: The others of the server, and what holds for all.
-        loop: The running event loop.
-
     Attributes:
-        transport: The way to the client.
         write_paused: The client is slow to take what was written.
     """
 
-    transport: asyncio.Transport
-
     def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self._connections = connections
-        self._limits = connections.limits
-        self._loop = loop
+        super().__init__(connections, loop)
         self._extensions: dict[str, Any] = {
             REQUEST_STREAM: self._allow_pauses,
             ON_DISCONNECT: self._on_disconnect,
@@ -71,7 +60,7 @@ class HttpProtocol(asyncio.Protocol):
         self._head: RequestHeaders | None = None
         self._exchange: Exchange | None = None
         self._unread, self._position = b"", 0
-        self._read_paused = self._ending = False
+        self._ending = False
         # What is being sent.
         self.write_paused = False
         self._held: list[bytes] = []
@@ -81,17 +70,11 @@ class HttpProtocol(asyncio.Protocol):
         self._made = self._since = 0.0
         self._received_before = 0
         self._is_new = True
-        self._written = 0
-        self._outflow = Outflow(self._limits.read_timeout)
-        self._patrol: asyncio.TimerHandle | None = None
-        connections.unmade.add(self)
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
-        self._connections.unmade.discard(self)
-        self._connections.open.add(self)
-        self.transport = transport
+        self._enter(transport)
         self._server = address(transport.get_extra_info("sockname"))
         self._client = address(transport.get_extra_info("peername"))
         tls = tls_extension(transport)
@@ -102,9 +85,7 @@ class HttpProtocol(asyncio.Protocol):
         self._look_in(LINGER_SECONDS if self._connections.stopping else self._limits.read_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
-        self._connections.open.discard(self)
-        if self._patrol is not None:
-            self._patrol.cancel()
+        self._leave()
         self._ending = True
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -211,16 +192,14 @@ class HttpProtocol(asyncio.Protocol):
     def upgrade(self, head: bytes) -> WebSocket:
         self._release()
         self._ending = True
-        if self._patrol is not None:
-            self._patrol.cancel()
-        socket = WebSocket(self._connections, self.transport, self._loop)
+        self._leave()
+        socket = WebSocket(self._connections, self._loop)
         unread, self._unread = self._unread[self._position :], b""
         self.transport.set_protocol(socket)
-        self._connections.open.discard(self)
         self._resume_reading()
         self._exchange = None
         self._extensions = {}  # It holds methods of this object.
-        socket.begin(head, unread)
+        socket.begin(self.transport, head, unread)
         return socket
 
     # Reading
@@ -364,18 +343,13 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def _linger(self) -> None:
-        """Says that nothing more comes, and waits for the client to see that.
-
-        Closed with something unread, the connection would be reset, and the answer with it.
-        """
+        """Says that nothing more comes, and waits for the client to see that."""
         self._ending = True
         self._unread = b""
         self._head = self._exchange = None
         self._resume_reading()
         self._since = self._loop.time()
-        if self.transport.can_write_eof():
-            with suppress(OSError):  # It has gone just now.
-                self.transport.write_eof()
+        self._end_writing()
         if self._connections.stopping:
             self._look_in(LINGER_SECONDS)
 
@@ -393,17 +367,10 @@ class HttpProtocol(asyncio.Protocol):
         if self._exchange is not None:
             self._received_before = self._exchange.received
 
-    def _look_in(self, seconds: float) -> None:
-        if self._patrol is not None:
-            self._patrol.cancel()
-        self._patrol = self._loop.call_later(seconds, self._look)
-
     def _look(self) -> None:
         """Ends the connection if its client has gone, or takes too long."""
         now = self._loop.time()
-        waiting = self.transport.get_write_buffer_size()
-        is_stuck = self._outflow.is_stuck(now, self._written, waiting)
-        if is_stuck or (self._read_paused and has_hung_up(self.transport)):
+        if self._has_given_up(now, self.transport.get_write_buffer_size()):
             self.transport.abort()
             return
         left = self._since + self._patience() - now
