@@ -61,16 +61,32 @@ class Connection(Protocol):
 class Answering:
     """A request that an ASGI application answers, whatever it came over.
 
+    Args:
+        scope: ASGI's.
+
     Attributes:
         disconnected: Nobody listens any more.
-        response_complete: The client has been sent all of the response.
+        response_started: The client has been sent a part of the response.
+        response_complete: It has been sent all of it.
     """
 
-    __slots__ = ()
+    __slots__ = (
+        "_arrived",
+        "_delivered",
+        "_left",
+        "_scope",
+        "disconnected",
+        "response_complete",
+        "response_started",
+    )
 
-    _scope: Mapping[str, Any]
-    disconnected: bool
-    response_complete: bool
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self._scope = scope
+        self._arrived: asyncio.Event | None = None
+        self._delivered = False
+        # How much of the response's declared length is still to be sent; None: none was declared.
+        self._left: int | None = None
+        self.disconnected = self.response_started = self.response_complete = False
 
     async def run(self, app: Any) -> None:
         """Has the application answer, or answers for it."""
@@ -88,6 +104,18 @@ class Answering:
                 return
             logger.error("the application returned without a complete response")
         await self.refuse(FAILED)
+
+    def wake(self) -> None:
+        """Something has changed that `receive` may wait for."""
+        if self._arrived is not None:
+            self._arrived.set()
+
+    async def _wait(self) -> None:
+        """Waits for that."""
+        if self._arrived is None:
+            self._arrived = asyncio.Event()
+        self._arrived.clear()
+        await self._arrived.wait()
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answers in the application's place."""
@@ -115,41 +143,27 @@ class Exchange(Answering):
         may_pause: The body is a stream: its client may take its time.
         keep_alive: Another request may follow.
         awaits_continue: Its client waits to be told to send the body.
-        disconnected: Nobody listens any more.
-        response_started: The client has been sent a part of the response.
-        response_complete: It has been sent all of it.
     """
 
     __slots__ = (
-        "_arrived",
         "_connection",
-        "_delivered",
-        "_left",
-        "_scope",
         "_unframed",
         "awaits_continue",
         "body",
         "chunks",
-        "disconnected",
         "keep_alive",
         "may_pause",
         "missing",
         "more_body",
         "on_disconnect",
         "received",
-        "response_complete",
-        "response_started",
     )
 
     def __init__(
         self, connection: Connection, scope: Mapping[str, Any], head: RequestHeaders, max_bytes: int
     ) -> None:
+        super().__init__(scope)
         self._connection = connection
-        self._scope = scope
-        self._arrived: asyncio.Event | None = None
-        self._delivered = False
-        # Of the response: how much of its declared length is still to be sent, None for chunks.
-        self._left: int | None = None
         self._unframed = False
         self.on_disconnect: Callable[[], None] | None = None
         self.missing = head.length
@@ -160,7 +174,6 @@ class Exchange(Answering):
         self.may_pause = False
         self.keep_alive = head.keep_alive
         self.awaits_continue = head.expects_continue and self.more_body
-        self.disconnected = self.response_started = self.response_complete = False
 
     @property
     def request_headers(self) -> Headers:
@@ -177,8 +190,7 @@ class Exchange(Answering):
             # Of one without a length, the end would be taken for its own.
             self._connection.cut(reset=self._unframed)
             return
-        body = refusal.body()
-        headers = _refusal_headers(body, self._connection.allowed_to(self.request_headers))
+        headers, body = refusal.response(self._connection.allowed_to(self.request_headers))
         start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body})
@@ -190,11 +202,6 @@ class Exchange(Answering):
         self.wake()
         if self.on_disconnect is not None:
             self.on_disconnect()
-
-    def wake(self) -> None:
-        """Something has changed that `receive` may wait for."""
-        if self._arrived is not None:
-            self._arrived.set()
 
     def feed(self, data: bytes, position: int) -> int:
         """Takes what belongs to the body, and returns the position of what comes after.
@@ -241,10 +248,7 @@ class Exchange(Answering):
                 if len(body) > HIGH_WATER_BYTES:
                     self._connection.go_on()
                 return event
-            if self._arrived is None:
-                self._arrived = asyncio.Event()
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._wait()
         return DISCONNECT
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -365,18 +369,9 @@ def refusal_response(refusal: Refusal, default_head: bytes, allowed: Headers) ->
         default_head: The headers that all responses have, each with its line's end.
         allowed: What pages of other origins are told, so that they may read it.
     """
-    body = refusal.body()
-    lines = header_lines(_refusal_headers(body, allowed))
-    return b"%b%b%b\r\n%b" % (status_line(refusal.status), default_head, lines, body)
-
-
-def _refusal_headers(body: bytes, allowed: Headers) -> Headers:
-    return [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-        *allowed,
-    ]
+    headers, body = refusal.response(allowed)
+    start = status_line(refusal.status), default_head, header_lines(headers), body
+    return b"%b%b%b\r\n%b" % start
 
 
 @lru_cache(maxsize=64)

@@ -20,38 +20,17 @@ class Http2Exchange(Answering):
     Args:
         stream: The stream, whose handler this becomes.
         scope: ASGI's.
-
-    Attributes:
-        disconnected: Nobody listens any more.
-        response_started: The client has been sent a part of the response.
-        response_complete: It has been sent all of it.
     """
 
-    __slots__ = (
-        "_arrived",
-        "_body_complete",
-        "_delivered",
-        "_has_body",
-        "_left",
-        "_scope",
-        "_stream",
-        "_trailers",
-        "disconnected",
-        "response_complete",
-        "response_started",
-    )
+    __slots__ = ("_body_complete", "_has_body", "_stream", "_trailers")
 
     def __init__(self, stream: Stream, scope: Mapping[str, Any]) -> None:
+        super().__init__(scope)
         self._stream = stream
-        self._scope = scope
-        self._arrived: asyncio.Event | None = None
-        self._delivered = self._body_complete = False
+        self._body_complete = False
         self._has_body = True
-        # How much of the declared length is still to be sent; None: it was not declared.
-        self._left: int | None = None
         # None: there will be none.
         self._trailers: list[tuple[bytes, bytes]] | None = None
-        self.disconnected = self.response_started = self.response_complete = False
         stream.handler = self
 
     # What the stream calls
@@ -61,12 +40,12 @@ class Http2Exchange(Answering):
         # Frameworks read it whole, for nothing.
         if self._stream.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
             self._stream.give_up(NO_BODY)
-        self._wake()
+        self.wake()
 
     def stream_lost(self) -> None:
         """Follows `StreamHandler`."""
         self.disconnected = True
-        self._wake()
+        self.wake()
 
     # What an application calls
 
@@ -92,10 +71,7 @@ class Http2Exchange(Answering):
                 body = stream.read()
                 self._delivered = not stream.more_body
                 return {"type": "http.request", "body": body, "more_body": stream.more_body}
-            if self._arrived is None:
-                self._arrived = asyncio.Event()
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._wait()
         return DISCONNECT
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -150,7 +126,8 @@ class Http2Exchange(Answering):
                 self._stream.fail()
             raise
         if is_last:
-            self._complete()
+            self.response_complete = True
+            self.wake()
 
     def _send_trailers(self, headers: Any, more_trailers: bool) -> None:
         if self._trailers is None:
@@ -158,12 +135,5 @@ class Http2Exchange(Answering):
         self._trailers += headers
         if not more_trailers:
             self._stream.send_trailers(self._trailers)
-            self._complete()
-
-    def _complete(self) -> None:
-        self.response_complete = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._arrived is not None:
-            self._arrived.set()
+            self.response_complete = True
+            self.wake()

@@ -433,12 +433,7 @@ class Stream:
 
     def refuse(self, refusal: Refusal) -> None:
         """Answers in the place of an application."""
-        body = refusal.body()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *self.allowed,
-        ]
+        headers, body = refusal.response(self.allowed)
         self.send_headers(refusal.status, headers)
         self.send_at_once(b"" if self.is_head else body)
 

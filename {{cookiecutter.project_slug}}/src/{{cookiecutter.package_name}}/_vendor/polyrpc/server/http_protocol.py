@@ -276,7 +276,7 @@ class HttpProtocol(ClientConnection):
         if exchange is None:
             exchange = Exchange(self, scope, head, self._limits.max_header_bytes)
         self._exchange = exchange
-        self._wait_anew()
+        self._since, self._received_before = self._loop.time(), 0
         connections.calls.start(exchange.run(connections.app), self._loop)
 
     def _handshake(self, scope: dict[str, Any], head: RequestHeaders) -> Exchange | None:
