@@ -168,7 +168,7 @@ class Endpoint(CallRunner):
     def _stream(self, head: RequestHeaders, send: Send, encode: Encoder) -> StreamResponse | None:
         streaming = self.rpc.handler.response_streaming
         if isinstance(encode, RawEncoder):  # Its media type is the servicer's to choose.
-            return StreamResponse(send, encode, RawFraming()) if streaming else None
+            return stream_response(send, encode, RawFraming()) if streaming else None
         media_type = negotiate(head.accept, streaming=streaming)
         if media_type is None:
             offered = b", ".join(FRAMINGS).decode() if streaming else "application/json"

@@ -114,15 +114,11 @@ def is_forgeable(headers: Headers, content_type: str) -> bool:
 
 def is_from_another_site(headers: Headers) -> bool:
     """Whether a browser says that a page of another origin than this one has sent a request."""
-    origin, host, site = _values(headers, b"origin", b"host", b"sec-fetch-site")
+    found = dict(headers)
+    origin, site = found.get(b"origin"), found.get(b"sec-fetch-site")
     if site is not None:
         return site not in (b"same-origin", b"none")
-    return origin is not None and origin.partition(b"://")[2] != host
-
-
-def _values(headers: Headers, *names: bytes) -> list[bytes | None]:
-    found = dict(headers)
-    return [found.get(name) for name in names]
+    return origin is not None and origin.partition(b"://")[2] != found.get(b"host")
 
 
 @lru_cache(maxsize=256)

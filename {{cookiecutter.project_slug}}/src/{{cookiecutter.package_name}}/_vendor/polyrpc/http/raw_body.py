@@ -82,12 +82,6 @@ class RawFraming(Framing):
     def message(self, json: bytes) -> bytes:
         return json
 
-    def end(self) -> bytes:
-        return b""
-
-    def error(self, body: bytes) -> None:  # noqa: ARG002 - there is no place for it
-        return None
-
 
 class RawFrames:
     """Parts of a body as they come, each of no more than so many bytes."""
