@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from ..calls.context import HttpServicerContext
 from ..calls.metadata import invocation_metadata
 from ..calls.peer import peer_address
 from ..calls.response import Answer
@@ -100,11 +101,7 @@ class Observation:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         visit = scope[VISIT] = Visit()
-        identity = request_id.adopt(
-            (request_id.KEY, value.decode("latin-1"))
-            for name, value in scope["headers"]
-            if name == _REQUEST_ID
-        )
+        identity = request_id.adopt_header(HttpServicerContext(scope))
         start = perf_counter()
 
         async def send_with_id(event: Any) -> None:
