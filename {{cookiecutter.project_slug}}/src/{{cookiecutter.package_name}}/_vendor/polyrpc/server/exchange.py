@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..origins import Headers
 from .framing import ChunkedBody, RequestHeaders
 from .refusals import FAILED, NO_BODY, STOPPING, Refusal, Refused
+
+if TYPE_CHECKING:
+    from .http_protocol import HttpProtocol
 
 logger = logging.getLogger("polyrpc.server")
 
@@ -23,39 +26,6 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NOT_IN_NAME = re.compile(rb'[\x00-\x20\x7f-\xff()<>@,;:\[\]={}\\"]')
 NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 DISCONNECT = {"type": "http.disconnect"}
-
-
-class Connection(Protocol):
-    """What an exchange asks of the connection that it is on."""
-
-    write_paused: bool
-
-    def default_head(self) -> bytes:
-        """The headers that all responses have, each with its line's end."""
-
-    def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """What a refusal says to the page that has sent a request."""
-
-    def may_go_on(self) -> bool:
-        """Whether there may be a request after the one that is being answered."""
-
-    def hold(self, data: bytes) -> None:
-        """Writes what more of the response follows, soon: together with that, if it is there."""
-
-    def write(self, data: bytes) -> None:
-        """Writes, after what has been held."""
-
-    async def drain(self) -> None:
-        """Waits until the client has taken most of what was written."""
-
-    def go_on(self) -> None:
-        """The client is awaited to send more of the request's body from now on."""
-
-    def answered(self) -> None:
-        """The response is complete."""
-
-    def cut(self, *, reset: bool = False) -> None:
-        """Ends the connection in the middle of a response, with a reset if need be."""
 
 
 class Answering:
@@ -160,7 +130,11 @@ class Exchange(Answering):
     )
 
     def __init__(
-        self, connection: Connection, scope: Mapping[str, Any], head: RequestHeaders, max_bytes: int
+        self,
+        connection: HttpProtocol,
+        scope: Mapping[str, Any],
+        head: RequestHeaders,
+        max_bytes: int,
     ) -> None:
         super().__init__(scope)
         self._connection = connection

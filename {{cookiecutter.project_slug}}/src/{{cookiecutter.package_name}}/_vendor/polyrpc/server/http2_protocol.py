@@ -158,7 +158,7 @@ class Http2Protocol(ClientConnection):
     # What the connection calls
 
     def write(self, data: bytes) -> None:
-        """Follows `Http2Endpoint`."""
+        """Sends frames, together with all others of this turn of the event loop."""
         if self._state == _ENDING:
             return
         self._out.append(data)
@@ -169,7 +169,7 @@ class Http2Protocol(ClientConnection):
             self._schedule()
 
     def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Follows `Http2Endpoint`."""
+        """Does the same, with what they are made of."""
         if self._state == _ENDING:
             return
         self._out += parts
@@ -180,11 +180,11 @@ class Http2Protocol(ClientConnection):
             self._schedule()
 
     def default_head(self) -> bytes:
-        """Follows `Http2Endpoint`."""
+        """The headers that all responses have, as the lines of HTTP/1.1."""
         return self._connections.default_head
 
     def begin(self, stream: Stream, request: Http2Request) -> None:
-        """Follows `Http2Endpoint`."""
+        """Has a request answered, by what becomes the stream's handler."""
         connections = self._connections
         stream.is_head = request.method == "HEAD"
         if connections.origins is not None:
@@ -251,7 +251,7 @@ class Http2Protocol(ClientConnection):
         self._long.clear()
 
     def idle(self) -> None:
-        """Follows `Http2Endpoint`."""
+        """The last stream has ended."""
         if self._state == _ENDING:  # Nobody is looked after any more whose connection is lost.
             return
         self._patience.idle(self._loop.time())
@@ -259,7 +259,7 @@ class Http2Protocol(ClientConnection):
             self._look_in(0.0)
 
     def acknowledged(self, data: bytes) -> None:
-        """Follows `Http2Endpoint`."""
+        """The client has answered a ping."""
         if data == _LAST_PING and self._state == _PARTING:
             self._say_last()
 

@@ -6,8 +6,8 @@ It knows nothing of ASGI: whoever answers is a `StreamHandler`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from ..origins import Headers
 from .header_encoder import encode_headers, encode_start, encode_status
@@ -22,6 +22,10 @@ from .http2_frames import (
     response_frames,
 )
 from .refusals import Refusal
+
+if TYPE_CHECKING:
+    from .http2_connection import Http2Connection
+    from .http2_windows import Windows
 
 STREAM_WINDOW = 256 * 1024
 """How much of a request's body a client may send before it is asked for."""
@@ -53,60 +57,6 @@ class Nobody:
 
 
 _NOBODY = Nobody()
-
-
-class FlowControl(Protocol):
-    """What a stream asks of its connection before it sends, and after it was sent something."""
-
-    send_window: int
-    initial: int
-
-    @property
-    def write_paused(self) -> bool:
-        """The client is slow to take what was written."""
-
-    async def wait_for_room(self, stream: Stream) -> None:
-        """Waits until something may be sent, or until the stream is over."""
-
-    def used_window(self) -> None:
-        """The stream has sent what it had, or is over: it is others' turn."""
-
-    def consumed(self, stream: Stream, size: int) -> None:
-        """So much of the stream's body was taken by who answers."""
-
-
-class StreamOwner(Protocol):
-    """What a stream asks of the connection that it is on."""
-
-    frame_bytes: int
-    resize: bytes
-
-    def now(self) -> float:
-        """The event loop's time."""
-
-    def write(self, data: bytes) -> None:
-        """Sends frames, together with all others of this turn of the event loop."""
-
-    def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Does the same, with what they are made of."""
-
-    def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
-        """Makes frames of encoded headers."""
-
-    def default_head(self) -> bytes:
-        """The headers that all responses have, as the lines of HTTP/1.1."""
-
-    def wrote(self, size: int, *, at_once: bool) -> None:
-        """So many bytes were sent; the client took all that there was, or made it wait."""
-
-    def answered(self, stream: Stream, size: int) -> None:
-        """So many bytes were sent, which are all."""
-
-    def ended(self, stream: Stream) -> None:
-        """Nothing more is sent on the stream."""
-
-    def reset(self, stream: Stream, code: ErrorCode) -> None:
-        """Ends the stream at once."""
 
 
 class Stream:
@@ -166,8 +116,8 @@ class Stream:
 
     def __init__(
         self,
-        owner: StreamOwner,
-        flow: FlowControl,
+        owner: Http2Connection,
+        flow: Windows,
         stream_id: int,
         length: int | None,
         more_body: bool,

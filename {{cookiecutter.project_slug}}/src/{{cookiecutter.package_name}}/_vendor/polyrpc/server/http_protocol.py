@@ -128,12 +128,15 @@ class HttpProtocol(ClientConnection):
     # What an exchange calls
 
     def default_head(self) -> bytes:
+        """The headers that all responses have, each with its line's end."""
         return self._connections.default_head
 
     def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """What a refusal says to the page that has sent a request."""
         return self._connections.allowed_to(request_headers)
 
     def may_go_on(self) -> bool:
+        """Whether there may be a request after the one that is being answered."""
         connections = self._connections
         if self._unread:  # It has been asked for already.
             return True
@@ -142,6 +145,7 @@ class HttpProtocol(ClientConnection):
         return self._loop.time() - self._made <= self._limits.max_age
 
     def hold(self, data: bytes) -> None:
+        """Writes what more of the response follows, soon: together with that, if it is there."""
         if not self._held:
             self._held_bytes = 0
             self._loop.call_soon(self._release)
@@ -151,20 +155,24 @@ class HttpProtocol(ClientConnection):
             self._release()
 
     def write(self, data: bytes) -> None:
+        """Writes, after what has been held."""
         self.hold(data)
         self._release()
 
     async def drain(self) -> None:
+        """Waits until the client has taken most of what was written."""
         while self.write_paused:
             if self._writable is None:
                 self._writable = asyncio.Event()
             await self._writable.wait()
 
     def go_on(self) -> None:
+        """The client is awaited to send more of the request's body from now on."""
         self._wait_anew()
         self._advance()
 
     def answered(self) -> None:
+        """The response is complete."""
         exchange = self._exchange
         if exchange is None or self._ending:
             return
@@ -180,6 +188,7 @@ class HttpProtocol(ClientConnection):
             self._look_in(LINGER_SECONDS)
 
     def cut(self, *, reset: bool = False) -> None:
+        """Ends the connection in the middle of a response, with a reset if need be."""
         self._ending = True
         self._release()
         if reset:
@@ -190,6 +199,7 @@ class HttpProtocol(ClientConnection):
             self.transport.close()
 
     def upgrade(self, head: bytes) -> WebSocket:
+        """Writes `head`; what is said afterwards is said by the WebSocket."""
         self._release()
         self._ending = True
         self._leave()

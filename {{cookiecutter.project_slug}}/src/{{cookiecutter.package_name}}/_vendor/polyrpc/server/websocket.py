@@ -10,13 +10,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .connections import LINGER_SECONDS, LOOK_SECONDS, ClientConnection, Connections
 from .exchange import HIGH_WATER_BYTES, Exchange, header_lines, status_line
-from .exchange import Connection as HttpConnection
 from .framing import RequestHeaders
 from .refusals import NOT_ACCEPTED, STOPPING, Refusal
+
+if TYPE_CHECKING:
+    from .http_protocol import HttpProtocol
 
 PING_SECONDS = 20.0
 """After so much silence the client is asked whether it is there, and has as long to answer."""
@@ -85,31 +87,23 @@ def websocket_scope(scope: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**scope, **changed}.items() if name != "method"}
 
 
-class UpgradableConnection(HttpConnection, Protocol):
-    """What a handshake asks of the connection that it is on."""
-
-    def upgrade(self, head: bytes) -> WebSocket:
-        """Writes `head`; what is said afterwards is said by the WebSocket."""
-
-
 class Handshake(Exchange):
     """A request for a WebSocket, and, once the application has accepted it, that WebSocket.
 
     Until then it is answered as any request is.
     """
 
-    __slots__ = ("_accept_key", "_connected", "_socket", "_upgradable")
+    __slots__ = ("_accept_key", "_connected", "_socket")
 
     def __init__(
         self,
-        connection: UpgradableConnection,
+        connection: HttpProtocol,
         scope: Mapping[str, Any],
         head: RequestHeaders,
         max_bytes: int,
         accept_key: bytes,
     ) -> None:
         super().__init__(connection, scope, head, max_bytes)
-        self._upgradable = connection
         self._accept_key = accept_key
         self._connected = False
         self._socket: WebSocket | None = None
@@ -152,7 +146,7 @@ class Handshake(Exchange):
             await super().send({**message, "type": kind.removeprefix("websocket.")})
 
     async def _accept(self, message: Mapping[str, Any]) -> None:
-        connection = self._upgradable
+        connection = self._connection
         if connection.write_paused and not self.disconnected:
             await connection.drain()
         if self.disconnected:
