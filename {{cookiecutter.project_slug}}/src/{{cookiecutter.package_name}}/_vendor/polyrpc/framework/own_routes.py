@@ -43,8 +43,7 @@ from .imports import (
 )
 from .multipart import boundary_of, with_whole_delimiters
 from .own_websockets import POLICY_VIOLATION, deny, talk
-from .routing import Destination, destination
-from .visit import CLIENT_CLOSED, VISIT, Visit
+from .routing import CLIENT_CLOSED, VISIT, Destination, Visit, destination
 
 logger = logging.getLogger("polyrpc.framework")
 

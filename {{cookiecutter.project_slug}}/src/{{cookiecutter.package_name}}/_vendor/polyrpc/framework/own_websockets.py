@@ -9,7 +9,7 @@ from typing import Any
 from ..calls.response import Answer
 from .errors import error_response, log_unexpected, respond_to
 from .imports import Connection, LilyaHTTPException, WebSocketDisconnect, WebSocketException
-from .visit import CLIENT_CLOSED, Visit
+from .routing import CLIENT_CLOSED, Visit
 
 # Codes of RFC 6455, section 7.4.
 _LEAST_CODE = 1000
