@@ -52,7 +52,6 @@ class Connections:
         open: Those that are made.
         unmade: Accepted, but still shaking hands.
         calls: Has requests answered.
-        tasks: The tasks in which that happens.
         straight: Gives the table of what answers requests over HTTP/2 without ASGI, as it is now;
             None: nothing does.
         default_head: The headers that all responses have, each with its line's end.
@@ -74,7 +73,6 @@ class Connections:
         self.open: set[ClientConnection] = set()
         self.unmade: WeakSet[Any] = WeakSet()
         self.calls = CallTasks()
-        self.tasks = self.calls.tasks
         self.straight: Callable[[], StraightAnswers | None] | None = None
         self.default_head = b""
         self.draining = self.stopping = False

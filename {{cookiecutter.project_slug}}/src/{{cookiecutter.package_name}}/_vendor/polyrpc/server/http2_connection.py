@@ -116,10 +116,6 @@ class Http2Connection:
                 self.write(wire.rst_stream(fault.stream_id, fault.code))
                 self._remember(fault.stream_id, may_come=True)
 
-    def writable(self) -> None:
-        """The client takes what it is sent, again."""
-        self.windows.used_window()
-
     def lose(self) -> None:
         """Nothing can be sent any more, on any stream."""
         self._unfinished.clear()
@@ -150,13 +146,10 @@ class Http2Connection:
         """All of the response was sent, at once; so many bytes were its body."""
         unrewarded = self._unrewarded + size
         self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
-        self._end(stream, cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
+        self.ended(stream, cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
 
-    def ended(self, stream: Stream) -> None:
+    def ended(self, stream: Stream, gain: int = 0) -> None:
         """The response is complete, whether or not the request is."""
-        self._end(stream, 0)
-
-    def _end(self, stream: Stream, gain: int) -> None:
         self.allowance.gain(cost.ANSWERED_GAIN + gain)
         if stream.more_body:
             self._unfinished.add(stream.id)

@@ -146,7 +146,7 @@ def _is_awaited(stream: Stream, connection: Http2Connection) -> bool:
     """Whether the client is to send something of the request's body, and can."""
     if not stream.more_body or stream.awaits_continue:
         return False
-    if stream.may_pause and not stream.has_length:
+    if stream.may_pause and stream.length is None:
         return False
     has_room = stream.receive_window > 0 and connection.windows.receive_window > 0
     return has_room and stream.unread <= HIGH_WATER_BYTES

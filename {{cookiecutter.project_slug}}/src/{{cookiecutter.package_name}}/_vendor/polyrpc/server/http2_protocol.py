@@ -144,7 +144,7 @@ class Http2Protocol(ClientConnection):
             self._read_paused = False
             self._patience.begin_anew(self._loop.time(), self._connection)
             self.transport.resume_reading()
-        self._connection.writable()
+        self._connection.windows.used_window()
 
     # What the server calls
 

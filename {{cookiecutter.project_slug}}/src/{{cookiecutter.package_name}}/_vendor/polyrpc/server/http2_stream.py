@@ -67,6 +67,7 @@ class Stream:
         is_head: The request is for the headers alone.
         allowed: What a refusal says to the page that has sent the request, so that it may be read.
         handler: Who answers.
+        length: How long the request's body is to be; None: that was not declared.
         unread: How many bytes of the request's body have arrived and were not taken yet.
         more_body: It has not all arrived.
         received: How much of it has.
@@ -86,7 +87,6 @@ class Stream:
     """
 
     __slots__ = (
-        "_expected",
         "_flow",
         "_free",
         "_on_lost",
@@ -98,6 +98,7 @@ class Stream:
         "handler",
         "id",
         "is_head",
+        "length",
         "lost",
         "may_pause",
         "more_body",
@@ -124,7 +125,7 @@ class Stream:
         now: float,
     ) -> None:
         self._owner, self._flow = owner, flow
-        self._expected = length
+        self.length = length
         self._on_lost: Callable[[], None] | None = None
         self._free: asyncio.Event | None = None
         self.handler: StreamHandler = _NOBODY
@@ -140,11 +141,6 @@ class Stream:
         self.started = self.ended = self.lost = self.waits = False
         self.since = now
 
-    @property
-    def has_length(self) -> bool:
-        """Whether the length of the request's body was declared."""
-        return self._expected is not None
-
     # What arrives
 
     def feed(self, data: bytes, *, end: bool) -> None:
@@ -154,7 +150,7 @@ class Stream:
             StreamFault: It is longer or shorter than was declared.
         """
         self.received += len(data)
-        expected = self._expected
+        expected = self.length
         if expected is not None and (
             self.received > expected or (end and self.received < expected)
         ):
