@@ -42,10 +42,6 @@ class CallRunner:
         protocol: What its callers speak.
         find_other: Asked at every call, inside of all interceptors, for an RPC that is none of
             `handlers`; then `handler` only tells of what kind its calls are taken to be.
-
-    Attributes:
-        handler: As given.
-        method: As given.
     """
 
     def __init__(

@@ -30,7 +30,6 @@ class StreamedRequest(ABC):
         reserved: The names of request headers that are no metadata.
 
     Attributes:
-        scope: As given.
         max_body_bytes: How long the body may be of a request of one message.
         known_metadata: The invocation metadata, once somebody has asked for them.
     """

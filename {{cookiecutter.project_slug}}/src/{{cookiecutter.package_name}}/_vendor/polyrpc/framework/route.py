@@ -34,7 +34,6 @@ class RpcRoute(HTTPHandler):
             None; None: nothing does.
 
     Attributes:
-        straight: As given.
         answers: Who answers, by HTTP method.
     """
 

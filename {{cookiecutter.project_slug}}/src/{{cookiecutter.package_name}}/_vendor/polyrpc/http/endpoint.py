@@ -52,9 +52,6 @@ class Endpoint(CallRunner):
         interception: As `CallRunner` has it.
         max_message_bytes: The limit for each request message, as JSON text.
         default_timeout: Seconds for calls that come without `grpc-timeout`; None: no limit.
-
-    Attributes:
-        rpc: As given.
     """
 
     def __init__(

@@ -68,7 +68,6 @@ class ConnectUnary(WireEndpoint):
         self._unquestioned_digits = len(str(self.max_body_bytes)) - 1
 
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Follows `WireEndpoint.answer`; the message is the body."""
         codec = self.codec
         call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)
         head, failure = self.read(scope["headers"])
@@ -111,7 +110,6 @@ class ConnectUnary(WireEndpoint):
         return settle(self.runner, call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Follows `WireEndpoint.straight`."""
         head, failure = self.read(scope["headers"])
         return None if failure is not None else ConnectRequest(self, scope, OF_REQUESTS, head)
 

@@ -98,15 +98,10 @@ class EnvelopedEndpoint(WireEndpoint):
     """Answers the requests of one RPC, of whatever kind, that have one content type.
 
     Args:
-        runner: As `WireEndpoint` has it.
-        codec: As `WireEndpoint` has it.
         wire: The protocol.
         content_type: Of the requests and of the responses.
-        max_message_bytes: As `WireEndpoint` has it.
-        default_timeout: As `WireEndpoint` has it.
 
     Attributes:
-        wire: As given.
         constant: The headers that all responses have.
         request_streaming: Whether requests are streams.
         response_streaming: Whether responses are.
@@ -131,7 +126,6 @@ class EnvelopedEndpoint(WireEndpoint):
         self.max_body_bytes = most * 4 // 3 + 8 if wire.is_text else most
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Follows `WireEndpoint.answer`."""
         wire, codec = self.wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
@@ -155,7 +149,6 @@ class EnvelopedEndpoint(WireEndpoint):
         await settle(self.runner, call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Follows `WireEndpoint.straight`."""
         head, failure = self._read(scope["headers"])
         if failure is not None:
             return None
@@ -200,13 +193,7 @@ class _EnvelopedCall(Call):
 
 
 class EnvelopedRequest(StraightRequest["EnvelopedEndpoint"]):
-    """What answers requests straight on their streams that say the same.
-
-    Args:
-        endpoint: What answers them.
-        scope: As `StraightRequest` has it.
-        head: What they say of the call.
-    """
+    """What answers requests straight on their streams that say the same."""
 
     def __init__(self, endpoint: EnvelopedEndpoint, scope: Scope, head: RequestHead) -> None:
         super().__init__(endpoint, scope, endpoint.wire.of_requests, head)
