@@ -108,16 +108,15 @@ def _operations(
             # The framework writes a member there that OpenAPI does not know.
             security_schemes[name] = {k: v for k, v in scheme.items() if k != "scheme_name"}
         base = _CONVERTER.sub(r"{\1}", path.removesuffix(clean_path(handler.path)))
+        base_parameters = [
+            PathParameter(name, None, f"{{{name}}}", multi_segment=False)
+            for name, _ in _CONVERTER.findall(base)
+        ]
         for operation in operations:
             yield replace(
                 operation,
                 path=base + operation.path,
-                parameters=(*_base_parameters(base), *operation.parameters),
+                parameters=(*base_parameters, *operation.parameters),
                 deprecated=deprecated_route,
                 security=[{name: []} for name in definitions],
             )
-
-
-def _base_parameters(base: str) -> Iterator[PathParameter]:
-    for name, _ in _CONVERTER.findall(base):
-        yield PathParameter(name, None, f"{{{name}}}", multi_segment=False)

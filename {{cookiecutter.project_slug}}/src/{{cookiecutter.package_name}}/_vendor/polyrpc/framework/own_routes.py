@@ -174,7 +174,8 @@ class Entrance:
             raise NotFound(detail=_NOT_FOUND)
         for mounted in found.mounted:
             answer_alike(mounted)
-        allow = _allow(found.methods)
+        more = {"HEAD"} if "GET" in found.methods else set()
+        allow = ", ".join(sorted(found.methods | more))
         if scope["method"] == "HEAD" and "GET" in found.methods and "HEAD" not in found.methods:
             # The framework's patterns take it, its handlers refuse it.
             scope, send = {**scope, "method": "GET"}, without_response_body(send)
@@ -266,10 +267,6 @@ async def _answering(app: Answer, visit: Visit, scope: Any, receive: Any, send: 
             return
         response = await respond_to(error, Request(scope, receive, send))
         await response(scope, receive, send)
-
-
-def _allow(methods: set[str]) -> str:
-    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 def _lacks_allow(event: Any) -> bool:

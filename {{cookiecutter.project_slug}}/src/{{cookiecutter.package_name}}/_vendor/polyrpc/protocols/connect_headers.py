@@ -83,7 +83,8 @@ def check_version(version: bytes | None, known: bytes, name: str) -> None:
 
 def error_of(failure: CallError, trailing: Metadata) -> dict[str, Any]:
     """Makes the `Error` of a call that has failed, with the details in its trailing metadata."""
-    error: dict[str, Any] = {"code": _name(failure.code)}
+    is_cancelled = failure.code is grpc.StatusCode.CANCELLED
+    error: dict[str, Any] = {"code": "canceled" if is_cancelled else failure.code.name.lower()}
     if failure.detail:
         error["message"] = failure.detail
     details = _details(trailing)
@@ -100,10 +101,6 @@ def metadata_of(trailing: Metadata) -> Metadata:
 def text_of(value: str | bytes) -> str:
     """Writes a value of metadata: bytes as base64 without padding."""
     return value if isinstance(value, str) else _base64(value)
-
-
-def _name(code: grpc.StatusCode) -> str:
-    return "canceled" if code is grpc.StatusCode.CANCELLED else code.name.lower()
 
 
 def _details(trailing: Metadata) -> list[dict[str, Any]]:

@@ -120,7 +120,10 @@ class Http2Request:
             elif name == b"host" and not is_host(value):
                 raise Refused(HOST)
             if not value.isascii():
-                _check_text(value)
+                try:
+                    value.decode()
+                except UnicodeDecodeError:
+                    raise Refused(NOT_TEXT) from None
         self.size += size
         if len(headers) > MAX_FIELDS:
             raise Refused(TOO_LARGE)
@@ -180,13 +183,6 @@ def _read_request(request: zttp.Request, max_list_bytes: int) -> Http2Request | 
     elif _TARGET.fullmatch(target) is None:
         return None
     return Http2Request(request, max_list_bytes)
-
-
-def _check_text(value: bytes) -> None:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        raise Refused(NOT_TEXT) from None
 
 
 def _with_one_cookie(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -125,7 +125,10 @@ class Tls:
         authorities = None if client_ca is None else _read(client_ca)
         context = _context(certificate, key, client_ca, self._prefix)
         context.set_alpn_protocols(self._protocols)
-        _warn_if_expired(certificate, context, self._prefix)
+        end = _end_of_validity(certificate, context)
+        if end is not None and end < datetime.now(UTC):
+            expired = "the certificate of %sTLS_CERT_FILE expired on %s"
+            logger.warning(expired, self._prefix, end.isoformat())
         configuration = grpc.ssl_server_certificate_configuration(
             [(private_key, chain)], root_certificates=authorities
         )
@@ -193,12 +196,6 @@ def _context(certificate: Path, key: Path, client_ca: Path | None, prefix: str) 
             )
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _warn_if_expired(certificate: Path, context: ssl.SSLContext, prefix: str) -> None:
-    end = _end_of_validity(certificate, context)
-    if end is not None and end < datetime.now(UTC):
-        logger.warning("the certificate of %sTLS_CERT_FILE expired on %s", prefix, end.isoformat())
 
 
 def _end_of_validity(certificate: Path, context: ssl.SSLContext) -> datetime | None:
