@@ -25,9 +25,6 @@ SLOWEST_BYTES_PER_SECOND = 500
 LOOK_SECONDS = 1.0
 """How often a client is looked after from which nothing is read meanwhile."""
 
-ASGI = {"version": "3.0", "spec_version": "2.3"}
-"""What ASGI has of itself in a scope."""
-
 
 @dataclass
 class Limits:
@@ -119,6 +116,25 @@ class ClientConnection(asyncio.Protocol, ABC):
         self._connections.open.add(self)
         self.transport = transport
 
+    def _common_scope(self, extensions: dict[str, Any]) -> dict[str, Any]:
+        """Makes what all ASGI scopes of the connection have; adds what TLS has to `extensions`."""
+        transport = self.transport
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            certificate = tls.getpeercert(binary_form=True)
+            extensions["tls"] = {
+                "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
+                "peer_certificate": tls.getpeercert(),
+            }
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "server": _address(transport.get_extra_info("sockname")),
+            "client": _address(transport.get_extra_info("peername")),
+            "scheme": "http" if tls is None else "https",
+            "root_path": "",
+        }
+
     def _leave(self) -> None:
         self._connections.open.discard(self)
         if self._patrol is not None:
@@ -170,19 +186,7 @@ def _has_hung_up(transport: asyncio.Transport) -> bool:
     return bool(poll.poll(0))
 
 
-def tls_extension(transport: asyncio.Transport) -> dict[str, Any] | None:
-    """The extension `tls` of ASGI's scopes; None: the connection has no TLS."""
-    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    if tls is None:
-        return None
-    certificate = tls.getpeercert(binary_form=True)
-    return {
-        "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
-        "peer_certificate": tls.getpeercert(),
-    }
-
-
-def address(name: Any) -> tuple[str, int] | None:
+def _address(name: Any) -> tuple[str, int] | None:
     """Host and port of one end of a connection, as ASGI has them."""
     if not isinstance(name, tuple):
         return None

@@ -12,13 +12,10 @@ from typing import Any
 
 from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
 from .connections import (
-    ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
     ClientConnection,
     Connections,
-    address,
-    tls_extension,
 )
 from .header_decoder import MAX_LIST_BYTES
 from .http2_connection import Http2Connection
@@ -85,20 +82,8 @@ class Http2Protocol(ClientConnection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
         self._enter(transport)
-        self._common = {
-            "type": "http",
-            "asgi": ASGI,
-            "http_version": "2",
-            "server": address(transport.get_extra_info("sockname")),
-            "client": address(transport.get_extra_info("peername")),
-            "scheme": "http",
-            "root_path": "",
-        }
-        tls = tls_extension(transport)
-        self._takes_parts = tls is None  # Each would be a record of its own.
-        if tls is not None:
-            self._common["scheme"] = "https"
-            self._extensions["tls"] = tls
+        self._common = {**self._common_scope(self._extensions), "http_version": "2"}
+        self._takes_parts = self._common["scheme"] == "http"  # Each would be a record of its own.
         self._connection = Http2Connection(self, self._loop, self._max_list_bytes)
         if self._connections.stopping:
             self._part()

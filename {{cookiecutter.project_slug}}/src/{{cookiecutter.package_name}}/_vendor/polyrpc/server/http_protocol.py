@@ -20,14 +20,11 @@ import httptools
 from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
 from ..origins import Headers
 from .connections import (
-    ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
     SLOWEST_BYTES_PER_SECOND,
     ClientConnection,
     Connections,
-    address,
-    tls_extension,
 )
 from .exchange import HIGH_WATER_BYTES, Exchange, refusal_response
 from .framing import RequestHeaders
@@ -53,9 +50,7 @@ class HttpProtocol(ClientConnection):
             REQUEST_STREAM: self._allow_pauses,
             ON_DISCONNECT: self._on_disconnect,
         }
-        self._scheme = "http"
-        self._server: tuple[str, int] | None = None
-        self._client: tuple[str, int] | None = None
+        self._common: dict[str, Any] = {}
         # What is being received, and what waits for its turn.
         self._head: RequestHeaders | None = None
         self._exchange: Exchange | None = None
@@ -75,12 +70,7 @@ class HttpProtocol(ClientConnection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
         self._enter(transport)
-        self._server = address(transport.get_extra_info("sockname"))
-        self._client = address(transport.get_extra_info("peername"))
-        tls = tls_extension(transport)
-        if tls is not None:
-            self._scheme = "https"
-            self._extensions["tls"] = tls
+        self._common = self._common_scope(self._extensions)
         self._made = self._since = self._loop.time()
         self._look_in(LINGER_SECONDS if self._connections.stopping else self._limits.read_timeout)
 
@@ -266,13 +256,8 @@ class HttpProtocol(ClientConnection):
         raw_path, query = _target(head.url)
         path = raw_path.decode("ascii")
         scope = {
-            "type": "http",
-            "asgi": ASGI,
+            **self._common,
             "http_version": "1.0" if head.is_1_0 else "1.1",
-            "server": self._server,
-            "client": self._client,
-            "scheme": self._scheme,
-            "root_path": "",
             "method": head.method,
             "path": unquote(path) if "%" in path else path,
             "raw_path": raw_path,
@@ -329,7 +314,7 @@ class HttpProtocol(ClientConnection):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answers what the client has sent, or has failed to send."""
-        logger.debug("refused %s: %s", self._client, refusal.detail)
+        logger.debug("refused %s: %s", self._common["client"], refusal.detail)
         exchange, self._exchange = self._exchange, None
         headers = [] if self._head is None else self._head.headers
         if exchange is not None:
