@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
+import grpc
+
 from ..rpc.status import CallError
-from .body import too_large
 from .incoming import Incoming
+
+
+def too_large(max_message_bytes: int, place: str = "") -> CallError:
+    """The failure of a message of more than `max_message_bytes`, at a place in a stream."""
+    detail = f"a message may have at most {max_message_bytes} bytes"
+    return CallError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        f"{place}: {detail}" if place else detail,
+        http_status=413,
+    )
 
 
 class RequestMessages(Protocol):

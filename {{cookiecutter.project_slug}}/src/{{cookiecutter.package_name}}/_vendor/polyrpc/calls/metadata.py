@@ -1,4 +1,4 @@
-"""Invocation metadata: what the headers of a request say to servicers."""
+"""What the headers of a request say to servicers, and of its body."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from ..rpc.status import CallError
 _NOT_METADATA = HOP_BY_HOP | {b"host"}
 _NO_HEADERS = {"", "close", "keep-alive", "upgrade", "te"}
 _NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
+
+
+@lru_cache(maxsize=256)
+def media_type(content_type: bytes) -> str:
+    """Reads a `content-type` header: the type in lower case, without parameters."""
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
 
 
 def invocation_metadata(headers: Headers, reserved: Collection[bytes] = ()) -> Metadata:

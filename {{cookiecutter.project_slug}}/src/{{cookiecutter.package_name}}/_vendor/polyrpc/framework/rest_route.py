@@ -11,9 +11,9 @@ import grpc
 
 from ..calls.refusals import send_failure
 from ..calls.response import without_body
+from ..http.endpoint import RouteCodec
 from ..http.raw_body import RawDecoder
 from ..http.request import Decoder
-from ..http.route_codec import RouteCodec
 from ..rpc.status import CallError
 from ..transcoding.http_binding import HttpBinding
 from ..transcoding.router import RestMatch, RestRouter, hidden_rules

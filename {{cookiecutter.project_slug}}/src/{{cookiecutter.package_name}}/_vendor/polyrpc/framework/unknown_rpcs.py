@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..calls.body import media_type
+from ..calls.metadata import media_type
 from ..calls.response import Answer
 from ..protocols.unknown import UnknownRpcPaths
 from .imports import Match

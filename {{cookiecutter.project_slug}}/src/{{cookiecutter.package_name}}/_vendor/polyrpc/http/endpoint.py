@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from time import monotonic
+from typing import Any
 
 import grpc
 
@@ -21,6 +23,7 @@ from ..rpc.handlers import RpcFunction
 from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError
+from ..transcoding.enum_numbers import asks_for_enum_numbers
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
 from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
@@ -189,6 +192,36 @@ class Endpoint(CallRunner):
         call.is_whole = True
         if head.offers_upgrade and head.announces_body:
             call.receive = not_lost(call.receive)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCodec:
+    """Has requests answered, and the answers written as they ask for it.
+
+    Attributes:
+        endpoint: Answers the requests.
+        encode: A response message to JSON text.
+        encode_numbers: The same with enums as numbers.
+        http_body_of: The `google.api.HttpBody` of a response message; None: it has none, it is
+            JSON.
+    """
+
+    endpoint: Endpoint
+    encode: Encoder
+    encode_numbers: Encoder
+    http_body_of: Callable[[Any], Any] | None
+
+    def answer(
+        self, decode: Decoder, from_query: bool, scope: Any, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """Answers one request, as `Endpoint.answer` does."""
+        encode = self.encode
+        if self.http_body_of is not None:
+            encode = raw = RawEncoder(self.http_body_of)
+            send = raw.typed(send)
+        elif asks_for_enum_numbers(scope["query_string"]):
+            encode = self.encode_numbers
+        return self.endpoint.answer(decode, encode, from_query, scope, receive, send)
 
 
 def _check_type(head: RequestHeaders, scope: Scope) -> None:

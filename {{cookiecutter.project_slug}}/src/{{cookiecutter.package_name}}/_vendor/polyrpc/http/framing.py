@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from io import BytesIO
 
-from ..calls.body import too_large
+from ..calls.messages import too_large
 from ..protojson import JsonError
 
 MAX_DEPTH = 100

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..calls.body import media_type
-from ..calls.metadata import check_binary
+from ..calls.metadata import check_binary, media_type
 from ..calls.timeouts import grpc_timeout
 from ..rpc.metadata import Headers
 from .negotiation import negotiate

@@ -19,9 +19,8 @@ from ..protojson.style import JsonStyle
 from ..transcoding.enum_numbers import enum_numbers_encoder
 from ..transcoding.http_methods import message_is_in_query
 from ..transcoding.query import QueryDecoder
-from .endpoint import Endpoint
+from .endpoint import Endpoint, RouteCodec
 from .raw_body import RawDecoder
-from .route_codec import RouteCodec
 
 
 class JsonPath:

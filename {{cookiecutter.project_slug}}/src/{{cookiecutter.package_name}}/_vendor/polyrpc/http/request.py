@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from ..calls.body import too_large
 from ..calls.incoming import Incoming, Receive
+from ..calls.messages import too_large
 from ..protojson import JsonError
 from ..rpc.status import CallError
 from .framing import JsonArrayFrames, NdjsonFrames

@@ -10,9 +10,9 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from ..calls.body import media_type
 from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
+from ..calls.metadata import media_type
 from ..calls.response import Answer, Send, to_head
 from ..calls.runner import CallRunner, Scope
 from ..protojson import JsonCodec

@@ -17,8 +17,8 @@ from google.rpc import status_pb2
 from ..calls.timeouts import connect_timeout
 from ..rpc.metadata import Metadata
 from ..rpc.status import CallError, any_to_json
-from .compression import accepts_gzip, decompression
-from .request_head import Compressing, RequestHead
+from .compression import Compressing, accepts_gzip, decompression
+from .endpoint import RequestHead
 
 RICH_STATUS = "grpc-status-details-bin"
 """The trailing metadata in which servicers put the details of errors; Connect has a place of its

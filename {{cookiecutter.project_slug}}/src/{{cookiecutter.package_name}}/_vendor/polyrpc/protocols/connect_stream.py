@@ -18,9 +18,9 @@ from .connect_headers import (
     request_head,
     text_of,
 )
+from .endpoint import RequestHead
 from .enveloped_response import EnvelopedFormat
 from .envelopes import envelope
-from .request_head import RequestHead
 
 _END_STREAM = 0x02
 """The flag of the envelope that ends the response."""

@@ -10,11 +10,10 @@ from urllib.parse import parse_qsl
 
 import grpc
 
-from ..calls.body import too_large
 from ..calls.call import Call
 from ..calls.http_stream import BeginAnswer, HttpStream
 from ..calls.incoming import Receive
-from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
+from ..calls.messages import BodyMessage, GivenMessage, RequestMessages, too_large
 from ..calls.metadata import check_binary
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope
@@ -25,8 +24,7 @@ from .codecs import Codec
 from .compression import accepts_gzip, decompression, most_compressed
 from .connect_headers import OF_REQUESTS, check_version, request_head
 from .connect_response import ConnectResponse
-from .endpoint import WireEndpoint, check_metadata, settle
-from .request_head import UNREADABLE, RequestHead
+from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata, settle
 from .straight_request import StraightRequest
 
 CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}

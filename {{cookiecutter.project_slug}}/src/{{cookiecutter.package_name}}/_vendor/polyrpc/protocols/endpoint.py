@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..calls.call import Call
 from ..calls.http_stream import BeginAnswer
@@ -18,7 +18,23 @@ from ..calls.runner import WAITING, CallRunner, Scope, judged
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .codecs import BYTES, Codec
-from .request_head import RequestHead
+from .compression import Compressing
+
+
+class RequestHead(NamedTuple):
+    """What is to be known of a call before its messages are read.
+
+    Attributes:
+        timeout: Seconds until the deadline; None: the caller has set none.
+        compressing: Of messages.
+    """
+
+    timeout: float | None = None
+    compressing: Compressing = Compressing()
+
+
+UNREADABLE = RequestHead()
+"""Of a request whose headers are refused."""
 
 
 class LastEvents(Protocol):

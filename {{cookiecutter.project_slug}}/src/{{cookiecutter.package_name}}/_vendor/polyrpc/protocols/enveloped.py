@@ -20,10 +20,9 @@ from ..rpc.status import CallError
 from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
 from .compression import KNOWN, most_compressed
-from .endpoint import WireEndpoint, check_metadata, refuse, settle
+from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata, refuse, settle
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat, ResponseForm
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
-from .request_head import UNREADABLE, RequestHead
 from .straight_request import StraightRequest
 from .straight_response import StraightResponse
 

@@ -22,9 +22,9 @@ from ..calls.runner import Scope
 from ..rpc.metadata import response_headers
 from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
-from .compression import GZIP, compressed
+from .compression import GZIP, Compressing, compressed
+from .endpoint import RequestHead
 from .envelopes import COMPRESSED, envelope
-from .request_head import Compressing, RequestHead
 
 ConstantHeaders: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 

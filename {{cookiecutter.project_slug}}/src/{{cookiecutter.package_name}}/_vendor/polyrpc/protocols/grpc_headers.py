@@ -15,9 +15,9 @@ from ..calls.context import HttpServicerContext
 from ..calls.timeouts import grpc_timeout
 from ..rpc.metadata import response_headers
 from ..rpc.status import CallError
-from .compression import GZIP, accepts_gzip, decompression
+from .compression import GZIP, Compressing, accepts_gzip, decompression
+from .endpoint import RequestHead
 from .enveloped_response import EnvelopedFormat
-from .request_head import Compressing, RequestHead
 
 _ENCODING, _ACCEPT_ENCODING = b"grpc-encoding", b"grpc-accept-encoding"
 _PRINTABLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"

@@ -11,9 +11,9 @@ from grpc import StatusCode
 from ..calls.context import HttpServicerContext
 from ..rpc.status import CallError
 from .compression import decompression
+from .endpoint import RequestHead
 from .envelopes import envelope
 from .grpc_headers import GrpcFormat, status_trailers
-from .request_head import RequestHead
 
 _TRAILERS = 0x80
 """The flag of the envelope that ends the response."""

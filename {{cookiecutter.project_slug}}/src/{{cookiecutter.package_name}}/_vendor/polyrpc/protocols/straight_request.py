@@ -13,8 +13,7 @@ from ..calls.stream_call import StreamCall, StreamedRequest
 from ..calls.timeouts import READERS
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .endpoint import WireEndpoint
-from .request_head import RequestHead
+from .endpoint import RequestHead, WireEndpoint
 
 Endpoint = TypeVar("Endpoint", bound=WireEndpoint)
 
