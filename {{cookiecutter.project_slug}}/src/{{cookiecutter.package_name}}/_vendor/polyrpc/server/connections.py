@@ -87,13 +87,14 @@ class ClientConnection(asyncio.Protocol, ABC):
         loop: The running event loop.
 
     Attributes:
+        connections: As given.
         transport: The way to the client.
     """
 
     transport: asyncio.Transport
 
     def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self._connections = connections
+        self.connections = connections
         self._limits = connections.limits
         self._loop = loop
         self._read_paused = False
@@ -112,8 +113,8 @@ class ClientConnection(asyncio.Protocol, ABC):
         """Ends what takes the client too long."""
 
     def _enter(self, transport: asyncio.Transport) -> None:
-        self._connections.unmade.discard(self)
-        self._connections.open.add(self)
+        self.connections.unmade.discard(self)
+        self.connections.open.add(self)
         self.transport = transport
 
     def _common_scope(self, extensions: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +137,7 @@ class ClientConnection(asyncio.Protocol, ABC):
         }
 
     def _leave(self) -> None:
-        self._connections.open.discard(self)
+        self.connections.open.discard(self)
         if self._patrol is not None:
             self._patrol.cancel()
 

@@ -164,7 +164,9 @@ class Exchange(Answering):
             # Of one without a length, the end would be taken for its own.
             self._connection.cut(reset=self._unframed)
             return
-        headers, body = refusal.response(self._connection.allowed_to(self.request_headers))
+        headers, body = refusal.response(
+            self._connection.connections.allowed_to(self.request_headers)
+        )
         start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body})
@@ -260,7 +262,7 @@ class Exchange(Answering):
             connection.answered()
 
     def _head(self, status: int, headers: Any) -> bytes:
-        parts = [status_line(status), self._connection.default_head()]
+        parts = [status_line(status), self._connection.connections.default_head]
         length: int | None = None
         is_chunked = closes = False
         for name, value in headers:

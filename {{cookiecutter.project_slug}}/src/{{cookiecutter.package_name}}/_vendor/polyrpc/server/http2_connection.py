@@ -36,6 +36,7 @@ class Http2Connection:
         max_list_bytes: What the client is told of the limit for headers.
 
     Attributes:
+        connections: The others of the server, and what holds for all.
         streams: Those that have not ended.
         last_id: The newest stream.
         running: How many requests are being answered, also such as nobody waits for any more.
@@ -55,7 +56,7 @@ class Http2Connection:
         self._endpoint = endpoint
         self.write: Callable[[bytes], None] = endpoint.write
         self.write_parts: Callable[[Sequence[bytes | memoryview]], None] = endpoint.write_parts
-        self.default_head: Callable[[], bytes] = endpoint.default_head
+        self.connections = endpoint.connections
         self._loop = loop
         self.streams: dict[int, Stream] = {}
         self.last_id = self.running = 0

@@ -85,7 +85,7 @@ class Http2Protocol(ClientConnection):
         self._common = {**self._common_scope(self._extensions), "http_version": "2"}
         self._takes_parts = self._common["scheme"] == "http"  # Each would be a record of its own.
         self._connection = Http2Connection(self, self._loop, self._max_list_bytes)
-        if self._connections.stopping:
+        if self.connections.stopping:
             self._part()
         self._look()
 
@@ -164,13 +164,9 @@ class Http2Protocol(ClientConnection):
         elif not (self._is_scheduled or self._is_receiving):
             self._schedule()
 
-    def default_head(self) -> bytes:
-        """The headers that all responses have, as the lines of HTTP/1.1."""
-        return self._connections.default_head
-
     def begin(self, stream: Stream, request: Http2Request) -> None:
         """Has a request answered, by what becomes the stream's handler."""
-        connections = self._connections
+        connections = self.connections
         stream.is_head = request.method == "HEAD"
         if connections.origins is not None:
             stream.allowed = connections.allowed_to(request.headers)
@@ -219,7 +215,7 @@ class Http2Protocol(ClientConnection):
             },
         }
         stream.awaits_continue = request.awaits_continue and stream.more_body
-        return Http2Exchange(stream, scope).run(self._connections.app)
+        return Http2Exchange(stream, scope).run(self.connections.app)
 
     def _start_long(self) -> None:
         """Has requests answered whose bodies take several frames, a turn later if they are cut.
@@ -227,7 +223,7 @@ class Http2Protocol(ClientConnection):
         The rest comes while others are answered, as a rule, and a call that need not wait for it
         costs less.
         """
-        start, loop = self._connections.calls.start, self._loop
+        start, loop = self.connections.calls.start, self._loop
         for stream, work in self._long:
             if stream.more_body:
                 loop.call_soon(start, work, loop, self._connection)
@@ -337,7 +333,7 @@ class Http2Protocol(ClientConnection):
             self.transport.resume_reading()
         self._end_writing()
         if seconds is None:
-            is_stopping = self._connections.stopping
+            is_stopping = self.connections.stopping
             seconds = LINGER_SECONDS if is_stopping else self._limits.read_timeout
         self._patience.linger(self._loop.time() + seconds)
         self._look_in(LINGER_SECONDS)

@@ -212,7 +212,7 @@ class Stream:
             RuntimeError: A name or a value of a header is none.
         """
         owner = self._owner
-        block = encode_start(status, owner.default_head()) + encode_headers(headers)
+        block = encode_start(status, owner.connections.default_head) + encode_headers(headers)
         if self.lost:
             return
         self.started = True
@@ -287,7 +287,7 @@ class Stream:
             or self.lost
         ):
             return False
-        block = encode_start(200, owner.default_head(), constant)
+        block = encode_start(200, owner.connections.default_head, constant)
         if headers:
             block += encode_headers(headers)
         last = None if trailers is None else encode_headers(trailers)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 from urllib.parse import unquote
@@ -18,7 +18,6 @@ from urllib.parse import unquote
 import httptools
 
 from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
-from ..origins import Headers
 from .connections import (
     LINGER_SECONDS,
     LOOK_SECONDS,
@@ -72,7 +71,7 @@ class HttpProtocol(ClientConnection):
         self._enter(transport)
         self._common = self._common_scope(self._extensions)
         self._made = self._since = self._loop.time()
-        self._look_in(LINGER_SECONDS if self._connections.stopping else self._limits.read_timeout)
+        self._look_in(LINGER_SECONDS if self.connections.stopping else self._limits.read_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
         self._leave()
@@ -117,17 +116,9 @@ class HttpProtocol(ClientConnection):
 
     # What an exchange calls
 
-    def default_head(self) -> bytes:
-        """The headers that all responses have, each with its line's end."""
-        return self._connections.default_head
-
-    def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """What a refusal says to the page that has sent a request."""
-        return self._connections.allowed_to(request_headers)
-
     def may_go_on(self) -> bool:
         """Whether there may be a request after the one that is being answered."""
-        connections = self._connections
+        connections = self.connections
         if self._unread:  # It has been asked for already.
             return True
         if connections.draining or not self._limits.keep_alive:
@@ -174,7 +165,7 @@ class HttpProtocol(ClientConnection):
             self._exchange = None
         if self._unread:
             self._advance()
-        elif self._connections.stopping:
+        elif self.connections.stopping:
             self._look_in(LINGER_SECONDS)
 
     def cut(self, *, reset: bool = False) -> None:
@@ -193,7 +184,7 @@ class HttpProtocol(ClientConnection):
         self._release()
         self._ending = True
         self._leave()
-        socket = WebSocket(self._connections, self._loop)
+        socket = WebSocket(self.connections, self._loop)
         unread, self._unread = self._unread[self._position :], b""
         self.transport.set_protocol(socket)
         self._resume_reading()
@@ -266,7 +257,7 @@ class HttpProtocol(ClientConnection):
             "state": {},
             "extensions": self._extensions,
         }
-        connections = self._connections
+        connections = self.connections
         exchange = self._handshake(scope, head) if head.offers_upgrade else None
         if exchange is None:
             exchange = Exchange(self, scope, head, self._limits.max_header_bytes)
@@ -276,7 +267,7 @@ class HttpProtocol(ClientConnection):
 
     def _handshake(self, scope: dict[str, Any], head: RequestHeaders) -> Exchange | None:
         """Makes what answers a WebSocket handshake; all other offers to upgrade are overlooked."""
-        takes_websocket = self._connections.takes_websocket
+        takes_websocket = self.connections.takes_websocket
         if takes_websocket is None:
             return None
         scope = websocket_scope(scope)
@@ -324,7 +315,8 @@ class HttpProtocol(ClientConnection):
                 self.cut()
                 return
         if exchange is None or not exchange.response_started:
-            self.write(refusal_response(refusal, self.default_head(), self.allowed_to(headers)))
+            head, allowed = self.connections.default_head, self.connections.allowed_to(headers)
+            self.write(refusal_response(refusal, head, allowed))
         self._linger()
 
     def _end(self) -> None:
@@ -345,7 +337,7 @@ class HttpProtocol(ClientConnection):
         self._resume_reading()
         self._since = self._loop.time()
         self._end_writing()
-        if self._connections.stopping:
+        if self.connections.stopping:
             self._look_in(LINGER_SECONDS)
 
     def _release(self) -> None:
@@ -383,7 +375,7 @@ class HttpProtocol(ClientConnection):
     def _patience(self) -> float:
         """How long the client may take for what it is awaited to do."""
         is_idle = self._exchange is None and self._head is None
-        if is_idle and self._connections.stopping:
+        if is_idle and self.connections.stopping:
             return LINGER_SECONDS
         if is_idle and not (self._is_new or self._ending):
             return self._limits.keep_alive

@@ -32,8 +32,8 @@ class ProtocolChoice(ClientConnection):
             self._leave()
             self._choose(is_2=tls.selected_alpn_protocol() == ALPN_HTTP2)
             return
-        seconds = self._connections.limits.read_timeout
-        self._look_in(LINGER_SECONDS if self._connections.stopping else seconds)
+        seconds = self.connections.limits.read_timeout
+        self._look_in(LINGER_SECONDS if self.connections.stopping else seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
         self._leave()
@@ -50,7 +50,7 @@ class ProtocolChoice(ClientConnection):
         self._look_in(LINGER_SECONDS)
 
     def _choose(self, *, is_2: bool) -> HttpProtocol | Http2Protocol:
-        protocol = (Http2Protocol if is_2 else HttpProtocol)(self._connections, self._loop)
+        protocol = (Http2Protocol if is_2 else HttpProtocol)(self.connections, self._loop)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         return protocol

@@ -161,7 +161,7 @@ class Handshake(Exchange):
             headers.append((b"sec-websocket-protocol", subprotocol.encode("latin-1")))
         headers += [one for one in message.get("headers", ()) if one[0].lower() not in _OURS]
         head = b"".join(
-            (status_line(101), connection.default_head(), header_lines(headers), b"\r\n")
+            (status_line(101), connection.connections.default_head, header_lines(headers), b"\r\n")
         )
         self.response_started = self.response_complete = True
         self._socket = connection.upgrade(head)
@@ -210,7 +210,7 @@ class WebSocket(ClientConnection):
         self._look_in(0.0)
         if unread:
             self.data_received(unread)
-        if self._connections.stopping:
+        if self.connections.stopping:
             self.finish()
 
     # What asyncio calls
