@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Collection
 from contextlib import suppress
 from functools import lru_cache
@@ -61,6 +60,16 @@ def check_binary(name: bytes, value: bytes) -> None:
         _binary(name, value)
 
 
+def decode_base64(text: bytes) -> bytes:
+    """Reads base64, with its padding or without.
+
+    Raises:
+        ValueError: It is none.
+    """
+    unpadded = text.rstrip(b"=")
+    return base64.b64decode(unpadded + b"=" * (-len(unpadded) % 4), validate=True)
+
+
 @lru_cache(maxsize=256)
 def _metadata_key(name: bytes) -> str | None:
     is_metadata = name not in _NOT_METADATA and not name.startswith(_NOT_METADATA_EITHER)
@@ -80,10 +89,9 @@ def _binary(name: bytes, value: bytes) -> list[Metadatum]:
 
 
 def _from_base64(key: str, value: bytes) -> bytes:
-    unpadded = value.strip().rstrip(b"=")
     try:
-        return base64.b64decode(unpadded + b"=" * (-len(unpadded) % 4), validate=True)
-    except binascii.Error:
+        return decode_base64(value.strip())
+    except ValueError:
         raise CallError(
             grpc.StatusCode.INVALID_ARGUMENT, f"the header {key} must be base64"
         ) from None

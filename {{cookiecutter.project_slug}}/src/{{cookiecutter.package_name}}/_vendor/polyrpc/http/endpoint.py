@@ -67,9 +67,9 @@ class Endpoint(CallRunner):
     ) -> None:
         self.rpc = rpc
         super().__init__(rpc.full_name, rpc.handler, rpc.descriptor, handlers, interception, "http")
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._allowed_digits = len(str(max_message_bytes)) - 1
-        self._default_timeout = default_timeout
+        self.default_timeout = default_timeout
         self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
 
     async def answer(
@@ -91,8 +91,8 @@ class Endpoint(CallRunner):
             receive: Its `receive`.
             send: Its `send`.
         """
-        call = JsonCall(scope, receive, decode, encode, self._max_message_bytes)
-        headers, timeout = scope["headers"], self._default_timeout
+        call = JsonCall(scope, receive, decode, encode, self.max_message_bytes)
+        headers, timeout = scope["headers"], self.default_timeout
         if self._is_unary and not from_query and is_plain(headers, self._allowed_digits):
             call.is_plain = call.is_whole = True
         else:
@@ -138,8 +138,7 @@ class Endpoint(CallRunner):
         """
         if not (self._is_unary and is_plain(scope["headers"], self._allowed_digits)):
             return None
-        limit, timeout = self._max_message_bytes, self._default_timeout
-        return JsonRequest(self, decode, encode, limit, timeout, scope)
+        return JsonRequest(self, decode, encode, scope)
 
     def _serving(self, handler: Handler) -> RpcFunction:
         return serving_plain(handler, self.rpc.descriptor, JsonError)
@@ -183,14 +182,14 @@ class Endpoint(CallRunner):
         frames = frames_for(
             head,
             streaming=self.rpc.handler.request_streaming,
-            max_message_bytes=self._max_message_bytes,
+            max_message_bytes=self.max_message_bytes,
             raw=isinstance(call.decode, RawDecoder),
         )
         if frames is not None:
             call.messages = BodyMessages(call.decode, frames)
             return
         call.is_whole = True
-        if head.offers_upgrade and head.announces_body:
+        if head.offers_upgrade and (head.is_chunked or head.content_length):
             call.receive = not_lost(call.receive)
 
 

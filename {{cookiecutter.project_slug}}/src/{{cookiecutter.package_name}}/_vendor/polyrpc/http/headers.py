@@ -65,11 +65,6 @@ class RequestHeaders:
             elif name.endswith(b"-bin"):
                 check_binary(name, value)
 
-    @property
-    def announces_body(self) -> bool:
-        """Whether there is to be a body, as far as that is told."""
-        return self.is_chunked or bool(self.content_length)
-
 
 def is_plain(headers: Headers, max_length_digits: int) -> bool:
     """Whether a request is the usual one: a JSON body, an answer in JSON, nothing to refuse.

@@ -8,6 +8,7 @@ takes a fiftieth of a start. Metrics that the service makes itself, in prometheu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import accumulate
 from math import inf
@@ -83,25 +84,20 @@ def of_folder(folder: str) -> bytes:
     return read_undisturbed(folder, lambda: generate_latest(registry))
 
 
+@dataclass(eq=False)
 class _Memory(Collector):
     """All numbers of a service, under the names and labels of the metrics."""
 
-    def __init__(
-        self,
-        calls: Mapping[Labels, InMemory],
-        routes: Mapping[RouteLabels, InMemoryRoute],
-        dropped: int,
-    ) -> None:
-        self._calls = calls
-        self._routes = routes
-        self._dropped = dropped
+    calls: Mapping[Labels, InMemory]
+    routes: Mapping[RouteLabels, InMemoryRoute]
+    dropped: int
 
     def collect(self) -> Iterator[Metric]:
         started = CounterMetricFamily(*_STARTED, labels=_RPC)
         handled = CounterMetricFamily(*_HANDLED, labels=(*_RPC, _CODE))
         handling = HistogramMetricFamily(*_HANDLING, labels=_RPC)
         in_flight = dict.fromkeys(_PROTOCOLS, 0)
-        for labels, metrics in list(self._calls.items()):
+        for labels, metrics in list(self.calls.items()):
             ended_by_code = list(metrics.failed.items())
             if metrics.succeeded:
                 ended_by_code.append((_OK, metrics.succeeded))
@@ -117,11 +113,11 @@ class _Memory(Collector):
             gauge.add_metric((protocol,), number)
         yield gauge
         requests = HistogramMetricFamily(*_REQUESTS, labels=_ROUTE)
-        for (method, route, status), numbers in list(self._routes.items()):
+        for (method, route, status), numbers in list(self.routes.items()):
             buckets = _buckets(numbers.buckets)
             requests.add_metric((method, route, str(status)), buckets, numbers.seconds)
         yield requests
-        yield CounterMetricFamily(*_DROPPED, value=self._dropped)
+        yield CounterMetricFamily(*_DROPPED, value=self.dropped)
         yield _info()
 
 

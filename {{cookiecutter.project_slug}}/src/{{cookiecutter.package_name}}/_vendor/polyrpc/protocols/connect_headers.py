@@ -37,9 +37,6 @@ OF_REQUESTS = frozenset(
 OF_RESPONSES = frozenset((b"connect-content-encoding", b"connect-accept-encoding", b"trailer"))
 """Headers of responses that are the protocol's own; no servicer may set them."""
 
-_VERSION = b"1"
-_VERSION_HEADER = b"connect-protocol-version"
-
 
 def request_head(
     headers: Mapping[bytes, bytes], encoding: bytes, accept_encoding: bytes
@@ -55,9 +52,7 @@ def request_head(
         CallError: INVALID_ARGUMENT, the version of the protocol is none or the time-out malformed;
             UNIMPLEMENTED, the compression is not known.
     """
-    version = headers.get(_VERSION_HEADER)
-    if version is not None:
-        check_version(version, _VERSION, "connect-protocol-version")
+    check_version(headers.get(b"connect-protocol-version"), b"1", "connect-protocol-version")
     timeout = headers.get(b"connect-timeout-ms")
     return RequestHead(
         None if timeout is None else connect_timeout(timeout),

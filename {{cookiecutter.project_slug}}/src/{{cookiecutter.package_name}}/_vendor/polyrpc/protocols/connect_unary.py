@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Coroutine
 from time import monotonic
 from typing import Any
@@ -14,7 +13,7 @@ from ..calls.call import Call
 from ..calls.http_stream import BeginAnswer, HttpStream
 from ..calls.incoming import Receive
 from ..calls.messages import BodyMessage, GivenMessage, RequestMessages, too_large
-from ..calls.metadata import check_binary
+from ..calls.metadata import check_binary, decode_base64
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope
 from ..calls.straight import answer_straight
@@ -32,6 +31,9 @@ CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
 
 _ENCODING, _ACCEPT_ENCODING = b"content-encoding", b"accept-encoding"
 _VERSION = b"v1"
+_URL_SAFE = bytes.maketrans(b"-_+/", b"+/-_")
+"""Makes one alphabet of base64 of the other, and of the other's letters none."""
+
 _OF_THE_CALL = frozenset(
     (_ENCODING, _ACCEPT_ENCODING, b"connect-protocol-version", b"connect-timeout-ms")
 )
@@ -199,24 +201,14 @@ class Query:
         if data is None:
             raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "the query has no message")
         if self._found.get("base64") == b"1":
-            data = _from_base64(data)
+            try:
+                data = decode_base64(data.translate(_URL_SAFE))
+            except ValueError:
+                raise CallError(
+                    grpc.StatusCode.INVALID_ARGUMENT, "message must be URL-safe base64"
+                ) from None
         if decompress is not None and data:
             return decompress(data, max_message_bytes)
         if len(data) > max_message_bytes:
             raise too_large(max_message_bytes)
         return data
-
-
-def _from_base64(text: bytes) -> bytes:
-    unpadded = text.rstrip(b"=")
-    # The reader skips what is none of its letters; and "+" and "/" are those of the other alphabet.
-    if not unpadded.replace(b"-", b"a").replace(b"_", b"a").isalnum() and unpadded:
-        raise _malformed()
-    try:
-        return urlsafe_b64decode(unpadded + b"=" * (-len(unpadded) % 4))
-    except ValueError:
-        raise _malformed() from None
-
-
-def _malformed() -> CallError:
-    return CallError(grpc.StatusCode.INVALID_ARGUMENT, "message must be URL-safe base64")
