@@ -27,13 +27,7 @@ async def answer_straight(
     call: StreamCall,
     response: Settles,
 ) -> None:
-    """Runs a call and sends what is left of its response.
-
-    Args:
-        runner: Runs it.
-        call: The call.
-        response: Its response.
-    """
+    """Runs a call and sends what is left of its response."""
     try:
         outcome = runner.begin(call)
         if outcome is WAITING:

@@ -65,11 +65,7 @@ class JsonPath:
         return to_head(answer) if http_method == "HEAD" else answer
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Gives what answers requests with `POST` without ASGI; None: nothing does.
-
-        Args:
-            scope: The ASGI connection scope.
-        """
+        """Gives what answers requests with `POST` without ASGI; None: nothing does."""
         if self._is_raw or scope["query_string"]:
             return None
         return self._endpoint.straight(self._decode, self._encode, scope)

@@ -94,11 +94,7 @@ class RpcPath:
         return to_head(self._get) if http_method == "HEAD" else self._get
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Gives what answers requests with `POST` without ASGI; None: nothing does.
-
-        Args:
-            scope: The ASGI connection scope.
-        """
+        """Gives what answers requests with `POST` without ASGI; None: nothing does."""
         endpoint = self._endpoint(scope)
         return None if endpoint is None else endpoint.straight(scope)
 

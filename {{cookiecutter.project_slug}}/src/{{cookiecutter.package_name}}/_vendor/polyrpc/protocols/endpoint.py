@@ -78,21 +78,11 @@ class WireEndpoint(ABC):
 
     @abstractmethod
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Answers one request.
-
-        Args:
-            scope: The ASGI connection scope.
-            receive: Its `receive`.
-            send: Its `send`.
-        """
+        """Answers one request."""
 
     @abstractmethod
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """What answers all requests of a connection that say this, without ASGI; None: nothing.
-
-        Args:
-            scope: The ASGI connection scope.
-        """
+        """What answers all requests of a connection that say this, without ASGI; None: nothing."""
 
     @abstractmethod
     def messages(self, head: RequestHead) -> RequestMessages:
