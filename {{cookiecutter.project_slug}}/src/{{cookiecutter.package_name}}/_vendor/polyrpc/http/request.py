@@ -12,14 +12,12 @@ from ..calls.incoming import Incoming, Receive
 from ..calls.messages import too_large
 from ..protojson import JsonError
 from ..rpc.status import CallError
-from .framing import JsonArrayFrames, NdjsonFrames
+from .framing import Frames, JsonArrayFrames, NdjsonFrames
 from .headers import JSON, RequestHeaders
 from .raw_body import RawFrames
 
 Decoder = Callable[[bytes], Message]
 """JSON text to a message; raises `JsonError`."""
-
-Frames = NdjsonFrames | JsonArrayFrames | RawFrames
 
 _NDJSON = "application/x-ndjson"
 
