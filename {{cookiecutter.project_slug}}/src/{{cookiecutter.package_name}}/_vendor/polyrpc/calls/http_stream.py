@@ -41,7 +41,7 @@ class HttpStream(Protocol):
     def read(self) -> bytes:
         """Takes what has arrived of the body, so that the client may send more."""
 
-    def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
+    def send_headers(self, status: int, headers: _Headers) -> None:
         """Begins the response."""
 
     async def send(self, data: bytes, *, end: bool = False) -> None:

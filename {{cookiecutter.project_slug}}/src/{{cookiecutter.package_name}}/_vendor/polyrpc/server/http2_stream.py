@@ -205,7 +205,7 @@ class Stream:
         self._flow.consumed(self, len(body))
         return body
 
-    def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
+    def send_headers(self, status: int, headers: _Headers) -> None:
         """Begins the response.
 
         Raises:
@@ -216,9 +216,7 @@ class Stream:
         if self.lost:
             return
         self.started = True
-        owner.write(owner.header_frames(self.id, block, end_stream=end))
-        if end:
-            self._end()
+        owner.write(owner.header_frames(self.id, block, end_stream=False))
 
     def send_informational(self, status: int) -> None:
         """Sends a response that another one follows."""
