@@ -211,9 +211,7 @@ class Entrance:
             await deny(visit, scope, send, POLICY_VIOLATION)
 
     def _admits(self, scope: Any) -> bool:
-        return self._tokens is None or auth.admit(
-            self._tokens, invocation_metadata(scope["headers"])
-        )
+        return self._tokens is None or self._tokens.admit(invocation_metadata(scope["headers"]))
 
     def _lets_open(self, headers: Headers) -> bool:
         """Whether the page that opens a WebSocket may: browsers ask for no leave before they do."""

@@ -158,7 +158,11 @@ def files() -> Files:
 
 
 class Files:
-    """The metrics whose numbers are in files, which any process adds up."""
+    """The metrics whose numbers are in files, which any process adds up.
+
+    Attributes:
+        metrics_of: Finds the metrics of an RPC.
+    """
 
     def __init__(self) -> None:
         # In no registry: who adds up reads the files, and other services have theirs.
@@ -172,17 +176,10 @@ class Files:
         dropped = Counter(*_DROPPED, registry=None)
         dropped.inc(dropped_lines())
         on_drop(dropped.inc)
-        self._metrics: dict[Labels, _InFiles] = {}
+        self.metrics_of = cache(partial(_InFiles, self))
         for protocol in _PROTOCOLS:
             # Shows a process that has had no call yet to those that sum the metrics of all.
             self.in_flight.labels(protocol)
-
-    def metrics_of(self, labels: Labels) -> _InFiles:
-        """Finds the metrics of an RPC."""
-        metrics = self._metrics.get(labels)
-        if metrics is None:
-            metrics = self._metrics[labels] = _InFiles(self, labels)
-        return metrics
 
     def route_of(self, labels: RouteLabels) -> Histogram:
         """Finds the metrics of a route, for a method and a status."""

@@ -328,11 +328,6 @@ class Stream:
         owner.wrote(size, at_once=True)
         return True
 
-    def send_at_once(self, data: bytes) -> None:
-        """Ends the response with a few bytes; without them, where the client takes none now."""
-        if self._send_some(data, 0, end=True) < len(data):
-            self.reset(ErrorCode.NO_ERROR)
-
     def _send_some(self, data: bytes, position: int, *, end: bool) -> int:
         """Sends what the client and the connection take now, and returns where that ends."""
         owner, flow = self._owner, self._flow
@@ -379,7 +374,10 @@ class Stream:
         """Answers in the place of an application."""
         headers, body = refusal.response(self.allowed)
         self.send_headers(refusal.status, headers)
-        self.send_at_once(b"" if self.is_head else body)
+        if self.is_head:
+            body = b""
+        if self._send_some(body, 0, end=True) < len(body):  # The client takes none now.
+            self.reset(ErrorCode.NO_ERROR)
 
     def give_up(self, refusal: Refusal) -> None:
         """Ends the stream; the client is told why, if there is no response yet."""
