@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 from ..rpc.metadata import Headers
 
+TRAILERS = "http.response.trailers"
+"""The extension of ASGI with which a response may have trailers."""
+
 REQUEST_STREAM = "polyrpc.request_stream"
 """An extension of the ASGI scope: a function of no arguments, with which an application says that
 the request's body is a stream, whose client may pause between chunks for as long as it likes."""

@@ -10,6 +10,7 @@ import grpc
 
 from ..calls.call import Call
 from ..calls.context import HttpServicerContext
+from ..calls.http_stream import TRAILERS
 from ..calls.response import (
     Encoder,
     Event,
@@ -177,7 +178,7 @@ class EnvelopedEvents(EnvelopedResponse, EventResponseStream):
         trailers = self._form.wire.trailers(outcome, call)
         if trailers is None:
             return *start, body
-        event = {"type": "http.response.trailers", "headers": trailers, "more_trailers": False}
+        event = {"type": TRAILERS, "headers": trailers, "more_trailers": False}
         return *start, body, event
 
     def _start(self, context: HttpServicerContext) -> Event:

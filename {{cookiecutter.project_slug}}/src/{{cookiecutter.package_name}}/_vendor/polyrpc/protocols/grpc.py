@@ -8,12 +8,10 @@ from typing import ClassVar
 from grpc import StatusCode
 
 from ..calls.context import HttpServicerContext
+from ..calls.http_stream import TRAILERS
 from ..calls.runner import Scope
 from ..rpc.status import CallError
 from .grpc_headers import GrpcFormat, status_trailers
-
-_TRAILERS = "http.response.trailers"
-"""ASGI's extension for trailers."""
 
 
 class Grpc(GrpcFormat):
@@ -31,7 +29,7 @@ class Grpc(GrpcFormat):
         version = scope["http_version"]
         if version.startswith("1"):
             return _unanswerable(f"gRPC needs HTTP/2, and this is HTTP/{version}")
-        if _TRAILERS not in (scope.get("extensions") or ()):
+        if TRAILERS not in (scope.get("extensions") or ()):
             return _unanswerable("gRPC needs trailers, which this server does not send")
         return None
 

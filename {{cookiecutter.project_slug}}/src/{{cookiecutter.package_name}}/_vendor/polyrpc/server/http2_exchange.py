@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from ..calls.http_stream import TRAILERS
 from .exchange import DISCONNECT, HIGH_WATER_BYTES, Answering
 from .http2_stream import Stream
 from .refusals import NO_BODY, Refusal
-
-TRAILERS = "http.response.trailers"
-"""The extension of ASGI with which a response may have trailers."""
 
 
 class Http2Exchange(Answering):

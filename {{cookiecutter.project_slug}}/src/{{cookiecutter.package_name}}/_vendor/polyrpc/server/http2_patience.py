@@ -66,13 +66,8 @@ class Patience:
         """The last stream has ended."""
         self._idle_since = now
 
-    def part(self, now: float) -> None:
-        """The client was told to ask for nothing more, and has a moment to take notice."""
-        self._has_parted = True
-        self._over_at = now + LINGER_SECONDS
-
     def linger(self, until: float | None) -> None:
-        """Until then it may see what it was sent last; None: it may as long as it has requests."""
+        """Until then it may see what it was sent last, and answer; None: while it has requests."""
         self._has_parted = True
         self._over_at = until
 

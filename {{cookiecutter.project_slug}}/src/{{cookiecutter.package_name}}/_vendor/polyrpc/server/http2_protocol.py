@@ -10,7 +10,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
+from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM, TRAILERS
 from .connections import (
     LINGER_SECONDS,
     LOOK_SECONDS,
@@ -19,7 +19,7 @@ from .connections import (
 )
 from .header_decoder import MAX_LIST_BYTES
 from .http2_connection import Http2Connection
-from .http2_exchange import TRAILERS, Http2Exchange
+from .http2_exchange import Http2Exchange
 from .http2_frames import (
     DATA,
     FRAME_HEADER,
@@ -302,7 +302,7 @@ class Http2Protocol(ClientConnection):
             self._state = _PARTING
             self.write(goaway(LARGEST_STREAM_ID, ErrorCode.NO_ERROR))
             self.write(frame(PING, 0, 0, _LAST_PING))
-            self._patience.part(self._loop.time())
+            self._patience.linger(self._loop.time() + LINGER_SECONDS)
             self._look_in(LINGER_SECONDS)
 
     def _say_last(self) -> None:
