@@ -27,7 +27,7 @@ from ..transcoding.enum_numbers import asks_for_enum_numbers
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
 from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
-from .request import BodyMessages, Decoder, frames_for, not_lost, read_message
+from .request import BodyMessages, Decoder, frames_for, not_lost, read_message, unsupported
 from .response import StreamResponse, stream_response, unary_events
 from .straight import JsonRequest
 
@@ -226,11 +226,7 @@ class RouteCodec:
 def _check_type(head: RequestHeaders, scope: Scope) -> None:
     """Refuses what other sites' pages may send, and forgets the type of what has no content."""
     if scope["method"] == "POST" and is_forgeable(scope["headers"], head.content_type):
-        raise CallError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"a page of another site must send content-type: {JSON}",
-            http_status=415,
-        )
+        raise unsupported(f"a page of another site must send content-type: {JSON}")
     if head.content_length == 0 or (
         head.content_length is None
         and not head.is_chunked

@@ -82,7 +82,7 @@ def frames_for(
             is announced as too large.
     """
     if head.content_encoding not in ("", "identity"):
-        raise _unsupported("send the body without content-encoding")
+        raise unsupported("send the body without content-encoding")
     if raw or head.content_type in ("", JSON):
         if streaming:
             return (RawFrames if raw else JsonArrayFrames)(max_message_bytes)
@@ -92,7 +92,7 @@ def frames_for(
     if head.content_type == _NDJSON and streaming:
         return NdjsonFrames(max_message_bytes)
     accepted = f"{_NDJSON} or {JSON}" if streaming else JSON
-    raise _unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
+    raise unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
 
 
 def not_lost(receive: Receive) -> Receive:
@@ -118,7 +118,8 @@ def not_lost(receive: Receive) -> Receive:
     return checked
 
 
-def _unsupported(detail: str) -> CallError:
+def unsupported(detail: str) -> CallError:
+    """The failure of a request whose body is of a type that is not accepted (415)."""
     return CallError(grpc.StatusCode.INVALID_ARGUMENT, detail, http_status=415)
 
 
