@@ -92,20 +92,18 @@ class ConnectUnary(WireEndpoint):
         codec = self.codec
         call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)
         call.keeps_body = False
-        head = UNREADABLE
+        timeout, accepts = None, False
         try:
             check_metadata(scope["headers"])
             found = dict(scope["headers"])
-            head = request_head(found, b"", b"")
+            timeout = request_head(found, b"", b"").timeout
             data = query.message(self.max_message_bytes)
             accepts = accepts_gzip(found.get(_ACCEPT_ENCODING), query.compression)
-            head = RequestHead(head.timeout, head.compressing._replace(accepts_gzip=accepts))
         except CallError as failure:
             call.refuse(failure)
         else:
             call.messages = GivenMessage(self.codec.decode, data)
-        self._limit_time(call, head.timeout)
-        accepts = head.compressing.accepts_gzip
+        self._limit_time(call, timeout)
         response = ConnectResponse(self._content_type, accepts_gzip=accepts, varies=True)
         return settle(self.runner, call, send, response)
 
