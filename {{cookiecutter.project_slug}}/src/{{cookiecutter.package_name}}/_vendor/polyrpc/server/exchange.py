@@ -10,7 +10,6 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ..origins import Headers
 from .framing import ChunkedBody, RequestHeaders
 from .refusals import FAILED, NO_BODY, STOPPING, Refusal, Refused
 
@@ -35,6 +34,7 @@ class Answering:
         scope: ASGI's.
 
     Attributes:
+        scope: As given.
         disconnected: Nobody listens any more.
         response_started: The client has been sent a part of the response.
         response_complete: It has been sent all of it.
@@ -44,14 +44,14 @@ class Answering:
         "_arrived",
         "_delivered",
         "_left",
-        "_scope",
         "disconnected",
         "response_complete",
         "response_started",
+        "scope",
     )
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
-        self._scope = scope
+        self.scope = scope
         self._arrived: asyncio.Event | None = None
         self._delivered = False
         # How much of the response's declared length is still to be sent; None: none was declared.
@@ -61,7 +61,7 @@ class Answering:
     async def run(self, app: Any) -> None:
         """Has the application answer, or answers for it."""
         try:
-            await app(self._scope, self.receive, self.send)
+            await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:  # The time to stop is over.
             await self.refuse(STOPPING)
             return
@@ -149,12 +149,6 @@ class Exchange(Answering):
         self.keep_alive = head.keep_alive
         self.awaits_continue = head.expects_continue and self.more_body
 
-    @property
-    def request_headers(self) -> Headers:
-        """Those of the request; names in lower case."""
-        headers: Headers = self._scope["headers"]
-        return headers
-
     async def refuse(self, refusal: Refusal) -> None:
         """Answers in the application's place, and ends the connection."""
         if self.response_complete or self.disconnected:
@@ -165,7 +159,7 @@ class Exchange(Answering):
             self._connection.cut(reset=self._unframed)
             return
         headers, body = refusal.response(
-            self._connection.connections.allowed_to(self.request_headers)
+            self._connection.connections.allowed_to(self.scope["headers"])
         )
         start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
         await self.send(start)
@@ -196,19 +190,16 @@ class Exchange(Answering):
         self.received += len(part)
         if not (self.response_complete or self.disconnected):
             # Frameworks read it whole, for nothing.
-            if self.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
+            if self.received > HIGH_WATER_BYTES and self.scope["method"] in ("GET", "HEAD"):
                 raise Refused(NO_BODY)
-            self._keep(part)
+            if not self.body:
+                self.body = part
+            else:
+                if isinstance(self.body, bytes):
+                    self.body = bytearray(self.body)
+                self.body += part
+            self.wake()
         return position
-
-    def _keep(self, part: bytes) -> None:
-        if not self.body:
-            self.body = part
-        else:
-            if isinstance(self.body, bytes):
-                self.body = bytearray(self.body)
-            self.body += part
-        self.wake()
 
     async def receive(self) -> Mapping[str, Any]:
         """ASGI's `receive`."""
@@ -278,14 +269,12 @@ class Exchange(Answering):
                 closes = closes or b"close" in value.lower()
                 continue
             parts += (name, b": ", value, b"\r\n")
-        has_body = (
-            status >= 200 and status not in (204, 304) and self._scope.get("method") != "HEAD"
-        )
+        has_body = status >= 200 and status not in (204, 304) and self.scope.get("method") != "HEAD"
         if not has_body:
             self._left, self._unframed = 0, True
         elif length is not None and not is_chunked:
             self._left = length
-        elif self._scope["http_version"] == "1.0":
+        elif self.scope["http_version"] == "1.0":
             self._unframed = True
             closes = True
         else:
@@ -335,19 +324,6 @@ def header_lines(headers: Any) -> bytes:
             raise RuntimeError("a header of the response has a value that is none")
         lines.append(b"%b: %b\r\n" % (field_name(name), value))
     return b"".join(lines)
-
-
-def refusal_response(refusal: Refusal, default_head: bytes, allowed: Headers) -> bytes:
-    """The whole response of a refusal, after which the connection ends.
-
-    Args:
-        refusal: What is said.
-        default_head: The headers that all responses have, each with its line's end.
-        allowed: What pages of other origins are told, so that they may read it.
-    """
-    headers, body = refusal.response(allowed)
-    start = status_line(refusal.status), default_head, header_lines(headers), body
-    return b"%b%b%b\r\n%b" % start
 
 
 @lru_cache(maxsize=64)

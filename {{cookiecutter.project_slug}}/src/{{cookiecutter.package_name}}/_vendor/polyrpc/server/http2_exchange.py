@@ -36,7 +36,7 @@ class Http2Exchange(Answering):
     def stream_changed(self) -> None:
         """Follows `StreamHandler`."""
         # Frameworks read it whole, for nothing.
-        if self._stream.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
+        if self._stream.received > HIGH_WATER_BYTES and self.scope["method"] in ("GET", "HEAD"):
             self._stream.give_up(NO_BODY)
         self.wake()
 
@@ -97,7 +97,7 @@ class Http2Exchange(Answering):
         for name, value in headers:
             if name.lower() == b"content-length":
                 self._left = int(value)
-        if status < 200 or status in (204, 304) or self._scope["method"] == "HEAD":
+        if status < 200 or status in (204, 304) or self.scope["method"] == "HEAD":
             self._has_body, self._left = False, None
         if message.get("trailers", False):
             self._trailers = []

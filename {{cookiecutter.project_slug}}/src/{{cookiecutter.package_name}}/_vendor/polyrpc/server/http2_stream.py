@@ -344,20 +344,16 @@ class Stream:
             flow.send_window -= size
             self.sent += size
             is_last = end and stop == length
-            self._write_data(data, position, stop, end=is_last)
+            most = owner.frame_bytes
+            if size == length <= most:
+                owner.write(frame(DATA, END_STREAM if is_last else 0, self.id, data))
+            else:
+                parts = data_frames(self.id, data, position, stop, most, end=is_last)
+                owner.write_parts(parts)
             position = stop
             if is_last:
                 self._end()
         return position
-
-    def _write_data(self, data: bytes, position: int, stop: int, *, end: bool) -> None:
-        owner = self._owner
-        most = owner.frame_bytes
-        if stop - position == len(data) <= most:
-            owner.write(frame(DATA, END_STREAM if end else 0, self.id, data))
-            return
-        parts = data_frames(self.id, data, position, stop, most, end=end)
-        owner.write_parts(parts)
 
     def send_trailers(self, headers: _Headers) -> None:
         """Ends the response with trailers.

@@ -25,7 +25,7 @@ from .connections import (
     ClientConnection,
     Connections,
 )
-from .exchange import HIGH_WATER_BYTES, Exchange, refusal_response
+from .exchange import HIGH_WATER_BYTES, Exchange, header_lines, status_line
 from .framing import RequestHeaders
 from .refusals import MALFORMED, TOO_SLOW, Refusal, Refused
 from .websocket import Handshake, WebSocket, handshake_answer, websocket_scope
@@ -309,14 +309,15 @@ class HttpProtocol(ClientConnection):
         exchange, self._exchange = self._exchange, None
         headers = [] if self._head is None else self._head.headers
         if exchange is not None:
-            headers = exchange.request_headers
+            headers = exchange.scope["headers"]
             exchange.disconnect()
             if exchange.response_started and not exchange.response_complete:
                 self.cut()
                 return
         if exchange is None or not exchange.response_started:
-            head, allowed = self.connections.default_head, self.connections.allowed_to(headers)
-            self.write(refusal_response(refusal, head, allowed))
+            headers, body = refusal.response(self.connections.allowed_to(headers))
+            lines = self.connections.default_head, header_lines(headers), b"\r\n", body
+            self.write(b"".join((status_line(refusal.status), *lines)))
         self._linger()
 
     def _end(self) -> None:
