@@ -11,14 +11,13 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from ..rpc.errors import STOPPING, failure_of
-from ..rpc.handlers import Context, RpcFunction, make_handler
+from ..rpc.handlers import Context, Handler, RpcFunction, make_handler
 from ..rpc.interception import Interception
 from ..rpc.method_info import Protocol
 from ..rpc.status import WITHOUT_MESSAGE, CallError
-from .call import Call, Handler, serving
+from .call import Call, serving, serving_plain
 from .cancellation import CallCancellation, resumed
 from .http_stream import REQUEST_STREAM
-from .plain_call import serving_plain
 
 Scope = Mapping[str, Any]
 FindOther: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"

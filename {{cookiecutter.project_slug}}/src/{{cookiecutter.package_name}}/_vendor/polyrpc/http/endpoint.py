@@ -10,16 +10,15 @@ from typing import Any
 
 import grpc
 
-from ..calls.call import Call, Handler
+from ..calls.call import Call, serving_plain
 from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
-from ..calls.plain_call import serving_plain
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
 from ..calls.runner import WAITING, CallRunner, Scope, let_pause
 from ..protojson import JsonError
-from ..rpc.handlers import RpcFunction
+from ..rpc.handlers import Handler, RpcFunction
 from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError

@@ -9,10 +9,9 @@ from typing import NoReturn, TypeAlias
 
 import grpc
 
-from ..calls.call import Handler
 from ..calls.response import Answer
 from ..calls.runner import CallRunner, FindOther
-from ..rpc.handlers import make_handler
+from ..rpc.handlers import Handler, make_handler
 from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
 from .chooser import FORMATS
