@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ..rpc.handlers import Context, Handler, RpcFunction, adapt
 from ..rpc.status import WITHOUT_MESSAGE, CallError, status_code
-from .context import NativeContext, Reader, Writer
+from .context import Reader
 
 Kind = tuple[bool, bool]
 """Whether requests are a stream, and whether responses are."""
@@ -57,9 +57,28 @@ def serving(handler: Handler, kind: Kind) -> RpcFunction:
     requests_stream, responses_stream = kind
 
     async def serve(request: Any, context: Any) -> Any:
-        read = (_messages if requests_stream else _message)(request, context, deserialize)
+        unread = [request]
         answers: list[bytes] = []
-        write = _sending(context, serialize) if responses_stream else _keeping(answers, serialize)
+
+        async def read() -> Any:
+            if requests_stream:
+                data = await context.receive()
+            else:
+                data = unread.pop() if unread else grpc.aio.EOF
+            if data is grpc.aio.EOF:
+                return data
+            try:
+                return deserialize(data)
+            except _MALFORMED:
+                raise _undecodable() from None
+
+        def write(message: Any) -> Coroutine[Any, Any, None]:
+            data = serialize(message)
+            return context.send(data) if responses_stream else keep(data)
+
+        async def keep(data: bytes) -> None:
+            answers[:] = [data]  # Of several, the last one counts.
+
         context.attach(read, write if handler.response_streaming else None)
         message = _iterate(read) if handler.request_streaming else await read()
         if message is grpc.aio.EOF:
@@ -78,56 +97,6 @@ def serving(handler: Handler, kind: Kind) -> RpcFunction:
         return answers[-1]
 
     return serve
-
-
-def _messages(_request: Any, context: NativeContext, deserialize: Deserializer) -> Reader:
-    """What reads the messages of a stream."""
-    receive = context.receive
-
-    async def read() -> Any:
-        data = await receive()
-        if data is grpc.aio.EOF:
-            return data
-        try:
-            return deserialize(data)
-        except _MALFORMED:
-            raise _undecodable() from None
-
-    return read
-
-
-def _message(request: bytes, _context: NativeContext, deserialize: Deserializer) -> Reader:
-    """What reads a single message, once."""
-    rest = [request]
-
-    async def read() -> Any:
-        if not rest:
-            return grpc.aio.EOF
-        try:
-            return deserialize(rest.pop())
-        except _MALFORMED:
-            raise _undecodable() from None
-
-    return read
-
-
-def _sending(context: NativeContext, serialize: Serializer) -> Writer:
-    """What writes the messages of a stream."""
-    send = context.send
-
-    def write(message: Any) -> Coroutine[Any, Any, None]:
-        return send(serialize(message))
-
-    return write
-
-
-def _keeping(answers: list[bytes], serialize: Serializer) -> Writer:
-    """What writes the message of an RPC that answers one; of several the last one counts."""
-
-    async def write(message: Any) -> None:
-        answers[:] = [serialize(message)]
-
-    return write
 
 
 async def _iterate(read: Reader) -> AsyncIterator[Any]:
