@@ -33,7 +33,6 @@ class Call(HttpServicerContext, Incoming):
         max_body_bytes: How long the body of a request of one message may be.
         encode: Writes the messages of the response.
         body: The one that is the whole response, once there is one.
-        stream: Where they go if they can be many.
         rest: What is left to be run, between its first step and the others.
         tells_early: Initial metadata are sent as soon as the servicer sends them, in a stream.
     """
@@ -65,10 +64,6 @@ class Call(HttpServicerContext, Incoming):
     def messages(self) -> RequestMessages:
         """Where messages come from. It is set, or else this; plain calls need not have it."""
         return BodyMessage(self.decode, self.max_body_bytes)
-
-    @property
-    def answers_stream(self) -> bool:
-        return self.stream is not None
 
     def refuse(self, refusal: CallError) -> None:
         """Has the call fail once it is the servicer's turn: interceptors may have other reasons."""

@@ -43,6 +43,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
         compression: What the servicer has chosen for its responses; None: it has not.
         next_uncompressed: The next message is not to be compressed.
         caller: Who makes the call, as far as somebody has said so.
+        stream: Where the messages of the response go if they can be many.
     """
 
     # What every call begins with; it has attributes of its own for what changes.
@@ -57,6 +58,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     compression: grpc.Compression | None = None
     next_uncompressed = False
     caller: Caller | None = None
+    stream: Any = None
     _invocation_metadata: Metadata | None = None
     trailing: Metadata = ()
     _added: Metadata = ()
@@ -76,7 +78,7 @@ class HttpServicerContext(grpc.aio.ServicerContext[Any, Any]):
     @property
     def answers_stream(self) -> bool:
         """Whether the call may end with OK and no message."""
-        return False
+        return self.stream is not None
 
     def attach(self, reader: Reader | None, writer: Writer | None) -> None:
         """Connects `read` and `write` to the request and the response, where those stream."""

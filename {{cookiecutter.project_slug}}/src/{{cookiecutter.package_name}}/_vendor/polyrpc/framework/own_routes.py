@@ -47,7 +47,6 @@ from .routing import CLIENT_CLOSED, VISIT, Destination, Visit, destination
 
 logger = logging.getLogger("polyrpc.framework")
 
-_REQUEST_ID = request_id.KEY.encode("ascii")
 _NOT_FOUND = "Not Found"
 _WITHOUT_BODY = ("GET", "HEAD")
 _METHODS = frozenset(
@@ -107,7 +106,7 @@ class Observation:
             if event["type"] in _STARTS:
                 visit.status = event.get("status", _SWITCHED)
                 if not visit.is_of_an_rpc:
-                    event = with_header(event, _REQUEST_ID, identity.encode("ascii"))
+                    event = with_header(event, request_id.HEADER, identity.encode("ascii"))
             await send(event)
 
         answering = _answering if scope["type"] == "http" else talk

@@ -15,7 +15,7 @@ from ..logs import REQUEST_ID
 
 KEY = "x-request-id"
 
-_HEADER = KEY.encode("ascii")
+HEADER = KEY.encode("ascii")
 _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
 _ACCEPTED_BYTES = re.compile(rb"[\x21-\x7e]{1,128}")
 _BYTES = 16
@@ -40,7 +40,7 @@ def adopt_metadata(context: Any) -> str:
 
 def adopt_header(context: Any) -> str:
     """Does the same for whatever comes over HTTP."""
-    value = context.header(_HEADER)
+    value = context.header(HEADER)
     if value is None or _ACCEPTED_BYTES.fullmatch(value) is None:
         return _adopt_new()
     identity: str = value.decode("ascii")
@@ -55,7 +55,7 @@ def in_trailers(context: Any, request_id: str) -> None:
 
 def in_headers(context: Any, request_id: str) -> None:
     """Has the id returned to a caller over HTTP."""
-    context.add_header(_HEADER, request_id.encode("ascii"))
+    context.add_header(HEADER, request_id.encode("ascii"))
 
 
 def _adopt_new() -> str:
