@@ -39,11 +39,17 @@ class JsonCodec:
     Args:
         style: How messages are written.
         ignore_unknown_fields: Accept and drop unknown fields, and unknown names of enum values.
+
+    Attributes:
+        style: As given.
+        ignore_unknown_fields: As given.
     """
 
     def __init__(
         self, style: JsonStyle = CANONICAL_STYLE, *, ignore_unknown_fields: bool = False
     ) -> None:
+        self.style = style
+        self.ignore_unknown_fields = ignore_unknown_fields
         self._readers = CompiledReaders()
         self._strict = StrictReaders(ignore_unknown_fields=ignore_unknown_fields)
         self._writers = CompiledWriters(style)

@@ -3,7 +3,7 @@
 Where `google/api/http.proto` leaves a choice:
 
 - A rule without `body` takes an empty body or `{}`: another one is refused, as its content would
-  be lost; with `ignore_unknown_fields` it is ignored.
+  be lost; a codec that ignores unknown fields has it ignored.
 - An empty body, or only white space, leaves the field that it is mapped to unset; so does `null`.
 - A `response_body` field that is unset is `null` if it has presence, its default otherwise.
 """
@@ -29,16 +29,13 @@ _LENGTH_DELIMITED = 2
 _TOO_DEEP = "the request body is nested too deeply"
 
 
-def body_decoder(
-    descriptor: Descriptor, body: str, codec: JsonCodec, *, ignore_unknown_fields: bool = False
-) -> Decode:
+def body_decoder(descriptor: Descriptor, body: str, codec: JsonCodec) -> Decode:
     """Return what turns an HTTP body into a request message.
 
     Args:
         descriptor: The request message.
         body: The rule's `body`: empty, `*` or the name of a field that there is.
         codec: Reads the body.
-        ignore_unknown_fields: Ignore a body where none is expected, rather than refuse it.
 
     Returns:
         A function from the body to the message. It raises `JsonError`.
@@ -46,7 +43,7 @@ def body_decoder(
     if body == "*":
         return codec.message_decoder(GetMessageClass(descriptor))
     if not body:
-        return _nothing_decoder(descriptor, refuse=not ignore_unknown_fields)
+        return _nothing_decoder(descriptor, refuse=not codec.ignore_unknown_fields)
     field = descriptor.fields_by_name[body]
     message = _plain_message(field)
     if message is None or field.is_repeated or field.type == field.TYPE_GROUP:
