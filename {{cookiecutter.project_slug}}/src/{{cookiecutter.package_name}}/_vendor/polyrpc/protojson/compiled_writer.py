@@ -210,22 +210,19 @@ class CompiledWriters(CompiledFunctions):
         return name
 
     def _listed(self, field: FieldDescriptor) -> ListedField:
+        attribute, is_quoted = _attribute(field, "{}"), False
         if not is_column(field):
             printed = f"[dumps({self._all(field, 'each')}) for each in {{}}]"
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            attribute, printed, is_quoted = f"{attribute}.encode()", "printed_strings({})", True
         elif field.type in _NUMBERS:
-            printed = "printed_numbers({})"
+            printed, is_quoted = "printed_numbers({})", field.type in LONG_INTEGERS
         elif field.type == FieldDescriptor.TYPE_DOUBLE:
             printed = "printed_doubles({})"
         else:
-            one = self._one(field, "each")
-            printed = "printed({})" if one == "each" else f"printed([{one} for each in {{}}])"
-        return ListedField(
-            self._style.name_of(field),
-            _attribute(field, "{}"),
-            is_column(field),
-            printed,
-            is_column(field) and field.type in LONG_INTEGERS,
-        )
+            printed = f"printed([{self._one(field, 'each')} for each in {{}}])"
+        name = self._style.name_of(field)
+        return ListedField(name, attribute, is_column(field), printed, is_quoted)
 
     def _one(self, field: FieldDescriptor, value: str) -> str:
         """Answers the expression for one value of a field."""
