@@ -121,6 +121,24 @@ class CompiledWriters(CompiledFunctions):
                 lines = ["(message):", *self._statements(descriptor), " return dumps(tree)"]
             return self._compiled(descriptor.full_name, lines)
 
+    def of_field(self, field: FieldDescriptor) -> Callable[[Message], bytes]:
+        """Makes the function that turns one field of a message into JSON text: `of`, of a part.
+
+        A field that has presence, and is not set, is null.
+        """
+        with self._lock:
+            lines = [
+                "(message):",
+                *(
+                    [f" if not message.HasField({field.name!r}): return b'null'"]
+                    if field.has_presence
+                    else []
+                ),
+                f" value = {_attribute(field, 'message')}",
+                f" return dumps({self._all(field, 'value')})",
+            ]
+            return self._compiled(field.full_name, lines)
+
     def _source(self, descriptor: Descriptor) -> Iterator[str]:
         yield "(message):"
         if descriptor.full_name in SPECIAL:
@@ -226,6 +244,8 @@ class CompiledWriters(CompiledFunctions):
         if field.enum_type is not None:
             if field.enum_type.full_name == NULL_VALUE:
                 return "None"
+            if self._style.use_integers_for_enums:
+                return value
             # Of several names of a number the first one is printed.
             values = reversed(field.enum_type.values)
             constant = self._constant({each.number: each.name for each in values})
