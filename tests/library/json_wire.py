@@ -12,3 +12,9 @@ from polyrpc.protojson import JsonCodec
 def decoder(codec: JsonCodec, descriptor: Descriptor) -> Callable[[bytes], bytes]:
     decode = codec.message_decoder(GetMessageClass(descriptor))
     return lambda text: decode(text).SerializeToString()
+
+
+def encoder(codec: JsonCodec, descriptor: Descriptor) -> Callable[[bytes], bytes]:
+    message_class = GetMessageClass(descriptor)
+    encode = codec.message_encoder(message_class)
+    return lambda wire: encode(message_class.FromString(wire))

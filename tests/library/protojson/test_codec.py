@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from google.protobuf import any_pb2, duration_pb2, json_format, wrappers_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import EncodeError, Message
 from google.rpc import error_details_pb2
-from json_wire import decoder
+from json_wire import decoder, encoder
 from polyrpc.protojson import JsonCodec, JsonError
 from polyrpc.protojson.style import JsonStyle
 from testing.v1 import edition_pb2, legacy_pb2, plain_pb2, testing_pb2
@@ -22,8 +22,8 @@ BRIEF = JsonCodec(JsonStyle(always_print_fields_with_no_presence=False))
 LENIENT = JsonCodec(ignore_unknown_fields=True)
 _decode = decoder(CODEC, AllKinds.DESCRIPTOR)
 _decode_lenient = decoder(LENIENT, AllKinds.DESCRIPTOR)
-_encode = CODEC.encoder(AllKinds.DESCRIPTOR)
-_encode_brief = BRIEF.encoder(AllKinds.DESCRIPTOR)
+_encode = encoder(CODEC, AllKinds.DESCRIPTOR)
+_encode_brief = encoder(BRIEF, AllKinds.DESCRIPTOR)
 
 TYPE = "type.googleapis.com"
 
@@ -63,7 +63,7 @@ def test_no_text_is_the_empty_message(text: bytes) -> None:
 
 def test_output_is_compact_utf8_on_one_line() -> None:
     wire = testing_pb2.EchoResponse(text='é\n"', index=1).SerializeToString()
-    encode = CODEC.encoder(testing_pb2.EchoResponse.DESCRIPTOR)
+    encode = encoder(CODEC, testing_pb2.EchoResponse.DESCRIPTOR)
     assert encode(wire) == '{"text":"é\\n\\"","index":1}'.encode()
 
 
@@ -84,7 +84,7 @@ def test_proto_names_are_printed_on_demand_within_any_too() -> None:
     )
     message = AllKinds(renamed="b")
     message.any.Pack(testing_pb2.UpdateBookRequest(book=testing_pb2.Book(), update_mask={}))
-    text = codec.encoder(AllKinds.DESCRIPTOR)(message.SerializeToString())
+    text = encoder(codec, AllKinds.DESCRIPTOR)(message.SerializeToString())
     assert json.loads(text) == {
         "renamed": "b",
         "any": {
@@ -168,7 +168,7 @@ def test_floats_are_short_wherever_they_stand() -> None:
     )
     packed = MoreKinds(single_float=0.1)
     message.repeated_any.add().Pack(packed)
-    assert json.loads(BRIEF.encoder(MoreKinds.DESCRIPTOR)(message.SerializeToString())) == {
+    assert json.loads(encoder(BRIEF, MoreKinds.DESCRIPTOR)(message.SerializeToString())) == {
         "singleFloat": 0.1,
         "optionalFloat": 0.0,
         "repeatedFloat": [0.1, "NaN"],
@@ -281,7 +281,7 @@ def test_any_carries_types_of_files_that_the_message_does_not_depend_on() -> Non
     message.any.Pack(info)
     fresh = JsonCodec(JsonStyle(always_print_fields_with_no_presence=False))
     for _ in range(2):
-        assert json.loads(fresh.encoder(AllKinds.DESCRIPTOR)(message.SerializeToString())) == tree
+        assert json.loads(encoder(fresh, AllKinds.DESCRIPTOR)(message.SerializeToString())) == tree
     fresh = JsonCodec()
     for _ in range(2):
         wire = decoder(fresh, AllKinds.DESCRIPTOR)(json.dumps(tree).encode())
@@ -729,18 +729,50 @@ LEGACY = [
 
 @pytest.mark.parametrize("message", LEGACY)
 def test_proto2_and_editions_are_read_and_printed_as_json_format_does(message: Message) -> None:
-    text = CODEC.encoder(message.DESCRIPTOR)(message.SerializeToString())
+    text = encoder(CODEC, message.DESCRIPTOR)(message.SerializeToString())
     assert json.loads(text) == json_format.MessageToDict(
         message, always_print_fields_with_no_presence=True
     )
     assert type(message).FromString(decoder(CODEC, message.DESCRIPTOR)(text)) == message
 
 
+ORDERS = [plain_pb2.PlainOrder.Line(sku="a", price_cents=1, shade=1)] * 200
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *LEGACY,
+        plain_pb2.PlainOrder(lines=ORDERS, by_name={"a": ORDERS[0]}, time={"seconds": 1}),
+        AllKinds(int64_field=1, repeated_colour=[1, 7], inner={}, bytes_field=b"a", struct={}),
+    ],
+)
+def test_a_field_is_printed_as_it_is_in_its_message(message: Message) -> None:
+    tree = json.loads(CODEC.message_encoder(type(message))(message))
+    for field in message.DESCRIPTOR.fields:
+        assert json.loads(CODEC.field_encoder(field)(message)) == tree.get(field.json_name)
+
+
+def test_what_lacks_a_required_field_has_no_field_to_print() -> None:
+    encode = CODEC.field_encoder(legacy_pb2.Required.DESCRIPTOR.fields_by_name["child"])
+    with pytest.raises(EncodeError):
+        encode(legacy_pb2.Required(name="a", child=legacy_pb2.Required()))
+
+
+def test_enums_are_printed_as_numbers_on_demand_within_any_too() -> None:
+    codec = JsonCodec(JsonStyle(use_integers_for_enums=True))
+    message = AllKinds(colour=1, repeated_colour=[2, 7])
+    message.any.Pack(plain_pb2.PlainOrder(lines=ORDERS))
+    tree = json.loads(codec.message_encoder(AllKinds)(message))
+    assert (tree["colour"], tree["repeatedColour"]) == (1, [2, 7])
+    assert [line["shade"] for line in tree["any"]["lines"]] == [1] * len(ORDERS)
+
+
 def test_extensions_are_read_and_printed() -> None:
     message = legacy_pb2.Extendable(text="a")
     message.Extensions[legacy_pb2.extra_number] = 5
     message.Extensions[legacy_pb2.extra_defaults].add(text="b")
-    text = BRIEF.encoder(legacy_pb2.Extendable.DESCRIPTOR)(message.SerializeToString())
+    text = encoder(BRIEF, legacy_pb2.Extendable.DESCRIPTOR)(message.SerializeToString())
     assert json.loads(text) == {
         "text": "a",
         "[testing.v1.extra_number]": 5,
@@ -780,7 +812,7 @@ def test_a_well_known_type_can_be_the_whole_message(descriptor: Any) -> None:
     text = b'"1.500s"'
     if descriptor.name == "Any":
         text = b'{"@type":"type.googleapis.com/google.protobuf.Duration","value":"1.500s"}'
-    assert CODEC.encoder(descriptor)(decoder(CODEC, descriptor)(text)) == text
+    assert encoder(CODEC, descriptor)(decoder(CODEC, descriptor)(text)) == text
 
 
 def test_the_stack_that_is_left_does_not_matter() -> None:

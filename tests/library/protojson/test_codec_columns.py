@@ -78,6 +78,15 @@ def test_a_field_may_have_nothing_in_any_message(name: str) -> None:
     check(rows, "rows", PlainRows(rows=rows))
 
 
+@pytest.mark.parametrize("text", ["a", "\u00fc\u2028", 'a"b', "\x00\n\\u0000", 'a\x7f"\x7f'])
+@pytest.mark.parametrize("others", ["a", 'a"b', "\x7f", 'a\x7f"\x7f'])
+def test_strings_are_printed_alike_whatever_is_in_them(text: str, others: str) -> None:
+    line = PlainOrder.Line(sku=others, price_cents=1, weight_kg=0.5, shade=1, ratio=1)
+    lines = [line] * LONG
+    lines[1] = PlainOrder.Line(sku=text)
+    check(lines, "lines", PlainOrder(lines=lines))
+
+
 @given(st.data())
 def test_any_messages_are_written_as_each_by_itself(data: st.DataObject) -> None:
     line = PlainOrder.Line(sku="a", price_cents=1, weight_kg=0.5, shade=1, ratio=1)
@@ -123,7 +132,7 @@ def test_columns_have_what_is_not_zero() -> None:
         {"sku": "b", "price_cents": -2, "ratio": 2},
     ]
     read = column_reader(LINES.number, LINES.message_type)
-    assert read(PlainOrder(lines=lines), 2) == [["a", "b"], [1, -2], [], [1], [2.0]]
+    assert read(PlainOrder(lines=lines), 2) == [[b"a", b"b"], [1, -2], [], [1], [2.0]]
     assert read(PlainOrder(name="a" * 1000, lines=lines), 2) is None
     most = columns._MOST_MESSAGES
     assert read(PlainOrder(lines=lines[:1] * most), most) is not None

@@ -20,7 +20,7 @@ from google.protobuf.message import EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, note
 from hypothesis import strategies as st
-from json_wire import decoder
+from json_wire import decoder, encoder
 from polyrpc.protojson import JsonCodec, JsonError
 from polyrpc.protojson.style import JsonStyle
 from strategies import WRONG_VALUES, messages, mutated_texts
@@ -46,7 +46,7 @@ CODECS = {
     for unknown in (True, False)
 }
 ENCODERS = {
-    (key, each.full_name): codec.encoder(each) for key, codec in CODECS.items() for each in TYPES
+    (key, each.full_name): encoder(codec, each) for key, codec in CODECS.items() for each in TYPES
 }
 DECODERS = {
     (key[2], each.full_name): decoder(codec, each)

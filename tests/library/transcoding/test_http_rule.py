@@ -25,17 +25,18 @@ from testing.v1 import testing_pb2
 AllKinds = testing_pb2.AllKinds
 LIBRARY = testing_pb2.DESCRIPTOR.services_by_name["Library"]
 ECHO = testing_pb2.DESCRIPTOR.services_by_name["Echo"]
-codec = JsonCodec()
+CODEC = JsonCodec()
+LENIENT = JsonCodec(ignore_unknown_fields=True)
 numbers = itertools.count()
 
 
 def library(rpc: str) -> HttpBinding:
-    return http_bindings(LIBRARY.methods_by_name[rpc], codec)[0]
+    return http_bindings(LIBRARY.methods_by_name[rpc], CODEC)[0]
 
 
-def binding(rule: str, rpc: str = "Everything", **options: Any) -> HttpBinding:
+def binding(rule: str, rpc: str = "Everything", codec: JsonCodec = CODEC) -> HttpBinding:
     parsed = text_format.Parse(rule, http_pb2.HttpRule())
-    return HttpBinding(Rule(ECHO.methods_by_name[rpc], parsed), codec, **options)
+    return HttpBinding(Rule(ECHO.methods_by_name[rpc], parsed), codec)
 
 
 def decoded(
@@ -71,11 +72,11 @@ def annotated(rule: str) -> MethodDescriptor:
 
 
 def test_an_rpc_without_annotation_has_no_bindings() -> None:
-    assert http_bindings(ECHO.methods_by_name["Unary"], codec) == []
+    assert http_bindings(ECHO.methods_by_name["Unary"], CODEC) == []
 
 
 def test_a_rule_and_its_additional_bindings_are_bindings() -> None:
-    bindings = http_bindings(LIBRARY.methods_by_name["GetBook"], codec)
+    bindings = http_bindings(LIBRARY.methods_by_name["GetBook"], CODEC)
     assert [(bound.rule.method, bound.rule.template.text) for bound in bindings] == [
         ("GET", "/v1/{name=shelves/*/books/*}"),
         ("GET", "/v1/books/{name}"),
@@ -270,7 +271,7 @@ def test_a_body_where_none_is_expected_is_refused_unless_unknown_fields_are_igno
     for body in (b'{"string_field": "a"}', b"[]", b"null", b"{} {}", b"x"):
         with pytest.raises(JsonError, match=r"^no request body is expected$"):
             decoded(rule, body=body)
-        assert decoded(binding(rule, ignore_unknown_fields=True), body=body) == {}
+        assert decoded(binding(rule, codec=LENIENT), body=body) == {}
 
 
 BOUND = "is not taken from the query: the path or the body sets it"
@@ -316,7 +317,7 @@ def test_the_query_adds_to_a_message_that_the_path_sets_in_part() -> None:
 
 
 def test_unknown_query_parameters_are_ignored_where_the_option_says_so() -> None:
-    bound = binding('get: "/v1/x"', ignore_unknown_fields=True)
+    bound = binding('get: "/v1/x"', codec=LENIENT)
     assert decoded(bound, query=b"x=1&int32_field=2") == {"int32_field": 2}
 
 
@@ -444,7 +445,7 @@ def test_an_invalid_annotation_is_left_out_with_one_line_that_names_it(
     assert problem.startswith(f"{method.full_name}: google.api.http: ")
     assert problem.endswith(reason)
     assert check([method]) == [problem]
-    bindings = http_bindings(method, codec)
+    bindings = http_bindings(method, CODEC)
     assert [bound.rule.template.text for bound in bindings] == re.findall(
         '(?<=get: )"(/v1/[xy])"(?= addi)', rule
     )

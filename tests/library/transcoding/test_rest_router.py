@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 from polyrpc.transcoding.http_rule import Rule, read_annotation
+from polyrpc.transcoding.path_template import PathTemplate, Wildcard, literal, readings
 from polyrpc.transcoding.router import RestMatch, RestRouter, hidden_rules
 from testing.v1 import testing_pb2
 
@@ -226,9 +227,29 @@ def test_only_the_templates_that_share_a_paths_beginning_are_looked_at() -> None
     assert deep.match("POST", "/a" * 50_000) == frozenset({"GET", "HEAD"})
 
 
+def read(template: PathTemplate, raw_path: str) -> dict[str, str] | None:
+    """Reads a path by one template alone: slower than the router, and simpler."""
+    for segments, verb in readings(raw_path, (template.verb or "").count(":") + 1):
+        if verb == template.verb and is_written_as(segments, template):
+            return template.capture(segments)
+    return None
+
+
+def is_written_as(segments: list[str], template: PathTemplate) -> bool:
+    expected = list(template.segments)
+    if template.rest is not None:
+        missing = len(segments) - len(expected) + 1
+        at = expected.index(Wildcard.ANY)
+        expected[at : at + 1] = [Wildcard.ONE] * missing
+    return len(segments) == len(expected) and all(
+        each is Wildcard.ONE or each == literal(segment)
+        for each, segment in zip(expected, segments, strict=True)
+    )
+
+
 def fits(rule: Rule, path: str) -> bool:
     try:
-        return rule.template.match(path) is not None
+        return read(rule.template, path) is not None
     except ValueError:
         return True
 
@@ -254,7 +275,7 @@ def test_the_router_answers_any_path_as_its_templates_do(method: str, path: str)
     if isinstance(match, RestMatch):
         assert match.rule in fitting
         assert match.rule.method == method
-        assert match.variables == match.rule.template.match(path)
+        assert match.variables == read(match.rule.template, path)
     else:
         has_head = any(rule.method == "GET" for rule in fitting)
         assert (match or set()) == methods | ({"HEAD"} if has_head else set())

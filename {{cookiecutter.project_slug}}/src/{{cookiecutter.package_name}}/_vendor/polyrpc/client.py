@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
@@ -85,69 +85,38 @@ def channel(
     if keepalive is not None:
         arguments.append(("grpc.keepalive_time_ms", int(keepalive * 1000)))
     if not tls:
-        return _Channel(grpc.aio.insecure_channel(target, arguments), deadline)
+        return _with_context(grpc.aio.insecure_channel(target, arguments), deadline)
     credentials = grpc.ssl_channel_credentials(*map(_read, (ca_file, key_file, cert_file)))
-    return _Channel(grpc.aio.secure_channel(target, credentials, arguments), deadline)
+    return _with_context(grpc.aio.secure_channel(target, credentials, arguments), deadline)
 
 
-class _Channel(grpc.aio.Channel):
-    """A channel whose calls have a deadline, and go on from the call that they are made for."""
+def _with_context(channel: grpc.aio.Channel, deadline: float | None) -> grpc.aio.Channel:
+    """Has a channel's calls keep a deadline, and go on from the call that they are made for."""
+    for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
+        setattr(channel, kind, partial(_callable, getattr(channel, kind), deadline))
+    return channel
 
-    def __init__(self, channel: grpc.aio.Channel, deadline: float | None) -> None:
-        self._channel = channel
-        self._deadline = deadline
 
-    def unary_unary(self, *method: Any, **options: Any) -> Any:
-        return self._calling(self._channel.unary_unary(*method, **options))
+def _callable(
+    make: Callable[..., Any], deadline: float | None, *method: Any, **serializers: Any
+) -> Callable[..., Any]:
+    """Makes what calls one method, by that of the channel which is for methods of its kind."""
+    make_call = make(*method, **serializers)
 
-    def unary_stream(self, *method: Any, **options: Any) -> Any:
-        return self._calling(self._channel.unary_stream(*method, **options))
+    def call(
+        *request: Any,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **options: Any,
+    ) -> Any:
+        return make_call(
+            *request,
+            timeout=_shortest(timeout, deadline, _time_remaining()),
+            metadata=_handed_on(tuple(metadata or ())),
+            **options,
+        )
 
-    def stream_unary(self, *method: Any, **options: Any) -> Any:
-        return self._calling(self._channel.stream_unary(*method, **options))
-
-    def stream_stream(self, *method: Any, **options: Any) -> Any:
-        return self._calling(self._channel.stream_stream(*method, **options))
-
-    def _calling(self, make_call: Callable[..., Any]) -> Callable[..., Any]:
-        def call(
-            *request: Any,
-            timeout: float | None = None,
-            metadata: Metadata | None = None,
-            **options: Any,
-        ) -> Any:
-            return make_call(
-                *request,
-                timeout=_shortest(timeout, self._deadline, _time_remaining()),
-                metadata=_handed_on(tuple(metadata or ())),
-                **options,
-            )
-
-        return call
-
-    async def close(self, grace: float | None = None) -> None:
-        await self._channel.close(grace)
-
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        return self._channel.get_state(try_to_connect)
-
-    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        await self._channel.wait_for_state_change(last_observed_state)
-
-    async def channel_ready(self) -> None:
-        await self._channel.channel_ready()
-
-    async def __aenter__(self) -> Self:
-        await self._channel.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> bool | None:
-        return await self._channel.__aexit__(exc_type, exc_val, exc_tb)
+    return call
 
 
 def _read(file: Path | None) -> bytes | None:

@@ -141,7 +141,6 @@ class ServiceGateway(GrpcGateway):
         self._default_timeouts = {rpc.full_name: default_timeout for rpc in self._methods}
         self._style = JsonStyle(preserving_proto_field_name, always_print_fields_with_no_presence)
         self._codec = JsonCodec(self._style, ignore_unknown_fields=ignore_unknown_fields)
-        self._ignore_unknown_fields = ignore_unknown_fields
         self.http_paths = {
             method.full_name: clean_path(self.path + method.http_path) for method in self._methods
         }
@@ -249,11 +248,8 @@ class ServiceGateway(GrpcGateway):
 
     def _rest_routes_of(self, endpoint: Endpoint) -> list[RestRoute]:
         method = endpoint.rpc.descriptor
-        bindings = http_bindings(
-            method, self._codec, ignore_unknown_fields=self._ignore_unknown_fields
-        )
         routes = []
-        for binding in bindings:
+        for binding in http_bindings(method, self._codec):
             encode_numbers = enum_numbers_encoder(
                 method.output_type, binding.rule.response_body, self._style
             )
@@ -273,8 +269,9 @@ class ServiceGateway(GrpcGateway):
         operations = [
             replace(operation, security_schemes=self._security_schemes) for operation in operations
         ]
+        codec = self._codec
         json = JsonPath(
-            endpoint, self._codec, self._style, ignore_unknown_fields=self._ignore_unknown_fields
+            endpoint, codec, codec.style, ignore_unknown_fields=codec.ignore_unknown_fields
         )
         return RpcRoute(path, self.http_methods, json.answer_to, operations, straight=json.straight)
 

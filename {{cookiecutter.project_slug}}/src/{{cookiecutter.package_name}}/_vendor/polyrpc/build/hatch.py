@@ -116,17 +116,14 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
     for name in sources:
         check_encoding(name, (protos / name).read_bytes())
     common = Path(str(distribution("googleapis-common-protos").locate_file("")))
-    run(
-        [
-            *(sys.executable, "-m", "grpc_tools.protoc"),
-            f"-I{protos}",
-            *(f"-I{name}={common / moved}" for name, moved in MOVED.items()),
-            f"-I{common}",
-            *of_messages(output),
-            f"--descriptor_set_out={descriptor_set}",
-            *("--include_imports", "--include_source_info"),
-            *sources,
-        ]
+    run_compiler(
+        f"-I{protos}",
+        *(f"-I{name}={common / moved}" for name, moved in MOVED.items()),
+        f"-I{common}",
+        *of_messages(output),
+        f"--descriptor_set_out={descriptor_set}",
+        *("--include_imports", "--include_source_info"),
+        *sources,
     )
     # Its plugin copies comments into docstrings as they are: quotes or a backslash in one would
     # make a stub that is no Python.
@@ -136,14 +133,7 @@ def run_protoc(protos: Path, output: Path, descriptor_set: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="protos-") as folder:
         uncommented = Path(folder) / "descriptors.binpb"
         uncommented.write_bytes(described.SerializeToString())
-        run(
-            [
-                *(sys.executable, "-m", "grpc_tools.protoc"),
-                f"--descriptor_set_in={uncommented}",
-                f"--grpc_python_out={output}",
-                *sources,
-            ]
-        )
+        run_compiler(f"--descriptor_set_in={uncommented}", f"--grpc_python_out={output}", *sources)
 
 
 def check_encoding(name: str, proto: bytes) -> None:
@@ -184,12 +174,19 @@ def copy_swagger_ui(target: Path) -> None:
         shutil.copyfile(str(source.locate_file(f"flask_swagger_ui/dist/{name}")), target / name)
 
 
-def run(command: list[str]) -> None:
+def run_compiler(*arguments: str) -> None:
     """Run protoc."""
-    # S603: the command is built from this project's own files, and no shell sees it.
-    protoc = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")  # noqa: S603 - our own command
+    protoc = run([sys.executable, "-m", "grpc_tools.protoc", *arguments])
     if protoc.returncode:
         raise CompileError(protoc.stderr.strip())
+
+
+def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's tools on the project's own files, and keep what it says."""
+    # S603: the command is ours, and no shell sees it.
+    return subprocess.run(  # noqa: S603 - our own command
+        command, capture_output=True, encoding="utf-8", errors="replace", **options
+    )
 
 
 def publish(output: Path, source: Path, patterns: list[str]) -> None:

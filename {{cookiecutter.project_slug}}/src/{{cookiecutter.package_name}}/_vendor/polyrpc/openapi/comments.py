@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-)
-
-_Path = tuple[int, ...]
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 # What is meant for those who write protos: internal comments of AIP-192, and what buf is told.
 _INTERNAL = re.compile(
@@ -44,12 +37,10 @@ def comments_of(descriptor_set: bytes) -> Mapping[str, str]:
     """
     comments: dict[str, str] = {}
     for file in FileDescriptorSet.FromString(descriptor_set).file:
-        written = {
-            tuple(location.path): text
-            for location in file.source_code_info.location
-            if (text := _text(location.leading_comments) or _text(location.trailing_comments))
-        }
-        comments.update((name, written[path]) for path, name in _names(file) if path in written)
+        for location in file.source_code_info.location:
+            text = _text(location.leading_comments) or _text(location.trailing_comments)
+            if text and (name := _name_at(file, location.path)):
+                comments[name] = text
     return comments
 
 
@@ -64,44 +55,20 @@ def _text(comment: str) -> str:
     return _BLANK_LINES.sub("\n\n", public).strip()
 
 
-# The numbers in the paths below are the field numbers of google/protobuf/descriptor.proto, as the
-# comment on SourceCodeInfo.Location there asks.
+def _name_at(file: FileDescriptorProto, path: Sequence[int]) -> str | None:
+    """Return the full name of what is at a path, as `SourceCodeInfo.Location` has it.
 
-
-def _names(file: FileDescriptorProto) -> Iterator[tuple[_Path, str]]:
-    scope = f"{file.package}." if file.package else ""
-    yield from _message_names((4,), scope, file.message_type)
-    yield from _enum_names((5,), scope, file.enum_type)
-    for path, name, service in _numbered((6,), scope, file.service):
-        yield path, name
-        yield from _leaf_names((*path, 2), f"{name}.", service.method)
-
-
-def _message_names(
-    path: _Path, scope: str, messages: Iterable[DescriptorProto]
-) -> Iterator[tuple[_Path, str]]:
-    for message_path, name, message in _numbered(path, scope, messages):
-        inner = f"{name}."
-        yield message_path, name
-        yield from _leaf_names((*message_path, 2), inner, message.field)
-        yield from _leaf_names((*message_path, 8), inner, message.oneof_decl)
-        yield from _message_names((*message_path, 3), inner, message.nested_type)
-        yield from _enum_names((*message_path, 4), inner, message.enum_type)
-
-
-def _enum_names(
-    path: _Path, scope: str, enums: Iterable[EnumDescriptorProto]
-) -> Iterator[tuple[_Path, str]]:
-    for enum_path, name, enum in _numbered(path, scope, enums):
-        yield enum_path, name
-        yield from _leaf_names((*enum_path, 2), f"{name}.", enum.value)
-
-
-def _leaf_names(path: _Path, scope: str, elements: Iterable[Any]) -> Iterator[tuple[_Path, str]]:
-    for element_path, name, _ in _numbered(path, scope, elements):
-        yield element_path, name
-
-
-def _numbered(path: _Path, scope: str, elements: Iterable[Any]) -> Iterator[tuple[_Path, str, Any]]:
-    for index, element in enumerate(elements):
-        yield (*path, index), scope + element.name, element
+    That is pairs of a field in descriptor.proto and a place in it; None: nothing there has a name.
+    """
+    element: Any = file
+    names = [file.package] if file.package else []
+    if len(path) % 2:
+        return None
+    for number, place in zip(path[::2], path[1::2], strict=True):
+        field = element.DESCRIPTOR.fields_by_number.get(number)
+        message = field and field.is_repeated and field.message_type
+        if not message or "name" not in message.fields_by_name:
+            return None
+        element = getattr(element, field.name)[place]
+        names.append(element.name)
+    return ".".join(names)

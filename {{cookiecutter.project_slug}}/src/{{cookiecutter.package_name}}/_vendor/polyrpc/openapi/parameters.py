@@ -139,14 +139,11 @@ def _unique(name: str, names: dict[int, str]) -> str:
     return unique
 
 
-def _field_at(message: Descriptor, field_path: str) -> FieldDescriptor:
-    *outer, last = field_path.split(".")
-    for name in outer:
-        inner = message.fields_by_name[name].message_type
-        if inner is None:
-            raise ValueError(f"{message.full_name}.{name} is no message")
-        message = inner
-    return message.fields_by_name[last]
+def _field_at(message: Any, field_path: str) -> FieldDescriptor:
+    for name in field_path.split("."):
+        field: FieldDescriptor = message.fields_by_name[name]
+        message = field.message_type
+    return field
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from orjson import JSONDecodeError
@@ -38,11 +39,17 @@ class JsonCodec:
     Args:
         style: How messages are written.
         ignore_unknown_fields: Accept and drop unknown fields, and unknown names of enum values.
+
+    Attributes:
+        style: As given.
+        ignore_unknown_fields: As given.
     """
 
     def __init__(
         self, style: JsonStyle = CANONICAL_STYLE, *, ignore_unknown_fields: bool = False
     ) -> None:
+        self.style = style
+        self.ignore_unknown_fields = ignore_unknown_fields
         self._readers = CompiledReaders()
         self._strict = StrictReaders(ignore_unknown_fields=ignore_unknown_fields)
         self._writers = CompiledWriters(style)
@@ -83,48 +90,44 @@ class JsonCodec:
 
         return decode if covered else decode_strictly
 
-    def encoder(self, descriptor: Descriptor) -> Callable[[bytes], bytes]:
-        """Makes the function that turns wire format into JSON text, for one message type.
+    def message_encoder(self, message_class: type[AnyMessage]) -> Callable[[AnyMessage], bytes]:
+        """Makes the function that turns a message into JSON text.
 
         The text is compact UTF-8 without a newline. The function raises `JsonError` where a message
-        has no JSON form: an `Any` of an unknown type, a time out of range, a `Value` of NaN.
-        """
-        parse = GetMessageClass(descriptor).FromString
-        write: Callable[[Message], bytes] | None = None
-
-        def encode(wire: bytes) -> bytes:
-            nonlocal write
-            try:
-                if write is None:
-                    write = self._writers.of(descriptor)
-                return write(parse(wire))
-            except Exception as error:
-                raise _without_form(descriptor, error) from None
-
-        return encode
-
-    def message_encoder(self, message_class: type[AnyMessage]) -> Callable[[AnyMessage], bytes]:
-        """Makes the function that turns a message into JSON text, as `encoder` says.
-
-        What is no message of the class raises what `SerializeToString` of the class raises for it.
+        has no JSON form: an `Any` of an unknown type, a time out of range, a `Value` of NaN. What
+        is no message of the class is printed as that reads it, or raises what `SerializeToString`
+        of the class raises for it, as does one that lacks a required field.
         """
         descriptor: Any = message_class.DESCRIPTOR
-        serialize, encode_wire = message_class.SerializeToString, self.encoder(descriptor)
-        if may_lack_fields(descriptor):
-            # That refuses a message without them.
-            return lambda message: encode_wire(serialize(message))
+        return self._encoder(message_class, partial(self._writers.of, descriptor))
+
+    def field_encoder(self, field: FieldDescriptor) -> Callable[[Any], bytes]:
+        """Makes the function that turns one field of a message into JSON text.
+
+        A field that has presence, and is not set, is null. It raises as that of `message_encoder`.
+        """
+        descriptor: Any = field.containing_type
+        message_class: type[Any] = GetMessageClass(descriptor)
+        return self._encoder(message_class, partial(self._writers.of_field, field))
+
+    def _encoder(
+        self, message_class: type[AnyMessage], make: Callable[[], Callable[[Message], bytes]]
+    ) -> Callable[[AnyMessage], bytes]:
+        descriptor: Any = message_class.DESCRIPTOR
+        serialize, parse = message_class.SerializeToString, message_class.FromString
+        unchecked = None if may_lack_fields(descriptor) else message_class
         write: Callable[[Message], bytes] | None = None
 
         def encode(message: AnyMessage) -> bytes:
             nonlocal write
-            if message.__class__ is message_class:
-                try:
-                    if write is None:
-                        write = self._writers.of(descriptor)
-                    return write(message)
-                except Exception as error:
-                    raise _without_form(descriptor, error) from None
-            return encode_wire(serialize(message))
+            if message.__class__ is not unchecked:
+                message = parse(serialize(message))
+            try:
+                if write is None:
+                    write = make()
+                return write(message)
+            except Exception as error:
+                raise _without_form(descriptor, error) from None
 
         return encode
 

@@ -17,7 +17,7 @@ Such a list takes a fraction of the time that an attribute of each message takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -25,10 +25,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Error, Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from .descriptors import HAS_UPB, contains_itself
 
-_Parse = Callable[[bytes, Iterable[int]], list[list[Any]]]
+_Parse = Callable[[bytes], Any]
 
 _LEAST_COLUMNS = 3
 """Fewer would not be worth it."""
@@ -36,7 +37,13 @@ _MOST_BYTES = 256
 """On the wire, for each message of a list: where there are more, they are better not copied."""
 _MOST_MESSAGES = 10_000
 """In a list: all that is made of them is there at once, about 1 KiB for each."""
-_NOT_PACKED = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+_BYTES = FieldDescriptor.TYPE_BYTES
+_NOT_PACKED = (FieldDescriptor.TYPE_STRING, _BYTES)
+_AS_READ = {
+    FieldDescriptor.TYPE_ENUM: FieldDescriptor.TYPE_INT32,
+    FieldDescriptor.TYPE_STRING: _BYTES,
+}
+"""The types that fields are read as, where these are others."""
 
 
 def is_column(field: FieldDescriptor) -> bool:
@@ -63,44 +70,48 @@ def column_reader(
     """Makes the function that answers the fields of all messages of a list, where that is of use.
 
     It takes the message that has the list, and how many messages are in it; it answers a list for
-    each field that `is_column`. Values that the wire leaves out, zeros and the like, are not in
-    there: a list that is shorter does not tell which they were.
+    each field that `is_column`, of strings in UTF-8, and of enums' numbers. Values that the wire
+    leaves out, zeros and the like, are not in there: a list that is shorter does not tell which
+    they were.
 
     Args:
         field_number: That of the list.
         part: The type of its messages.
     """
     types = {
-        each.number: FieldDescriptor.TYPE_INT32 if each.enum_type is not None else each.type
-        for each in part.fields
-        if is_column(each)
+        each.number: _AS_READ.get(each.type, each.type) for each in part.fields if is_column(each)
     }
     # Numbers packed into one string, which parsers ignore where there should be one number, would
     # be taken for those of other messages.
-    numbers = [number for number, kind in types.items() if kind not in _NOT_PACKED]
-    strings = dict.fromkeys(types, FieldDescriptor.TYPE_BYTES)
+    numbers = {number for number, kind in types.items() if kind not in _NOT_PACKED}
+    names = [f"column_{number}" for number in types]
 
     @cache
     def parsers() -> tuple[_Parse, _Parse]:
-        return _merged(field_number, strings), _merged(field_number, types)
+        one, many = FieldDescriptor.LABEL_OPTIONAL, FieldDescriptor.LABEL_REPEATED
+        return _merging(field_number, types, one), _merging(field_number, types, many)
 
     def read(message: Message, count: int) -> list[list[Any]] | None:
         if count > _MOST_MESSAGES:
             return None
-        find_packed, merge = parsers()
+        parse_last, parse_all = parsers()
         try:
             wire = message.SerializePartialToString()
-            if len(wire) > _MOST_BYTES * count or any(find_packed(wire, numbers)):
+            if len(wire) > _MOST_BYTES * count:
                 return None
-            return merge(wire, types)
+            ignored: Any = UnknownFieldSet(parse_last(wire).inner)
+            if any(each.field_number in numbers for each in ignored):
+                return None
+            columns = parse_all(wire).inner
         except Error:
             return None
+        return [getattr(columns, name)[:] for name in names]
 
     return read
 
 
-def _merged(field_number: int, types: Mapping[int, Any]) -> _Parse:
-    """Makes a function from wire format to the values of the fields with some numbers."""
+def _merging(field_number: int, types: Mapping[int, Any], label: Any) -> _Parse:
+    """Makes the parser of a list as one message, with one value of each field or with all."""
     # A start should not wait for it.
     from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
@@ -109,14 +120,8 @@ def _merged(field_number: int, types: Mapping[int, Any]) -> _Parse:
     kind, one = FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.LABEL_OPTIONAL
     outer.field.add(name="inner", number=field_number, type=kind, type_name=".Inner", label=one)
     for number, kind in types.items():
-        many = FieldDescriptorProto.LABEL_REPEATED
-        inner.field.add(name=f"column_{number}", number=number, type=kind, label=many)
+        inner.field.add(name=f"column_{number}", number=number, type=kind, label=label)
     pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    parse: Callable[[bytes], Any] = GetMessageClass(pool.FindMessageTypeByName("Outer")).FromString
-
-    def values(wire: bytes, numbers: Iterable[int]) -> list[list[Any]]:
-        merged = parse(wire).inner
-        return [getattr(merged, f"column_{number}")[:] for number in numbers]
-
-    return values
+    parse: _Parse = GetMessageClass(pool.FindMessageTypeByName("Outer")).FromString
+    return parse

@@ -11,10 +11,10 @@ is, but for lists where some have a zero, or nothing, in a field,
      count = len(values)
      columns = constant_1(message, count)
      if not all(len(each) == count for each in columns): …
-     parts = [b'"},{"sku":', b'', b',"priceCents":"', b''] * count
-     parts[1::4] = printed(columns.pop(0))
+     parts = [b'"},{"sku":"', b'', b'","priceCents":"', b''] * count
+     parts[1::4] = printed_strings(columns.pop(0))
      parts[3::4] = printed_numbers(columns.pop(0))
-     parts[0] = b'[{"sku":'
+     parts[0] = b'[{"sku":"'
      parts.append(b'"}]')
      return Fragment(b''.join(parts))
 
@@ -38,7 +38,7 @@ class ListedField(NamedTuple):
 
     Attributes:
         key: Its key in JSON.
-        attribute: The expression for it in a message, which is `{}`.
+        attribute: The expression for it in a message, which is `{}`, as a column has it.
         is_column: Whether a column has it.
         printed: The expression for a list of its JSON texts, given the list of what its attributes
             are, which is `{}`.

@@ -121,6 +121,24 @@ class CompiledWriters(CompiledFunctions):
                 lines = ["(message):", *self._statements(descriptor), " return dumps(tree)"]
             return self._compiled(descriptor.full_name, lines)
 
+    def of_field(self, field: FieldDescriptor) -> Callable[[Message], bytes]:
+        """Makes the function that turns one field of a message into JSON text: `of`, of a part.
+
+        A field that has presence, and is not set, is null.
+        """
+        with self._lock:
+            lines = [
+                "(message):",
+                *(
+                    [f" if not message.HasField({field.name!r}): return b'null'"]
+                    if field.has_presence
+                    else []
+                ),
+                f" value = {_attribute(field, 'message')}",
+                f" return dumps({self._all(field, 'value')})",
+            ]
+            return self._compiled(field.full_name, lines)
+
     def _source(self, descriptor: Descriptor) -> Iterator[str]:
         yield "(message):"
         if descriptor.full_name in SPECIAL:
@@ -192,22 +210,19 @@ class CompiledWriters(CompiledFunctions):
         return name
 
     def _listed(self, field: FieldDescriptor) -> ListedField:
+        attribute, is_quoted = _attribute(field, "{}"), False
         if not is_column(field):
             printed = f"[dumps({self._all(field, 'each')}) for each in {{}}]"
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            attribute, printed, is_quoted = f"{attribute}.encode()", "printed_strings({})", True
         elif field.type in _NUMBERS:
-            printed = "printed_numbers({})"
+            printed, is_quoted = "printed_numbers({})", field.type in LONG_INTEGERS
         elif field.type == FieldDescriptor.TYPE_DOUBLE:
             printed = "printed_doubles({})"
         else:
-            one = self._one(field, "each")
-            printed = "printed({})" if one == "each" else f"printed([{one} for each in {{}}])"
-        return ListedField(
-            self._style.name_of(field),
-            _attribute(field, "{}"),
-            is_column(field),
-            printed,
-            is_column(field) and field.type in LONG_INTEGERS,
-        )
+            printed = f"printed([{self._one(field, 'each')} for each in {{}}])"
+        name = self._style.name_of(field)
+        return ListedField(name, attribute, is_column(field), printed, is_quoted)
 
     def _one(self, field: FieldDescriptor, value: str) -> str:
         """Answers the expression for one value of a field."""
@@ -229,6 +244,8 @@ class CompiledWriters(CompiledFunctions):
         if field.enum_type is not None:
             if field.enum_type.full_name == NULL_VALUE:
                 return "None"
+            if self._style.use_integers_for_enums:
+                return value
             # Of several names of a number the first one is printed.
             values = reversed(field.enum_type.values)
             constant = self._constant({each.number: each.name for each in values})

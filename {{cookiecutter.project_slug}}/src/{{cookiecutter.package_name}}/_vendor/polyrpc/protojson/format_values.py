@@ -25,6 +25,8 @@ from .parse_values import (
 _EPOCH = datetime(1970, 1, 1)
 _BILLION = 1_000_000_000
 _pack, _unpack = Struct("<f").pack, Struct("<f").unpack
+_BETWEEN = b"\x7f"
+"""What is rarely in a string, and JSON writes as it is."""
 _AFTER_UNDERSCORE = re.compile("_([a-z])")
 
 
@@ -42,6 +44,17 @@ def printed(values: list[Any]) -> list[bytes]:
     """Prints strings, numbers and the like, at least one, all at once."""
     # In lines: no string has the end of one in it.
     return dumps(values, option=OPT_INDENT_2)[4:-2].split(b",\n  ")
+
+
+def printed_strings(values: list[bytes]) -> list[bytes]:
+    """Prints strings in UTF-8, at least one, all at once, without the quotes around them."""
+    whole = _BETWEEN.join(values)
+    text = dumps(whole.decode())[1:-1]
+    if len(text) == len(whole):
+        # There is nothing in them that JSON writes in another way.
+        return values
+    parts = text.split(_BETWEEN)
+    return parts if len(parts) == len(values) else [dumps(each.decode())[1:-1] for each in values]
 
 
 def printed_numbers(values: list[Any]) -> list[bytes]:

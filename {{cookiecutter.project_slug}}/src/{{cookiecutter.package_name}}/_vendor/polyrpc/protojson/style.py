@@ -1,4 +1,4 @@
-"""The two of the JSON options that decide what messages look like."""
+"""The JSON options that decide what messages look like."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ class JsonStyle:
     Attributes:
         preserving_proto_field_name: Print the field names of the `.proto` file, not lowerCamelCase.
         always_print_fields_with_no_presence: Print empty fields too, but for those with presence.
+        use_integers_for_enums: Print the numbers of enum values, not their names.
     """
 
     preserving_proto_field_name: bool = False
     always_print_fields_with_no_presence: bool = True
+    use_integers_for_enums: bool = False
 
     def name_of(self, field: FieldDescriptor) -> str:
         """Return the name of a field's JSON property."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from ..build.hatch import run
 from ..scaffold.sources import RefusedError
 
 LOCK = "requirements.lock"
@@ -59,10 +59,7 @@ def write(root: Path, pyproject: dict[str, Any], *, upgrade: bool) -> None:
         *(["--upgrade"] if upgrade else []),
     ]
     try:
-        # S603: the uv of this session's environment; no shell sees it.
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, cwd=root, capture_output=True, encoding="utf-8"
-        )
+        done = run(command, cwd=root)
     except FileNotFoundError:
         raise RefusedError("uv is not installed here: the group lock has it.") from None
     if done.returncode:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -16,7 +15,7 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from ..build.hatch import CompileError, check_compiler, of_messages, run, run_protoc
+from ..build.hatch import CompileError, check_compiler, of_messages, run, run_compiler, run_protoc
 from ..scaffold.buf import ignored
 from ..scaffold.sources import RefusedError, first_line
 from .imports import with_imports, without_rules
@@ -122,8 +121,7 @@ def compile_again(described: FileDescriptorSet, names: Iterable[str], compiled: 
     with tempfile.TemporaryDirectory(prefix="stubs-") as folder:
         lean = Path(folder, "descriptors.binpb")
         lean.write_bytes(described.SerializeToString())
-        protoc = (sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={lean}")
-        run([*protoc, *of_messages(compiled), *names])
+        run_compiler(f"--descriptor_set_in={lean}", *of_messages(compiled), *names)
 
 
 def brought_by(pyproject: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
@@ -190,13 +188,8 @@ def about(project: dict[str, Any], needed: list[str], content: list[str]) -> str
 
 def wheel_of(tree: Path, target: Path) -> Path:
     """Build a wheel in its own folder, and move it to `target`."""
-    # S603: this interpreter's own hatchling; no shell sees it.
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tree / "wheels")],
-        cwd=tree,
-        capture_output=True,
-        encoding="utf-8",
-    )
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    done = run([*command, "-d", str(tree / "wheels")], cwd=tree)
     if done.returncode:
         raise RefusedError(f"hatchling fails: {' '.join(done.stderr.split())}")
     (wheel,) = (tree / "wheels").iterdir()

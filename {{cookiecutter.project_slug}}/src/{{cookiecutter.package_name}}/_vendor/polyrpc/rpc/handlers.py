@@ -22,15 +22,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 RpcFunction = Callable[[Any, Context], Awaitable[Any]]
 
-_CONSTRUCTORS = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
-"""What makes handlers, by whether requests and responses are streams."""
-
 _END = object()
+
+
+def kind_of(*streaming: bool) -> str:
+    """What gRPC's names have for RPCs whose requests, and responses, stream: `unary_stream`."""
+    return "_".join("stream" if each else "unary" for each in streaming)
 
 
 def adapt(handler: Handler) -> RpcFunction:
@@ -40,11 +37,7 @@ def adapt(handler: Handler) -> RpcFunction:
         For a single response, a coroutine function that returns it; for streamed responses, one
         that sends each through `context.write()` and returns None.
     """
-    function: Any = (
-        (handler.stream_stream if handler.request_streaming else handler.unary_stream)
-        if handler.response_streaming
-        else (handler.stream_unary if handler.request_streaming else handler.unary_unary)
-    )
+    function = getattr(handler, kind_of(handler.request_streaming, handler.response_streaming))
     if inspect.iscoroutinefunction(function):
         return function  # type: ignore[no-any-return]  # a coroutine function is a RpcFunction
     if handler.response_streaming:
@@ -69,7 +62,7 @@ def make_handler(
         serialize: Writes its responses; None: they are bytes.
     """
     # The constructors' types know plain functions only, where grpc.aio takes coroutine functions.
-    make: Any = _CONSTRUCTORS[kind]
+    make: Any = getattr(grpc, f"{kind_of(*kind)}_rpc_method_handler")
     made: Handler = make(run, deserialize, serialize)
     return made
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import grpc
 
 from .caller import Caller, set_caller
-from .handlers import Context, Handler, RpcFunction, adapt, make_handler
+from .handlers import Context, Handler, RpcFunction, adapt, kind_of, make_handler
 from .method_info import MethodInfo, Protocol, method_info
 
 CallNext = Callable[[Any, Context], Awaitable[Any]]
@@ -203,7 +203,7 @@ def _with_requests(run: CallNext) -> CallNext:
 
 def _responses(handler: Handler) -> CallNext:
     """What gives the responses of a servicer, however it is written, as an iterator."""
-    function: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
+    function = getattr(handler, kind_of(handler.request_streaming, True))
     if inspect.isasyncgenfunction(function):
 
         async def responses(request: Any, context: Context) -> AsyncIterator[Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from ..build.hatch import run
 from .sources import RefusedError
 
 OBJECTS = 100  # its exit status
@@ -33,13 +33,7 @@ def buf(root: Path, *arguments: str) -> list[dict[str, Any]]:
     program = installed()
     if not program:
         raise RefusedError("buf is not installed here: the group protolint has it.")
-    # S603: this project's own tool on files that were just compiled; no shell sees it.
-    done = subprocess.run(  # noqa: S603 - our own command
-        [program, *arguments, "--error-format=json"],
-        cwd=root,
-        capture_output=True,
-        encoding="utf-8",
-    )
+    done = run([program, *arguments, "--error-format=json"], cwd=root)
     if done.returncode not in {0, OBJECTS}:
         raise RefusedError(f"buf {arguments[0]} fails: {' '.join(done.stderr.split())}")
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..build.hatch import run
 from .sources import RefusedError
 
 
@@ -119,17 +119,11 @@ def tidy(path: Path, text: str, before: str, root: Path, stubs: Path) -> str:
     for task in (["check", "--select=I", "--fix", "--exit-zero"], ["format"]):
         # Relative where it can be: ruff expands `$` in paths. A string of JSON is one of TOML.
         sources = json.dumps(["src", str(stubs)])
-        # S603: a command of this project's own words; no shell sees it.
-        done = subprocess.run(  # noqa: S603 - our own command
-            [
-                *(sys.executable, "-m", "ruff", *task, "--quiet", "--no-cache"),
-                *("--config", f"src = {sources}", "--stdin-filename", str(path), "-"),
-            ],
-            input=tidied,
-            cwd=root,
-            capture_output=True,
-            encoding="utf-8",
-        )
+        command = [
+            *(sys.executable, "-m", "ruff", *task, "--quiet", "--no-cache"),
+            *("--config", f"src = {sources}", "--stdin-filename", str(path), "-"),
+        ]
+        done = run(command, input=tidied, cwd=root)
         if done.returncode:
             raise RefusedError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
         tidied = done.stdout

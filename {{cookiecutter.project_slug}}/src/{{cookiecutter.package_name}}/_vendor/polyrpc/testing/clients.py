@@ -18,6 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from ..certificates import Certificates
 from ..process.server import Server
+from ..rpc.handlers import kind_of
 
 if TYPE_CHECKING:
     import httpx
@@ -146,13 +147,7 @@ async def _over_grpc(
     metadata: Mapping[str, str],
     pause: float,
 ) -> Outcome:
-    kinds: dict[tuple[bool, bool], Any] = {
-        (False, False): channel.unary_unary,
-        (False, True): channel.unary_stream,
-        (True, False): channel.stream_unary,
-        (True, True): channel.stream_stream,
-    }
-    multicallable = kinds[rpc.client_streaming, rpc.server_streaming](
+    multicallable = getattr(channel, kind_of(rpc.client_streaming, rpc.server_streaming))(
         f"/{rpc.containing_service.full_name}/{rpc.name}",
         request_serializer=GetMessageClass(rpc.input_type).SerializeToString,
         response_deserializer=GetMessageClass(rpc.output_type).FromString,

@@ -1,19 +1,19 @@
 """Responses with enums as numbers, which callers ask for with `$alt=json;enum-encoding=int`.
 
 Google's own clients do (https://cloud.google.com/apis/docs/system-parameters), to be told of values
-that they have no names for. Nobody else does: such responses take the long way.
+that they have no names for.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from dataclasses import replace
+from functools import cache
 
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.message_factory import GetMessageClass
 
+from ..protojson import JsonCodec
 from ..protojson.style import JsonStyle
-from .http_body import Encode
+from .http_body import Encode, body_encoder
 from .percent import percent_decode
 
 
@@ -40,24 +40,9 @@ def enum_numbers_encoder(descriptor: Descriptor, response_body: str, style: Json
         response_body: The rule's `response_body`: empty or the name of a field that there is.
         style: How messages are written.
     """
+    return body_encoder(descriptor, response_body, _codec(style))
 
-    def members_of(message: Any, *, all_printed: bool) -> dict[str, Any]:
-        from google.protobuf.json_format import MessageToDict  # Here, as few services need it.
 
-        return MessageToDict(
-            message,
-            preserving_proto_field_name=style.preserving_proto_field_name,
-            always_print_fields_with_no_presence=all_printed,
-            use_integers_for_enums=True,
-        )
-
-    def encode(message: Any) -> bytes:
-        value: Any = members_of(message, all_printed=style.always_print_fields_with_no_presence)
-        if response_body:
-            name = style.name_of(descriptor.fields_by_name[response_body])
-            if name not in value:
-                value = members_of(GetMessageClass(descriptor)(), all_printed=True)
-            value = value.get(name)
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-    return encode
+@cache
+def _codec(style: JsonStyle) -> JsonCodec:
+    return JsonCodec(replace(style, use_integers_for_enums=True))

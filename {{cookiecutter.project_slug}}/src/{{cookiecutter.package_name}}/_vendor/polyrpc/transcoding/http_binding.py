@@ -22,18 +22,14 @@ from .query import QueryDecoder
 logger = logging.getLogger("polyrpc.transcoding")
 
 
-def http_bindings(
-    method: MethodDescriptor, codec: JsonCodec, *, ignore_unknown_fields: bool = False
-) -> list[HttpBinding]:
+def http_bindings(method: MethodDescriptor, codec: JsonCodec) -> list[HttpBinding]:
     """List the bindings that the `google.api.http` annotation of an RPC declares.
 
     What of it cannot be served is left out with a warning.
 
     Args:
         method: The RPC.
-        codec: Reads and writes the bodies.
-        ignore_unknown_fields: Ignore query parameters that name no field, and a body where none
-            is expected, rather than refuse them.
+        codec: As for `HttpBinding`.
 
     Returns:
         The rule's own binding and then its additional ones; none without an annotation.
@@ -41,10 +37,7 @@ def http_bindings(
     annotation = read_annotation(method)
     for problem in annotation.problems:
         logger.warning("not served: %s", problem)
-    return [
-        HttpBinding(rule, codec, ignore_unknown_fields=ignore_unknown_fields)
-        for rule in annotation.rules
-    ]
+    return [HttpBinding(rule, codec) for rule in annotation.rules]
 
 
 class HttpBinding:
@@ -52,9 +45,8 @@ class HttpBinding:
 
     Args:
         rule: The rule.
-        codec: Reads and writes the bodies.
-        ignore_unknown_fields: Ignore query parameters that name no field, and a body where none
-            is expected, rather than refuse them.
+        codec: Reads and writes the bodies; where it ignores unknown fields, so are parameters of
+            the query that name none, and a body where none is expected.
 
     Attributes:
         rule: The rule.
@@ -63,23 +55,19 @@ class HttpBinding:
         gives_raw: So is that of the response.
     """
 
-    def __init__(
-        self, rule: Rule, codec: JsonCodec, *, ignore_unknown_fields: bool = False
-    ) -> None:
+    def __init__(self, rule: Rule, codec: JsonCodec) -> None:
         request = rule.rpc.input_type
         self.rule = rule
         self.takes_raw = bool(rule.body) and is_http_body(request, rule.body)
         self.gives_raw = is_http_body(rule.rpc.output_type, rule.response_body)
         self._request_class: type[Message] = GetMessageClass(request)
-        self._decode_body = body_decoder(
-            request, rule.body, codec, ignore_unknown_fields=ignore_unknown_fields
-        )
+        self._decode_body = body_decoder(request, rule.body, codec)
         self.encode = body_encoder(rule.rpc.output_type, rule.response_body, codec)
         in_body = request.fields_by_name if rule.body == "*" else [rule.body]
         self.query = QueryDecoder(
             request,
             exclude=[*rule.variables, *in_body],
-            ignore_unknown_fields=ignore_unknown_fields,
+            ignore_unknown_fields=codec.ignore_unknown_fields,
         )
 
     def decode(

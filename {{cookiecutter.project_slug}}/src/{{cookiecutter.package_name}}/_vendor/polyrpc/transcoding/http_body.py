@@ -3,7 +3,7 @@
 Where `google/api/http.proto` leaves a choice:
 
 - A rule without `body` takes an empty body or `{}`: another one is refused, as its content would
-  be lost; with `ignore_unknown_fields` it is ignored.
+  be lost; a codec that ignores unknown fields has it ignored.
 - An empty body, or only white space, leaves the field that it is mapped to unset; so does `null`.
 - A `response_body` field that is unset is `null` if it has presence, its default otherwise.
 """
@@ -29,16 +29,13 @@ _LENGTH_DELIMITED = 2
 _TOO_DEEP = "the request body is nested too deeply"
 
 
-def body_decoder(
-    descriptor: Descriptor, body: str, codec: JsonCodec, *, ignore_unknown_fields: bool = False
-) -> Decode:
+def body_decoder(descriptor: Descriptor, body: str, codec: JsonCodec) -> Decode:
     """Return what turns an HTTP body into a request message.
 
     Args:
         descriptor: The request message.
         body: The rule's `body`: empty, `*` or the name of a field that there is.
         codec: Reads the body.
-        ignore_unknown_fields: Ignore a body where none is expected, rather than refuse it.
 
     Returns:
         A function from the body to the message. It raises `JsonError`.
@@ -46,7 +43,7 @@ def body_decoder(
     if body == "*":
         return codec.message_decoder(GetMessageClass(descriptor))
     if not body:
-        return _nothing_decoder(descriptor, refuse=not ignore_unknown_fields)
+        return _nothing_decoder(descriptor, refuse=not codec.ignore_unknown_fields)
     field = descriptor.fields_by_name[body]
     message = _plain_message(field)
     if message is None or field.is_repeated or field.type == field.TYPE_GROUP:
@@ -67,12 +64,7 @@ def body_encoder(descriptor: Descriptor, response_body: str, codec: JsonCodec) -
     """
     if not response_body:
         return codec.message_encoder(GetMessageClass(descriptor))
-    field = descriptor.fields_by_name[response_body]
-    message = _plain_message(field)
-    if message is None:
-        return _value_encoder(descriptor, field, codec)
-    encode_all = _messages_encoder if field.is_repeated else _message_encoder
-    return encode_all(field.name, codec.message_encoder(GetMessageClass(message)))
+    return codec.field_encoder(descriptor.fields_by_name[response_body])
 
 
 def _plain_message(field: FieldDescriptor) -> Descriptor | None:
@@ -129,47 +121,6 @@ def _value_decoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCo
         return decode_message(b"".join((prefix, content, b"}")))
 
     return decode
-
-
-def _message_encoder(name: str, encode_message: Encode) -> Encode:
-    def encode(message: Any) -> bytes:
-        return encode_message(getattr(message, name)) if message.HasField(name) else b"null"
-
-    return encode
-
-
-def _messages_encoder(name: str, encode_message: Encode) -> Encode:
-    def encode(message: Any) -> bytes:
-        return b"[" + b",".join(map(encode_message, getattr(message, name))) + b"]"
-
-    return encode
-
-
-def _value_encoder(descriptor: Descriptor, field: FieldDescriptor, codec: JsonCodec) -> Encode:
-    """Write the message and cut the field out of it."""
-    # Here, as few services need it.
-    from google.protobuf.json_format import MessageToDict
-
-    message_class: type[Any] = GetMessageClass(descriptor)
-    encode_message = codec.message_encoder(message_class)
-    defaults = MessageToDict(
-        message_class(), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    default = defaults.get(field.name)
-
-    def encode(message: Any) -> bytes:
-        alone = message_class()
-        alone.CopyFrom(message)
-        for other, _ in message.ListFields():
-            if other.is_extension:
-                alone.ClearExtension(other)
-            elif other.name != field.name:
-                alone.ClearField(other.name)
-        members = json.loads(encode_message(alone))
-        value = members.get(field.json_name, members.get(field.name, default))
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-    return encode
 
 
 def _varint(value: int) -> bytes:

@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 from .path_template import PathTemplate
 from .percent import quoted
 from .router import hidden_rules
-from .scalar_text import text_parser
+from .scalar_text import text_setter
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
@@ -144,26 +144,25 @@ class PathVariable:
     """
 
     def __init__(self, descriptor: Descriptor, field_path: str) -> None:
-        *self._outer, self._name = field_path.split(".")
+        *self._outer, last = field_path.split(".")
         self._shown = quoted(field_path)
         message = descriptor
         for name in self._outer:
             field = message.fields_by_name.get(name)
             if field is None or field.message_type is None or field.is_repeated:
                 raise ValueError(f"path variable {self._shown}: {name} is no singular message")
-            if text_parser(field) is not None:
+            if text_setter(field) is not None:
                 raise ValueError(f"path variable {self._shown}: {name} is a single value")
             message = field.message_type
-        field = message.fields_by_name.get(self._name)
+        field = message.fields_by_name.get(last)
         if field is None:
             raise ValueError(
-                f"path variable {self._shown}: {message.full_name} has no field {self._name}"
+                f"path variable {self._shown}: {message.full_name} has no field {last}"
             )
-        parse = text_parser(field)
-        if parse is None or field.is_repeated:
+        put = text_setter(field)
+        if put is None or field.is_repeated:
             raise ValueError(f"path variable {self._shown}: the field is no single value")
-        self._parse = parse
-        self._is_message = field.message_type is not None
+        self._put = put
 
     def set(self, message: Message, text: str) -> None:
         """Set the field.
@@ -175,15 +174,9 @@ class PathVariable:
         for name in self._outer:
             target = getattr(target, name)
         try:
-            value = self._parse(text)
+            self._put(target, text)
         except ValueError as error:
             raise ValueError(f"path variable {self._shown} {error}") from None
-        if self._is_message:
-            getattr(target, self._name).CopyFrom(value)
-        else:
-            setattr(target, self._name, value)
-        # A field's default alone would not make the nested message around it present.
-        target.SetInParent()
 
 
 def _pattern(rule: HttpRule) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Path templates of google.api.http: parsing and matching.
+"""Path templates of google.api.http: parsing, and what paths say by them.
 
 The grammar and the decoding rules are those of `google/api/http.proto`, "Path template syntax".
 Where that text leaves a choice:
@@ -86,24 +86,6 @@ class PathTemplate:
         """The dotted field paths of the variables, in order."""
         return tuple(variable.field_path for variable in self.fields)
 
-    def match(self, raw_path: str) -> dict[str, str] | None:
-        """Match a path and decode its variables.
-
-        Args:
-            raw_path: The path as it was sent, still percent-encoded and without the query; bytes
-                above 127 stand as Latin-1, as they do in ASGI headers.
-
-        Returns:
-            The value of each variable by its field path, or None where the path does not match.
-
-        Raises:
-            ValueError: The path matches, but a variable is malformed; the text names it.
-        """
-        for segments, verb in readings(raw_path, (self.verb or "").count(":") + 1):
-            if verb == self.verb and self._fits(segments):
-                return self.capture(segments)
-        return None
-
     def capture(self, segments: Sequence[str]) -> dict[str, str]:
         """Decode the variables of a path that is known to match.
 
@@ -129,22 +111,6 @@ class PathTemplate:
                 raise ValueError(f"path variable {quoted(variable.field_path)} {error}") from None
         return values
 
-    def _fits(self, segments: Sequence[str]) -> bool:
-        expected: Sequence[Segment] = self.segments
-        if self.rest is None:
-            if len(segments) != len(expected):
-                return False
-        else:
-            first = len(expected) - 1 - self.rest
-            if len(segments) < len(expected) - 1:
-                return False
-            expected = [*expected[:first], *expected[first + 1 :]]
-            segments = [*segments[:first], *segments[len(segments) - self.rest :]]
-        return all(
-            each is Wildcard.ONE or each == literal(segment)
-            for each, segment in zip(expected, segments, strict=True)
-        )
-
 
 def literal(segment: str) -> str:
     """Return a raw segment of a path as literals compare: decoded where that is possible."""
@@ -156,7 +122,7 @@ def literal(segment: str) -> str:
         return segment
 
 
-def readings(raw_path: str, most_colons: int = 1) -> Iterator[tuple[list[str], str | None]]:
+def readings(raw_path: str, most_colons: int) -> Iterator[tuple[list[str], str | None]]:
     """Yield the ways to read a path: with each custom verb that it may end in, then without.
 
     Each is the raw segments and the verb; the longest verb comes first. Nothing is yielded for a
@@ -164,7 +130,7 @@ def readings(raw_path: str, most_colons: int = 1) -> Iterator[tuple[list[str], s
     characters that are no Latin-1 bytes.
 
     Args:
-        raw_path: The path, as `PathTemplate.match` takes it.
+        raw_path: The path, as `RestRouter.match` takes it.
         most_colons: How many colons a verb may have, its first one counted.
     """
     if raw_path[:1] != "/" or raw_path[-1] == "/" or "//" in raw_path:

@@ -18,7 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from ..protojson import JsonError
 from ..protojson.descriptors import ANY, LIST_VALUE, STRUCT, VALUE
 from .percent import percent_decode, quoted
-from .scalar_text import text_parser
+from .scalar_text import text_setter
 
 MAX_DEPTH = 64
 """How many fields one parameter may name, from the outermost to the innermost."""
@@ -108,16 +108,16 @@ class QueryDecoder:
             if ".".join(field.name for field in path) in self._exclude:
                 continue
             field = _Field(step)
-            if field.parse is not None:
+            if field.put is not None:
                 yield path
             elif field.message is not None and field.message.full_name not in entered:
                 yield from self._parameters(field.message, path, entered)
 
     def _set(self, message: Message, name: str, raw_value: bytes, given: set[str]) -> None:
-        target, descriptor, path = message, self._descriptor, ""
         *outer, last = name.split(".")
         if len(outer) >= MAX_DEPTH:
             raise ValueError(f"names more than {MAX_DEPTH} nested fields")
+        target, descriptor, path = message, self._descriptor, ""
         for part in outer:
             field = self._field(descriptor, part)
             if field is None:
@@ -133,13 +133,13 @@ class QueryDecoder:
             return
         path += field.name
         self._check(field, path, target)
-        if field.parse is None:
+        if field.put is None:
             raise ValueError(field.kind)
         if not field.repeated:
             if path in given:
                 raise ValueError("is given twice")
             given.add(path)
-        field.set(target, field.parse(percent_decode(raw_value)))
+        field.put(target, percent_decode(raw_value))
 
     def _field(self, descriptor: Descriptor, name: str) -> _Field | None:
         fields = self._fields.get(descriptor.full_name)
@@ -160,17 +160,16 @@ class QueryDecoder:
 
 
 class _Field:
-    """A field as parameters reach it: set it (`parse`), lead into it (`message`), or neither."""
+    """A field as parameters reach it: set it (`put`), lead into it (`message`), or neither."""
 
     def __init__(self, descriptor: FieldDescriptor) -> None:
         self.name = descriptor.name
         self.repeated = descriptor.is_repeated
         self.oneof = descriptor.containing_oneof.name if descriptor.containing_oneof else None
         self.message: Descriptor | None = None
-        self.parse = text_parser(descriptor)
+        self.put = text_setter(descriptor)
         message = descriptor.message_type
-        self._copies = message is not None
-        if self.parse is not None or message is None:
+        if self.put is not None or message is None:
             self.kind = "is a single value"
         elif message.GetOptions().map_entry:
             self.kind = "is a map, which a query string cannot hold"
@@ -181,13 +180,3 @@ class _Field:
         else:
             self.kind = f"is a message, of which a parameter names one field: {self.name}.<field>"
             self.message = message
-
-    def set(self, target: Message, value: object) -> None:
-        if self.repeated:
-            getattr(target, self.name).append(value)
-        elif self._copies:
-            getattr(target, self.name).CopyFrom(value)
-        else:
-            setattr(target, self.name, value)
-        # A field's default alone would not make the nested message around it present.
-        target.SetInParent()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote
 
-from .path_template import PathTemplate, Wildcard, literal, readings
+from .path_template import Wildcard, literal, readings
 
 if TYPE_CHECKING:
     from .http_rule import Rule
@@ -148,8 +148,7 @@ def hidden_rules(
     router = RestRouter((rule, rule) for rule in rules)
     for rule in rules:
         others = [
-            _other(router, rule, path) or taker(rule.method, path)
-            for path in _examples(rule.template)
+            _other(router, rule, path) or taker(rule.method, path) for path in _examples(rule)
         ]
         if others and all(others) and (jointly or len(set(others)) == 1):
             names = " and ".join(dict.fromkeys(filter(None, others)))
@@ -166,8 +165,9 @@ def _other(router: RestRouter[Rule], rule: Rule, path: str) -> str | None:
     return None
 
 
-def _examples(template: PathTemplate) -> Iterator[str]:
-    """Yield paths that a template is there for: none of their values has a meaning elsewhere."""
+def _examples(rule: Rule) -> Iterator[str]:
+    """Yield paths that a rule is there for: none of their values has a meaning elsewhere."""
+    template, alone = rule.template, RestRouter([(rule, rule)])
     for length in range(3 if template.rest is not None else 1):
         lengths = {Wildcard.ONE: 1, Wildcard.ANY: length}
         segments: list[str] = []
@@ -178,7 +178,7 @@ def _examples(template: PathTemplate) -> Iterator[str]:
                 segments.append(quote(segment, safe=""))
         verb = "" if template.verb is None else f":{quote(template.verb)}"
         path = f"/{'/'.join(segments)}{verb}"
-        if template.match(path) is not None:
+        if isinstance(alone.match(rule.method, path), RestMatch):
             yield path
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+Setter = Callable[[Any, str], None]
 Parser = Callable[[str], Any]
 
 _INTEGER = re.compile(r"-?[0-9]{1,32}", re.ASCII)
@@ -50,19 +51,36 @@ _WRAPPERS = frozenset(
 )
 
 
-def text_parser(field: FieldDescriptor) -> Parser | None:
-    """Return what reads one value of a field, or one element of a repeated field.
+def text_setter(field: FieldDescriptor) -> Setter | None:
+    """Return what sets a field of a message to a text, or adds it to a repeated field.
 
     Returns:
-        A function from text to the value as protobuf's Python API takes it. It raises
-        `ValueError`, whose text reads as the end of a sentence about the value. None for the
-        messages that JSON does not write as a string or number, and for maps.
+        A function of the message that has the field, and the text. It raises `ValueError`, whose
+        text reads as the end of a sentence about the value. None for the messages that JSON does
+        not write as a string or number, and for maps.
     """
+    parse: Parser | None
     if field.message_type is not None:
-        return _message_parser(field.message_type)
-    if field.enum_type is not None:
-        return _enum_parser(field.enum_type)
-    return _scalar_parser(field)
+        parse = _message_parser(field.message_type)
+    elif field.enum_type is not None:
+        parse = _enum_parser(field.enum_type)
+    else:
+        parse = _scalar_parser(field)
+    if parse is None:
+        return None
+
+    def put(message: Any, text: str) -> None:
+        value = parse(text)
+        if field.is_repeated:
+            getattr(message, field.name).append(value)
+        elif field.message_type is not None:
+            getattr(message, field.name).CopyFrom(value)
+        else:
+            setattr(message, field.name, value)
+        # A field's default alone would not make a nested message present.
+        message.SetInParent()
+
+    return put
 
 
 def _scalar_parser(field: FieldDescriptor) -> Parser:
