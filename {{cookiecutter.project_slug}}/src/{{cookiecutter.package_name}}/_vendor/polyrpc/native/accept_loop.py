@@ -121,8 +121,7 @@ class _Server(_base):  # type: ignore[misc]  # the base class is compiled and ha
                 continue
             handling = cygrpc._schedule_rpc_coro(handle(handler, call, loop), call, loop, name)
             task = loop.create_task(handling)
-            # The loop has but a weak reference to it.
-            calls.add(task)
+            calls.add(task)  # The loop has but a weak reference to it.
             task.add_done_callback(calls.discard)
 
     async def _accept_others(self, started: asyncio.Future[bool]) -> None:
@@ -153,17 +152,14 @@ class _Server(_base):  # type: ignore[misc]  # the base class is compiled and ha
 
     def _answer(self, method: bytes) -> None:
         """Answers the call that has ended the loop: there is no such RPC."""
-        task = asyncio.create_task(self._handle(self._last_call, method))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
-        self._last_call = None
-
-    async def _handle(self, call: Any, method: bytes) -> None:
         # As the loop does with every other call.
         name = method.decode(errors="backslashreplace")
-        loop = asyncio.get_running_loop()
+        loop, call = asyncio.get_running_loop(), self._last_call
         handling = cygrpc._handle_rpc(name, self, (), call, loop, False)
-        await cygrpc._schedule_rpc_coro(handling, call, loop, name)
+        task = loop.create_task(cygrpc._schedule_rpc_coro(handling, call, loop, name))
+        self._last_call = None
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
     def resolve_handler(self, details: grpc.HandlerCallDetails) -> Any:
         """Finds the handler of a call (what `_handle_rpc` asks)."""

@@ -87,7 +87,7 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         return self._writer(message)
 
     async def send_initial_metadata(self, initial_metadata: RawMetadata) -> None:
-        await self._context.send_initial_metadata(_entries(initial_metadata))
+        await self._context.send_initial_metadata(checked(initial_metadata))
 
     async def abort(
         self,
@@ -96,7 +96,7 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         trailing_metadata: RawMetadata = (),
     ) -> NoReturn:
         check_details(details)
-        trailing = _entries(trailing_metadata)
+        trailing = checked(trailing_metadata)
         if status_code(code) is grpc.StatusCode.OK and not self.done():
             # `grpc.aio` would take it for an abort, but not tell the caller.
             if self.response_streaming:
@@ -114,7 +114,7 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
         await self.abort(status.code, status.details, status.trailing_metadata or ())
 
     def set_trailing_metadata(self, trailing_metadata: RawMetadata) -> None:
-        self._trailing = _entries(trailing_metadata)
+        self._trailing = checked(trailing_metadata)
         self._context.set_trailing_metadata((*self._trailing, *self._added))
 
     def trailing_metadata(self) -> Any:
@@ -186,7 +186,3 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
 def _known(code: Any) -> Any:
     # Of numbers, `grpc.aio` knows those below UNAUTHENTICATED's.
     return status_code(code) if isinstance(code, int) else code
-
-
-def _entries(metadata: RawMetadata | None) -> tuple[Metadatum, ...]:
-    return checked(metadata) if metadata else ()
