@@ -23,19 +23,12 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no types
 
-from ..rpc.handlers import Handler
+from ..rpc.handlers import Handler, kind_of
 
 logger = logging.getLogger("polyrpc.native")
 
 _PAUSE_SECONDS = 1.0
 _base: Any = cygrpc.AioServer
-_HANDLE = {
-    (False, False): cygrpc._handle_unary_unary_rpc,
-    (False, True): cygrpc._handle_unary_stream_rpc,
-    (True, False): cygrpc._handle_stream_unary_rpc,
-    (True, True): cygrpc._handle_stream_stream_rpc,
-}
-"""What runs the handler of a call, by whether requests and responses are streams."""
 
 
 def make_server(
@@ -110,7 +103,8 @@ class _Server(_base):  # type: ignore[misc]  # the base class is compiled and ha
         """Accepts the calls of a registered RPC until the server stops."""
         name, loop, calls = method.decode(), asyncio.get_running_loop(), self._calls
         handler = self.registered[name]
-        handle = _HANDLE[handler.request_streaming, handler.response_streaming]
+        kind = kind_of(handler.request_streaming, handler.response_streaming)
+        handle = getattr(cygrpc, f"_handle_{kind}_rpc")
         while self.is_running():
             try:
                 call = await self._request_registered_call(method)

@@ -12,7 +12,7 @@ from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from .graceful_stop import GracefulStop
 from .guard import guarded
-from .serving import Kind, kind_of, serving
+from .serving import Kind, serving
 
 _ANY_KIND = True, True
 """RPCs that are not known are served as this one: it takes and gives any number of messages."""
@@ -46,7 +46,9 @@ class NativeHandlers(grpc.GenericRpcHandler):
         self._generic_handlers = generic_handlers
         self._servicers = {method.full_name: method.handler for method in methods}
         self.registered: Mapping[str, Handler] = {
-            rpc: self._handler(rpc, kind_of(handler), handler)
+            rpc: self._handler(
+                rpc, (handler.request_streaming, handler.response_streaming), handler
+            )
             for rpc, handler in self._servicers.items()
         }
 

@@ -25,11 +25,6 @@ _MALFORMED = (DecodeError, ValueError)
 """What deserializers raise at a message that they cannot read."""
 
 
-def kind_of(handler: Handler) -> Kind:
-    """The kind of a handler."""
-    return handler.request_streaming, handler.response_streaming
-
-
 def serving(handler: Handler, kind: Kind) -> RpcFunction:
     """Makes what reads the messages of a call, runs `handler` and gives what it answers.
 
@@ -40,7 +35,7 @@ def serving(handler: Handler, kind: Kind) -> RpcFunction:
     run = adapt(handler)
     deserialize: Deserializer = handler.request_deserializer or _unchanged
     serialize: Serializer = handler.response_serializer or _unchanged
-    if kind == (False, False) == kind_of(handler):
+    if not any((*kind, handler.request_streaming, handler.response_streaming)):
 
         async def serve_message(request: Any, context: Any) -> Any:
             try:
