@@ -16,12 +16,12 @@ from ..calls.incoming import Receive
 from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
-from ..calls.runner import WAITING, CallRunner, Scope, let_pause
+from ..calls.runner import WAITING, CallRunner, Scope, judged, let_pause
 from ..protojson import JsonError
 from ..rpc.handlers import Handler, RpcFunction
 from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
-from ..rpc.status import WITHOUT_MESSAGE, CallError
+from ..rpc.status import CallError
 from ..transcoding.enum_numbers import asks_for_enum_numbers
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
 from .negotiation import FRAMINGS, negotiate
@@ -115,9 +115,13 @@ class Endpoint(CallRunner):
                 await send(start)
                 await send(body)
             elif not call.disconnected:
-                if outcome is not None:
-                    call.end(outcome.code, outcome.detail)
-                for event in _events(call, outcome):
+                outcome = judged(call, outcome)
+                events: Sequence[Event] = ()
+                if call.stream is not None:
+                    events = call.stream.events(call, outcome)
+                elif outcome is not None:
+                    events = failure_events(outcome, call)
+                for event in events:
                     await send(event)
         finally:
             call.finished = True
@@ -233,12 +237,3 @@ def _check_type(head: RequestHeaders, scope: Scope) -> None:
         and (scope["http_version"].startswith("1") or scope["method"] in ("GET", "HEAD"))
     ):
         head.content_type = ""
-
-
-def _events(call: JsonCall, outcome: CallError | None) -> Sequence[Event]:
-    """What is left to be sent."""
-    if call.stream is not None:
-        stream = call.stream
-        return stream.finish(call) if outcome is None else stream.fail(outcome, call)
-    nothing = CallError(grpc.StatusCode.UNKNOWN, WITHOUT_MESSAGE)
-    return failure_events(outcome or nothing, call)

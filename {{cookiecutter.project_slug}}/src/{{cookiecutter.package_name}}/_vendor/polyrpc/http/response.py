@@ -48,13 +48,11 @@ class StreamResponse(EventResponseStream):
         self._encode = encode
         self._framing = framing
 
-    def finish(self, context: HttpServicerContext) -> Sequence[Event]:
-        """What is left to be sent for a call whose status is OK."""
-        start = () if self._started else (self._start(context),)
-        return *start, chunk_event(self._framing.end(), more_body=False)
-
-    def fail(self, failure: CallError, context: HttpServicerContext) -> Sequence[Event]:
-        """What is left to be sent for a call that failed, as far as that is still possible."""
+    def events(self, context: HttpServicerContext, failure: CallError | None) -> Sequence[Event]:
+        """What is left to be sent when the call has ended, as far as that is still possible."""
+        if failure is None:
+            start = () if self._started else (self._start(context),)
+            return *start, chunk_event(self._framing.end(), more_body=False)
         if not self._started:
             return failure_events(failure, context)
         body = error_body(failure.code, failure.detail, context.trailing)
