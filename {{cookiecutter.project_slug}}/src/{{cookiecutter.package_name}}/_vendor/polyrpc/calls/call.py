@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from ..rpc.handlers import Context, Handler, RpcFunction, adapt
 from ..rpc.status import CallError
-from .context import HttpServicerContext, Reader, Writer
+from .context import HttpServicerContext
 from .incoming import Incoming, Receive
 from .messages import BodyMessage, RefusedRequest, RequestMessages
 from .response import Encoder, ResponseStream
@@ -114,10 +114,26 @@ def serving(handler: Handler, method: MethodDescriptor | None) -> RpcFunction:
 
     async def serve(call: Any, context: Context) -> None:
         if request_streaming or response_streaming:
-            call.attach(
-                _reader(call, take),
-                _writer(call, give) if response_streaming else None,
-            )
+
+            async def read() -> Any:
+                message = await call.messages.next(call)
+                if message is None:
+                    return grpc.aio.EOF
+                return message if take is None else take(message)
+
+            # Not a coroutine of its own, which each message of a stream would pass.
+            def write(message: Any) -> Awaitable[None]:
+                given = message if give is None else give(message)
+                writing: Awaitable[None] = (
+                    keep(given) if call.stream is None else call.stream.message(given, call)
+                )
+                return writing
+
+            async def keep(given: Any) -> None:
+                # An interceptor has put a handler of another kind in the place of the RPC's.
+                call.body = call.encode(given)
+
+            call.attach(read, write if response_streaming else None)
         if request_streaming:
             if call.refusal is not None:
                 raise call.refusal
@@ -264,31 +280,6 @@ def _giving(handler: Handler, method: MethodDescriptor) -> Callable[[Any], Messa
 def _succeeds(call: Call) -> bool:
     """Whether the status as the servicer has left it is OK."""
     return call.aborted is None and call.status() is grpc.StatusCode.OK
-
-
-def _reader(call: Call, take: _Conversion | None) -> Reader:
-    async def read() -> Any:
-        message = await call.messages.next(call)
-        if message is None:
-            return grpc.aio.EOF
-        return message if take is None else take(message)
-
-    return read
-
-
-def _writer(call: Call, give: _Conversion | None) -> Writer:
-    # Not a coroutine of its own, which each message of a stream would pass.
-    def write(message: Any) -> Awaitable[None]:
-        given = message if give is None else give(message)
-        if call.stream is None:
-            return keep(given)
-        return call.stream.message(given, call)
-
-    async def keep(given: Any) -> None:
-        # An interceptor has put a handler of another kind in the place of the RPC's.
-        call.body = call.encode(given)
-
-    return write
 
 
 async def _iterate(call: Call) -> AsyncIterator[Any]:
