@@ -45,8 +45,10 @@ def body_decoder(descriptor: Descriptor, body: str, codec: JsonCodec) -> Decode:
     if not body:
         return _nothing_decoder(descriptor, refuse=not codec.ignore_unknown_fields)
     field = descriptor.fields_by_name[body]
-    message = _plain_message(field)
-    if message is None or field.is_repeated or field.type == field.TYPE_GROUP:
+    message = field.message_type
+    is_one = field.type == field.TYPE_MESSAGE and not field.is_repeated
+    # Those of `google.protobuf` are no objects with their fields as members.
+    if message is None or not is_one or message.file.package == "google.protobuf":
         return _value_decoder(descriptor, field, codec)
     return _message_decoder(descriptor, field, codec.message_decoder(GetMessageClass(message)))
 
@@ -65,14 +67,6 @@ def body_encoder(descriptor: Descriptor, response_body: str, codec: JsonCodec) -
     if not response_body:
         return codec.message_encoder(GetMessageClass(descriptor))
     return codec.field_encoder(descriptor.fields_by_name[response_body])
-
-
-def _plain_message(field: FieldDescriptor) -> Descriptor | None:
-    """Return the type of a field that JSON writes as an object of the message's own fields."""
-    message = field.message_type
-    if message is None or message.file.package == "google.protobuf":
-        return None
-    return None if message.GetOptions().map_entry else message
 
 
 def _nothing_decoder(descriptor: Descriptor, *, refuse: bool) -> Decode:
