@@ -160,7 +160,9 @@ def test_probes_use_the_admin_port_and_paths_that_it_serves(
     overlay: Path, render: Renderer
 ) -> None:
     (container,) = pod(render(overlay))["spec"]["containers"]
-    served = set(re.findall(r'Gateway\("(/\w+)"', (LIBRARY / "framework/probes.py").read_text()))
+    served = set(
+        re.findall(r'Gateway\("(/\w+)"', (LIBRARY / "framework/application.py").read_text())
+    )
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness")}
     for probe in probes.values():
         assert probe == {"path": "/healthz", "port": "admin"}

@@ -133,8 +133,7 @@ class Stream:
     def let_pause(self) -> None:
         """Nobody hurries."""
 
-    def send_headers(self, status: int, headers: Any, *, end: bool = False) -> None:
-        assert not end
+    def send_headers(self, status: int, headers: Any) -> None:
         self.events.append(
             {"type": "http.response.start", "status": status, "headers": list(headers)}
         )

@@ -99,7 +99,7 @@ def test_no_frames_lead_to_an_error_of_the_server(
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         protocol.connection_lost(None)
-        await asyncio.wait_for(asyncio.gather(*connections.tasks), 5)
+        await asyncio.wait_for(asyncio.gather(*connections.calls.tasks), 5)
         assert not failures
         assert transport.written.startswith(b"\0\0\x12\x04")
 

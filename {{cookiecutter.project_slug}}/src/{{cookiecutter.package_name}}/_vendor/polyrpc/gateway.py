@@ -23,9 +23,8 @@ from .framework.openapi import install
 from .framework.rest_route import RestRoute, RestRoutes
 from .framework.route import RpcRoute
 from .framework.rpc_paths import RpcPaths
-from .http.endpoint import Endpoint
+from .http.endpoint import Endpoint, RouteCodec
 from .http.json_path import JsonPath
-from .http.route_codec import RouteCodec
 from .native.accept_loop import make_server
 from .native.graceful_stop import GracefulStop
 from .native.handlers import NativeHandlers

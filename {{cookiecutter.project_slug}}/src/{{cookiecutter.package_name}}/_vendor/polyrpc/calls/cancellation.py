@@ -76,11 +76,14 @@ class CallCancellation:
 
 
 @types.coroutine
-def resumed(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, None]:
+def resumed(
+    send: Callable[[Any], Any], throw: Callable[[BaseException], Any], awaited: Any
+) -> Generator[Any, Any, None]:
     """Goes on with a coroutine that has taken its first step.
 
     Args:
-        coroutine: What to go on with.
+        send: Has it take the next one.
+        throw: The same, with an exception.
         awaited: What that step gave: it goes to the event loop first.
     """
     try:
@@ -88,8 +91,8 @@ def resumed(coroutine: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any,
             try:
                 value = yield awaited
             except BaseException as error:  # such as a cancellation: it is the coroutine's
-                awaited = coroutine.throw(error)
+                awaited = throw(error)
             else:
-                awaited = coroutine.send(value)
+                awaited = send(value)
     except StopIteration:
         return

@@ -11,11 +11,9 @@ import grpc
 
 from ..rpc.status import CallError
 from .cancellation import CallCancellation
+from .http_stream import ON_DISCONNECT
 
 Receive = Callable[[], Awaitable[Any]]
-
-_ON_DISCONNECT = "polyrpc.on_disconnect"
-"""An extension of the ASGI scope: takes a function, and calls it once the client has gone."""
 
 READ_AHEAD_BYTES = 256 * 1024
 """What may wait for a handler that reads slower than its client sends, or not at all."""
@@ -163,7 +161,7 @@ class Incoming:
         """Waits until something has been read, or the client has gone."""
         if self._room is None:
             self._room = asyncio.Event()
-            on_disconnect = (self.scope.get("extensions") or {}).get(_ON_DISCONNECT)
+            on_disconnect = (self.scope.get("extensions") or {}).get(ON_DISCONNECT)
             if on_disconnect is not None:
                 on_disconnect(self._disconnected)
                 if self.disconnected:

@@ -1,9 +1,8 @@
-"""Invocation metadata: what the headers of a request say to servicers."""
+"""What the headers of a request say to servicers, and of its body."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Collection
 from contextlib import suppress
 from functools import lru_cache
@@ -16,6 +15,12 @@ from ..rpc.status import CallError
 _NOT_METADATA = HOP_BY_HOP | {b"host"}
 _NO_HEADERS = {"", "close", "keep-alive", "upgrade", "te"}
 _NOT_METADATA_EITHER = (b"content-", b"accept", b"grpc-timeout")
+
+
+@lru_cache(maxsize=256)
+def media_type(content_type: bytes) -> str:
+    """Reads a `content-type` header: the type in lower case, without parameters."""
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
 
 
 def invocation_metadata(headers: Headers, reserved: Collection[bytes] = ()) -> Metadata:
@@ -55,6 +60,16 @@ def check_binary(name: bytes, value: bytes) -> None:
         _binary(name, value)
 
 
+def decode_base64(text: bytes) -> bytes:
+    """Reads base64, with its padding or without.
+
+    Raises:
+        ValueError: It is none.
+    """
+    unpadded = text.rstrip(b"=")
+    return base64.b64decode(unpadded + b"=" * (-len(unpadded) % 4), validate=True)
+
+
 @lru_cache(maxsize=256)
 def _metadata_key(name: bytes) -> str | None:
     is_metadata = name not in _NOT_METADATA and not name.startswith(_NOT_METADATA_EITHER)
@@ -74,10 +89,9 @@ def _binary(name: bytes, value: bytes) -> list[Metadatum]:
 
 
 def _from_base64(key: str, value: bytes) -> bytes:
-    unpadded = value.strip().rstrip(b"=")
     try:
-        return base64.b64decode(unpadded + b"=" * (-len(unpadded) % 4), validate=True)
-    except binascii.Error:
+        return decode_base64(value.strip())
+    except ValueError:
         raise CallError(
             grpc.StatusCode.INVALID_ARGUMENT, f"the header {key} must be base64"
         ) from None

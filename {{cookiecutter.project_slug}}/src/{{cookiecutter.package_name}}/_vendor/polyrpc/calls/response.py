@@ -9,9 +9,12 @@ from typing import Any
 
 from .cancellation import CallCancellation
 from .context import HttpServicerContext
+from .incoming import Receive
 
 Event = MutableMapping[str, Any]
 Send = Callable[[Event], Awaitable[None]]
+Answer = Callable[[Any, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
 Encoder = Callable[[Any], bytes]
 """A message to bytes."""
 
@@ -95,10 +98,10 @@ def without_body(send: Send) -> Send:
     return send_head
 
 
-def to_head(answer: Callable[[Any, Any, Send], Awaitable[None]]) -> Any:
+def to_head(answer: Answer) -> Answer:
     """Makes what answers `HEAD` of what answers `GET`."""
 
-    async def answer_head(scope: Any, receive: Any, send: Send) -> None:
+    async def answer_head(scope: Any, receive: Receive, send: Send) -> None:
         await answer(scope, receive, without_body(send))
 
     return answer_head

@@ -11,13 +11,13 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from ..rpc.errors import STOPPING, failure_of
-from ..rpc.handlers import Context, RpcFunction, make_handler
+from ..rpc.handlers import Context, Handler, RpcFunction, make_handler
 from ..rpc.interception import Interception
 from ..rpc.method_info import Protocol
 from ..rpc.status import WITHOUT_MESSAGE, CallError
-from .call import Call, Handler, serving
+from .call import Call, serving, serving_plain
 from .cancellation import CallCancellation, resumed
-from .plain_call import serving_plain
+from .http_stream import REQUEST_STREAM
 
 Scope = Mapping[str, Any]
 FindOther: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
@@ -27,9 +27,6 @@ WAITING = CallError(grpc.StatusCode.UNKNOWN, "")
 """Stands for what a call will end with that has begun and waits for something."""
 
 _ENDED = object()
-_REQUEST_STREAM = "polyrpc.request_stream"
-"""An extension of the ASGI scope, where the server limits the time in which a body must arrive: a
-function that says that this one is a stream, whose client may pause."""
 
 
 class CallRunner:
@@ -44,10 +41,6 @@ class CallRunner:
         protocol: What its callers speak.
         find_other: Asked at every call, inside of all interceptors, for an RPC that is none of
             `handlers`; then `handler` only tells of what kind its calls are taken to be.
-
-    Attributes:
-        handler: As given.
-        method: As given.
     """
 
     def __init__(
@@ -86,7 +79,7 @@ class CallRunner:
         except BaseException as error:  # such as SystemExit: it ends the call, not the service
             return self._failure(call, error)
         if awaited is not _ENDED:
-            call.rest = resumed(coroutine, awaited)
+            call.rest = resumed(coroutine.send, coroutine.throw, awaited)
             return WAITING
         if call.deadline is None and call.code_set is None:
             return call.refusal
@@ -150,7 +143,7 @@ class CallRunner:
 
 def let_pause(scope: Scope) -> None:
     """Tells the server that the body of this request is a stream."""
-    let_pause = scope.get("extensions", {}).get(_REQUEST_STREAM)
+    let_pause = scope.get("extensions", {}).get(REQUEST_STREAM)
     if let_pause is not None:
         let_pause()
 

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Protocol
 
-from ..rpc.metadata import Headers
 from ..rpc.status import CallError
+from .http_stream import HttpStream
 from .response import Event
 from .runner import WAITING, CallRunner, judged
-from .stream_call import HttpStream, StreamCall
+from .stream_call import StreamCall
 
 logger = logging.getLogger("polyrpc.calls")
-
-
-class BeginAnswer(Protocol):
-    """What answers requests straight on streams of HTTP/2."""
-
-    def __call__(self, stream: HttpStream, /) -> Coroutine[Any, Any, None]:
-        """Makes the handler of a stream, and what has to run to answer it."""
-
-    def with_timeout(self, headers: Headers, name: bytes, value: bytes, /) -> BeginAnswer | None:
-        """What answers requests that differ in nothing but in how long their calls may take.
-
-        Args:
-            headers: Theirs.
-            name: The one that says so.
-            value: Its value.
-
-        Returns:
-            None: it is to be found as that of any other request.
-        """
 
 
 class Settles(Protocol):
@@ -47,13 +27,7 @@ async def answer_straight(
     call: StreamCall,
     response: Settles,
 ) -> None:
-    """Runs a call and sends what is left of its response.
-
-    Args:
-        runner: Runs it.
-        call: The call.
-        response: Its response.
-    """
+    """Runs a call and sends what is left of its response."""
     try:
         outcome = runner.begin(call)
         if outcome is WAITING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 
@@ -15,56 +15,11 @@ from ..rpc.metadata import Metadata
 from ..rpc.status import CallError
 from .call import Call
 from .cancellation import CallCancellation
+from .http_stream import HttpStream
 from .messages import RequestMessages
 from .metadata import invocation_metadata
 from .peer import peer_address
 from .response import Encoder
-
-_Headers = Iterable[tuple[bytes, bytes]]
-
-
-class HttpStream(Protocol):
-    """A request and its response, as the server has them.
-
-    Attributes:
-        handler: Is told when something of the body has arrived, and when the client has gone.
-        more_body: The body of the request has not all arrived.
-        sent: How many bytes of the response's body were sent.
-    """
-
-    handler: Any
-    more_body: bool
-    sent: int
-
-    def let_pause(self) -> None:
-        """The body is a stream, whose client may take its time."""
-
-    def read(self) -> bytes:
-        """Takes what has arrived of the body, so that the client may send more."""
-
-    def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
-        """Begins the response."""
-
-    async def send(self, data: bytes, *, end: bool = False) -> None:
-        """Sends a part of the response's body, as fast as the client takes it."""
-
-    def send_now(self, data: bytes) -> bool:
-        """Does that where the client takes all of it now, and returns whether it has."""
-
-    def send_trailers(self, headers: _Headers) -> None:
-        """Ends the response with trailers."""
-
-    def send_whole(
-        self,
-        constant: tuple[tuple[bytes, bytes], ...],
-        headers: _Headers,
-        data: bytes,
-        trailers: _Headers | None,
-    ) -> bool:
-        """Sends a whole response with status 200, where the client takes all of it now."""
-
-    def fail(self) -> None:
-        """Ends the stream in the middle of the response, for no fault of the client's."""
 
 
 class StreamedRequest(ABC):
@@ -75,7 +30,6 @@ class StreamedRequest(ABC):
         reserved: The names of request headers that are no metadata.
 
     Attributes:
-        scope: As given.
         max_body_bytes: How long the body may be of a request of one message.
         known_metadata: The invocation metadata, once somebody has asked for them.
     """
@@ -137,8 +91,7 @@ class StreamCall(Call):
         return self._request.max_body_bytes
 
     @cached_property
-    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
-        """Where messages come from. Plain calls need not have it."""
+    def messages(self) -> RequestMessages:
         return self._request.messages()
 
     def invocation_metadata(self) -> Any:

@@ -1,4 +1,4 @@
-"""The applications of a service: its own, and the one of `ADMIN_PORT`."""
+"""The applications of a service: its own, that of `ADMIN_PORT`, and the probes of both."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from .imports import (
     Contact,
     DefineMiddleware,
     GrpcGateway,
+    JSONResponse,
     LoggingConfig,
+    Response,
+    ServiceUnavailable,
+    get,
     register_grpc_http_routes,
 )
 from .own_routes import around_routes
-from .probes import admin_routes
+from .routing import ProbeGateway
 from .swagger_ui import DocumentAlone, docs_routes
 
 _DESCRIPTION = (
@@ -100,6 +104,32 @@ def admin_app(health: Health, service_metrics: Metrics) -> Application:
         logging_config=UnchangedLogging(),
         enable_openapi=False,
     )
+
+
+def admin_routes(health: Health, service_metrics: Metrics) -> list[ProbeGateway]:
+    """Makes `/healthz` (the process is alive), `/readyz` (it may be sent calls) and `/metrics`."""
+
+    @get(include_in_schema=False)
+    async def healthz() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @get(include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        if not health.serving:
+            failing = ", ".join(health.failing)
+            raise ServiceUnavailable(f"not serving: {failing}" if failing else "not serving")
+        return JSONResponse({"status": "ok"})
+
+    @get(include_in_schema=False)
+    async def metrics() -> Response[Any]:
+        exposition, content_type = service_metrics.exposition()
+        return Response(exposition, headers={"content-type": content_type})
+
+    return [
+        ProbeGateway("/healthz", handler=healthz),
+        ProbeGateway("/readyz", handler=readyz),
+        ProbeGateway("/metrics", handler=metrics),
+    ]
 
 
 class UnchangedLogging(LoggingConfig):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .imports import LilyaHTTPException
-
-App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def with_header(event: Any, name: bytes, value: bytes) -> Any:

@@ -25,7 +25,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..calls.straight import BeginAnswer
+from ..calls.http_stream import BeginAnswer
+from ..calls.response import Answer
 from .imports import (
     ApplicationBase,
     AsyncExitStackMiddleware,
@@ -40,7 +41,7 @@ from .imports import (
     WebSocketPath,
 )
 from .rest_route import RestRoutes
-from .route import Answer, RpcRoute
+from .route import RpcRoute
 from .unknown_rpcs import UnknownRpcs
 
 _EVERYBODYS = (
@@ -111,17 +112,18 @@ class StraightRpcs:
     """The RPCs that an application answers without ASGI, on streams of HTTP/2.
 
     Args:
+        by_path: What gives who answers, by the paths of the RPCs.
         spares: Middleware that has something to do around RPCs tells by these whether it has for a
             request.
     """
 
-    def __init__(self, spares: Sequence[Callable[[Any], bool]] = ()) -> None:
+    def __init__(
+        self,
+        by_path: Mapping[str, Callable[[Any], BeginAnswer | None]],
+        spares: Sequence[Callable[[Any], bool]],
+    ) -> None:
+        self._by_path = by_path
         self._spares = spares
-        self._by_path: dict[str, Callable[[Any], BeginAnswer | None]] = {}
-
-    def add(self, path: str, straight: Callable[[Any], BeginAnswer | None]) -> None:
-        """Adds an RPC."""
-        self._by_path[path] = straight
 
     def find(self, scope: Any) -> BeginAnswer | None:
         """Gives what answers requests with this scope of ASGI; None: they take another way."""
@@ -129,6 +131,9 @@ class StraightRpcs:
         if straight is None or not all(spares(scope) for spares in self._spares):
             return None
         return straight(scope)
+
+
+_NO_STRAIGHT_RPCS = StraightRpcs({}, ())
 
 
 class FastPaths:
@@ -146,7 +151,7 @@ class FastPaths:
         self.rest: list[RestRoutes] = []
         self._others: list[Any] = []
         self._arounds: list[Callable[[Answer], Answer]] = []
-        self.straight = StraightRpcs()
+        self.straight = _NO_STRAIGHT_RPCS
         # What it has been decided for.
         self._routes: Any = None
         self._length = 0
@@ -179,16 +184,17 @@ class FastPaths:
     def _decide(self) -> None:
         routes, middleware_stack = self._app.router.routes, self._app.middleware_stack
         self.answers, self.rest, self._others = {}, [], []
-        self.straight = StraightRpcs()
+        self.straight = _NO_STRAIGHT_RPCS
         if not _has_own_steps(self._app):
             layers = _layers_around(self._app)
             self._arounds = [layer.around_rpc for layer in layers]
-            all_spare = all(hasattr(layer, "spares") for layer in layers)
-            self.straight = StraightRpcs([layer.spares for layer in layers if all_spare])
+            straight = {}
             for (method, path), handler in _reached_first(routes):
                 self.answers[method, path] = self._surrounded(handler.answers[method])
-                if method == "POST" and handler.straight is not None and all_spare:
-                    self.straight.add(path, handler.straight)
+                if method == "POST" and handler.straight is not None:
+                    straight[path] = handler.straight
+            if all(hasattr(layer, "spares") for layer in layers):
+                self.straight = StraightRpcs(straight, [layer.spares for layer in layers])
             self.rest = [route for route in routes if type(route) is RestRoutes]
             self._others = [
                 route

@@ -16,9 +16,6 @@ class JointRoute(BasePath):
 
     Args:
         base_path: What goes before the paths; empty for nothing.
-
-    Attributes:
-        base_path: As given.
     """
 
     name = None

@@ -56,18 +56,25 @@ def add_operations(document: dict[str, Any], app: Any) -> None:
     operations = list(_operations(app.routes, "/", bool(app.router.deprecated), security_schemes))
     if not operations:
         return
+    described = [
+        operation
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if isinstance(operation, dict)
+    ]
     components = document.setdefault("components", {})
     schemas = components.get("schemas", {})
     added = describe(
         operations,
         error_name="Error" if "Error" not in schemas else "RpcError",
-        taken_ids=_operation_ids(document),
+        taken_ids=[one["operationId"] for one in described if "operationId" in one],
     )
-    for parameter in _parameters(document):
-        if parameter.get("in") != "query":
-            # The framework writes them for all; OpenAPI knows them there alone.
-            parameter.pop("allowEmptyValue", None)
-            parameter.pop("allowReserved", None)
+    for operation in described:
+        for parameter in operation.get("parameters") or ():
+            if parameter.get("in") != "query":
+                # The framework writes them for all; OpenAPI knows them there alone.
+                parameter.pop("allowEmptyValue", None)
+                parameter.pop("allowReserved", None)
     for path, methods in added["paths"].items():
         # The application's own routes are asked first.
         document["paths"][path] = methods | document["paths"].get(path, {})
@@ -101,33 +108,15 @@ def _operations(
             # The framework writes a member there that OpenAPI does not know.
             security_schemes[name] = {k: v for k, v in scheme.items() if k != "scheme_name"}
         base = _CONVERTER.sub(r"{\1}", path.removesuffix(clean_path(handler.path)))
+        base_parameters = [
+            PathParameter(name, None, f"{{{name}}}", multi_segment=False)
+            for name, _ in _CONVERTER.findall(base)
+        ]
         for operation in operations:
             yield replace(
                 operation,
                 path=base + operation.path,
-                parameters=(*_base_parameters(base), *operation.parameters),
+                parameters=(*base_parameters, *operation.parameters),
                 deprecated=deprecated_route,
                 security=[{name: []} for name in definitions],
             )
-
-
-def _base_parameters(base: str) -> Iterator[PathParameter]:
-    for name, _ in _CONVERTER.findall(base):
-        yield PathParameter(name, None, f"{{{name}}}", multi_segment=False)
-
-
-def _parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for operation in _described(document):
-        yield from operation.get("parameters") or ()
-
-
-def _operation_ids(document: dict[str, Any]) -> Iterator[str]:
-    for operation in _described(document):
-        if "operationId" in operation:
-            yield operation["operationId"]
-
-
-def _described(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the operations that a document has, as the framework has described them."""
-    for methods in document["paths"].values():
-        yield from (operation for operation in methods.values() if isinstance(operation, dict))

@@ -15,8 +15,10 @@ from typing import Any
 
 import grpc
 
+from ..calls.context import HttpServicerContext
 from ..calls.metadata import invocation_metadata
 from ..calls.peer import peer_address
+from ..calls.response import Answer
 from ..http.headers import is_from_another_site
 from ..interceptors import auth, request_id
 from ..interceptors.metrics import Metrics
@@ -25,7 +27,6 @@ from ..origins import Origins
 from ..rpc.caller import caller
 from ..rpc.metadata import Headers
 from .asgi_events import (
-    App,
     with_bounded_body,
     with_header,
     without_request_body,
@@ -42,8 +43,7 @@ from .imports import (
 )
 from .multipart import boundary_of, with_whole_delimiters
 from .own_websockets import POLICY_VIOLATION, deny, talk
-from .routing import Destination, destination
-from .visit import CLIENT_CLOSED, VISIT, Visit
+from .routing import CLIENT_CLOSED, VISIT, Destination, Visit, destination
 
 logger = logging.getLogger("polyrpc.framework")
 
@@ -94,17 +94,13 @@ class Observation:
 
     skips_rpcs = True
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
+    def __init__(self, app: Answer, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         visit = scope[VISIT] = Visit()
-        identity = request_id.adopt(
-            (request_id.KEY, value.decode("latin-1"))
-            for name, value in scope["headers"]
-            if name == _REQUEST_ID
-        )
+        identity = request_id.adopt_header(HttpServicerContext(scope))
         start = perf_counter()
 
         async def send_with_id(event: Any) -> None:
@@ -140,7 +136,7 @@ class Entrance:
 
     def __init__(
         self,
-        app: App,
+        app: Answer,
         tokens: auth.Tokens | None = None,
         max_body_bytes: int | None = None,
         origins: str | None = None,
@@ -178,7 +174,8 @@ class Entrance:
             raise NotFound(detail=_NOT_FOUND)
         for mounted in found.mounted:
             answer_alike(mounted)
-        allow = _allow(found.methods)
+        more = {"HEAD"} if "GET" in found.methods else set()
+        allow = ", ".join(sorted(found.methods | more))
         if scope["method"] == "HEAD" and "GET" in found.methods and "HEAD" not in found.methods:
             # The framework's patterns take it, its handlers refuse it.
             scope, send = {**scope, "method": "GET"}, without_response_body(send)
@@ -214,9 +211,7 @@ class Entrance:
             await deny(visit, scope, send, POLICY_VIOLATION)
 
     def _admits(self, scope: Any) -> bool:
-        return self._tokens is None or auth.admit(
-            self._tokens, invocation_metadata(scope["headers"])
-        )
+        return self._tokens is None or self._tokens.admit(invocation_metadata(scope["headers"]))
 
     def _lets_open(self, headers: Headers) -> bool:
         """Whether the page that opens a WebSocket may: browsers ask for no leave before they do."""
@@ -253,7 +248,7 @@ def _record(metrics: Metrics, scope: Any, visit: Visit, seconds: float, identity
         logger.handle(EventRecord(logger, level, "request", time(), fields))
 
 
-async def _answering(app: App, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
+async def _answering(app: Answer, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
     """Runs `app`, and answers what it raises as far as that is still possible."""
     try:
         await app(scope, receive, send)
@@ -270,10 +265,6 @@ async def _answering(app: App, visit: Visit, scope: Any, receive: Any, send: Any
             return
         response = await respond_to(error, Request(scope, receive, send))
         await response(scope, receive, send)
-
-
-def _allow(methods: set[str]) -> str:
-    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 def _lacks_allow(event: Any) -> bool:

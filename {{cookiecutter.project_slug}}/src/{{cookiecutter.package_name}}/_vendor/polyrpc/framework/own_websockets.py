@@ -6,10 +6,10 @@ import asyncio
 import sys
 from typing import Any
 
-from .asgi_events import App
+from ..calls.response import Answer
 from .errors import error_response, log_unexpected, respond_to
 from .imports import Connection, LilyaHTTPException, WebSocketDisconnect, WebSocketException
-from .visit import CLIENT_CLOSED, Visit
+from .routing import CLIENT_CLOSED, Visit
 
 # Codes of RFC 6455, section 7.4.
 _LEAST_CODE = 1000
@@ -17,7 +17,7 @@ _ABNORMAL_CLOSURE, POLICY_VIOLATION, _INTERNAL_ERROR = 1006, 1008, 1011
 _FORBIDDEN = "the WebSocket was not accepted"
 
 
-async def talk(app: App, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
+async def talk(app: Answer, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
     """Runs `app` for a WebSocket, and closes that when something is raised."""
 
     async def send_or_disconnect(event: Any) -> None:

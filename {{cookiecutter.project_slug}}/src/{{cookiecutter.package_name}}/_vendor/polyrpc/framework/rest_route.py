@@ -11,10 +11,9 @@ import grpc
 
 from ..calls.refusals import send_failure
 from ..calls.response import without_body
+from ..http.endpoint import RouteCodec
 from ..http.raw_body import RawDecoder
 from ..http.request import Decoder
-from ..http.route_codec import RouteCodec
-from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from ..transcoding.http_binding import HttpBinding
 from ..transcoding.router import RestMatch, RestRouter, hidden_rules
@@ -95,16 +94,14 @@ class RestRoutes(JointRoute):
         binding, written = found.target
         read = partial(binding.decode, found.variables, scope["query_string"])
         decode: Decoder = RawDecoder(scope, read) if binding.takes_raw else read
-        if scope["method"] in _WITHOUT_BODY and not _announces_body(scope["headers"]):
+        if scope["method"] in _WITHOUT_BODY and all(
+            name not in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]
+        ):
             # Nothing is to be waited for, and over HTTP/2 uvicorn does not tell that nothing comes.
             receive = without_request_body(receive)
         if scope["method"] == "HEAD":
             send = without_body(send)
         return written.answer(decode, False, scope, receive, send)
-
-
-def _announces_body(headers: Headers) -> bool:
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
 
 
 class _Others:

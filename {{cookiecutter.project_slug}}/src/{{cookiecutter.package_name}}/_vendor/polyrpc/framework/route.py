@@ -7,17 +7,15 @@ from typing import Any
 
 import grpc
 
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.refusals import send_failure
-from ..calls.response import Send
+from ..calls.response import Answer, Send
 from ..calls.runner import Scope
-from ..calls.straight import BeginAnswer
 from ..openapi.operation import Operation
 from ..rpc.status import CallError
 from ..transcoding.http_methods import with_head
 from .imports import HTTPHandler
-
-Answer = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
 class RpcRoute(HTTPHandler):
@@ -36,7 +34,6 @@ class RpcRoute(HTTPHandler):
             None; None: nothing does.
 
     Attributes:
-        straight: As given.
         answers: Who answers, by HTTP method.
     """
 

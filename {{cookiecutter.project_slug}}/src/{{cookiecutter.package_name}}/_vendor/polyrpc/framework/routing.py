@@ -1,4 +1,4 @@
-"""Where the framework's router will go with a request, before it goes there."""
+"""Where the framework's router will go with a request, before it goes there; what is known then."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ from .imports import (
 from .rest_route import RestRoutes
 from .route import RpcRoute
 from .unknown_rpcs import UnknownRpcs
+
+VISIT = "own_routes.visit"
+"""Where a request has its `Visit` in its ASGI scope."""
+
+CLIENT_CLOSED = 499
+"""The status of a request whose client left before it had one."""
 
 
 class OpenGateway(Gateway):
@@ -53,6 +59,25 @@ def opened(routes: Iterable[Any]) -> list[Any]:
         setattr(route, _OPENED, True)
         marked.append(route)
     return marked
+
+
+@dataclass(slots=True)
+class Visit:
+    """What becomes known of a request on its way.
+
+    Attributes:
+        route: The pattern of the route that it reaches.
+        is_probe: Whether that is a `ProbeGateway`.
+        is_of_an_rpc: Whether an RPC answers it, which does by itself what there is to do.
+        status: The HTTP status of the response, once that has begun.
+        is_cut: Whether the rest of the response is missing.
+    """
+
+    route: str = UNKNOWN
+    is_probe: bool = False
+    is_of_an_rpc: bool = False
+    status: int = 0
+    is_cut: bool = False
 
 
 @dataclass(slots=True)

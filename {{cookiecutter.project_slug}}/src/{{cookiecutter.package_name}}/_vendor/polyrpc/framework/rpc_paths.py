@@ -7,12 +7,12 @@ from typing import Any
 
 import grpc
 
-from ..calls.call import Handler
 from ..calls.refusals import refuse_request
 from ..calls.runner import CallRunner, FindOther
 from ..protocols.chooser import PROTOCOLS, RpcPath
 from ..protocols.unknown import UnknownRpcPaths
 from ..protojson import JsonCodec
+from ..rpc.handlers import Handler
 from ..rpc.interception import Interception
 from ..rpc.method_info import Protocol
 from ..rpc.methods import RpcMethod, generic_handlers

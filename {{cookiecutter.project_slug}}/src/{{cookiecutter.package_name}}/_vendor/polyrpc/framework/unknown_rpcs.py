@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..calls.body import media_type
+from ..calls.metadata import media_type
 from ..protocols.unknown import UnknownRpcPaths
 from .imports import Match
 from .joint_route import JointRoute
-from .route import Answer, answer_alone
+from .route import answer_alone
 
 _ANSWER = "gateway.unknown_rpc"
 _PATH = re.compile(r"/([A-Za-z_][\w.]*)/[A-Za-z_]\w*", re.ASCII)
@@ -59,16 +59,11 @@ class UnknownRpcs(JointRoute):
             or (content_type == "application/proto" and "." not in found[1])
         ):
             return Match.NONE, {}
-        answer = self._answer_to(found[1], path, content_type)
+        gateways = sorted(self._gateways, key=lambda one: one.claim(found[1]), reverse=True)
+        answers = (gateway.answer_to(path, content_type) for gateway in gateways)
+        answer = next((answer for answer in answers if answer is not None), None)
         return (Match.NONE, {}) if answer is None else (Match.FULL, {_ANSWER: answer})
 
     def handle_dispatch(self, scope: Any, receive: Any, send: Any) -> Any:
         """Makes what answers a request that `search` has matched; the framework awaits it."""
         return answer_alone(scope[_ANSWER], scope, receive, send)
-
-    def _answer_to(self, service: str, path: str, content_type: str) -> Answer | None:
-        for gateway in sorted(self._gateways, key=lambda one: one.claim(service), reverse=True):
-            answer = gateway.answer_to(path, content_type)
-            if answer is not None:
-                return answer
-        return None

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from time import monotonic
+from typing import Any
 
 import grpc
 
-from ..calls.call import Handler
+from ..calls.call import Call, serving_plain
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
-from ..calls.messages import RequestMessages
-from ..calls.plain_call import serving_plain
+from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder, Event, Send
 from ..calls.runner import WAITING, CallRunner, Scope, let_pause
-from ..calls.straight import BeginAnswer
 from ..protojson import JsonError
-from ..rpc.handlers import RpcFunction
+from ..rpc.handlers import Handler, RpcFunction
 from ..rpc.interception import Interception
 from ..rpc.methods import RpcMethod
 from ..rpc.status import WITHOUT_MESSAGE, CallError
+from ..transcoding.enum_numbers import asks_for_enum_numbers
 from .headers import JSON, RequestHeaders, is_forgeable, is_plain
-from .json_call import JsonCall
 from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
-from .request import BodyMessage, BodyMessages, Decoder, QueryMessage, frames_for, not_lost
+from .request import BodyMessages, Decoder, frames_for, not_lost, read_message, unsupported
 from .response import StreamResponse, stream_response, unary_events
 from .straight import JsonRequest
+
+
+class JsonCall(Call):
+    """A call whose messages are JSON texts, or `google.api.HttpBody`.
+
+    Attributes:
+        stream: Where messages go if they can be many.
+    """
+
+    stream: StreamResponse | None = None
+
+    @cached_property
+    def messages(self) -> RequestMessages:
+        return BodyMessage(partial(read_message, self.decode), self.max_body_bytes)
 
 
 class Endpoint(CallRunner):
@@ -38,9 +54,6 @@ class Endpoint(CallRunner):
         interception: As `CallRunner` has it.
         max_message_bytes: The limit for each request message, as JSON text.
         default_timeout: Seconds for calls that come without `grpc-timeout`; None: no limit.
-
-    Attributes:
-        rpc: As given.
     """
 
     def __init__(
@@ -53,9 +66,9 @@ class Endpoint(CallRunner):
     ) -> None:
         self.rpc = rpc
         super().__init__(rpc.full_name, rpc.handler, rpc.descriptor, handlers, interception, "http")
-        self._max_message_bytes = max_message_bytes
+        self.max_message_bytes = max_message_bytes
         self._allowed_digits = len(str(max_message_bytes)) - 1
-        self._default_timeout = default_timeout
+        self.default_timeout = default_timeout
         self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
 
     async def answer(
@@ -77,8 +90,8 @@ class Endpoint(CallRunner):
             receive: Its `receive`.
             send: Its `send`.
         """
-        call = JsonCall(scope, receive, decode, encode, self._max_message_bytes)
-        headers, timeout = scope["headers"], self._default_timeout
+        call = JsonCall(scope, receive, decode, encode, self.max_message_bytes)
+        headers, timeout = scope["headers"], self.default_timeout
         if self._is_unary and not from_query and is_plain(headers, self._allowed_digits):
             call.is_plain = call.is_whole = True
         else:
@@ -124,8 +137,7 @@ class Endpoint(CallRunner):
         """
         if not (self._is_unary and is_plain(scope["headers"], self._allowed_digits)):
             return None
-        limit, timeout = self._max_message_bytes, self._default_timeout
-        return JsonRequest(self, decode, encode, limit, timeout, scope)
+        return JsonRequest(self, decode, encode, scope)
 
     def _serving(self, handler: Handler) -> RpcFunction:
         return serving_plain(handler, self.rpc.descriptor, JsonError)
@@ -141,11 +153,11 @@ class Endpoint(CallRunner):
         try:
             call.stream = self._stream(head, send, call.encode)
             if from_query:
-                call.messages, call.keeps_body = QueryMessage(call.decode), False
+                call.messages = GivenMessage(partial(read_message, call.decode), b"")
+                call.keeps_body = False
             else:
                 _check_type(head, call.scope)
-                call.messages = self._body(head, call)
-                call.is_whole = isinstance(call.messages, BodyMessage)
+                self._take_body(head, call)
         except CallError as failure:
             # Said after the interceptors, which may have a reason of their own to refuse.
             call.stream = None
@@ -154,7 +166,7 @@ class Endpoint(CallRunner):
     def _stream(self, head: RequestHeaders, send: Send, encode: Encoder) -> StreamResponse | None:
         streaming = self.rpc.handler.response_streaming
         if isinstance(encode, RawEncoder):  # Its media type is the servicer's to choose.
-            return StreamResponse(send, encode, RawFraming()) if streaming else None
+            return stream_response(send, encode, RawFraming()) if streaming else None
         media_type = negotiate(head.accept, streaming=streaming)
         if media_type is None:
             offered = b", ".join(FRAMINGS).decode() if streaming else "application/json"
@@ -165,26 +177,55 @@ class Endpoint(CallRunner):
             )
         return stream_response(send, encode, FRAMINGS[media_type]()) if streaming else None
 
-    def _body(self, head: RequestHeaders, call: JsonCall) -> RequestMessages:
-        limit = self._max_message_bytes
-        streaming = self.rpc.handler.request_streaming
-        raw = isinstance(call.decode, RawDecoder)
-        frames = frames_for(head, streaming=streaming, max_message_bytes=limit, raw=raw)
-        if frames is None:
-            if head.offers_upgrade and head.announces_body:
-                call.receive = not_lost(call.receive)
-            return BodyMessage(call.decode, limit)
-        return BodyMessages(call.decode, frames, limit)
+    def _take_body(self, head: RequestHeaders, call: JsonCall) -> None:
+        frames = frames_for(
+            head,
+            streaming=self.rpc.handler.request_streaming,
+            max_message_bytes=self.max_message_bytes,
+            raw=isinstance(call.decode, RawDecoder),
+        )
+        if frames is not None:
+            call.messages = BodyMessages(call.decode, frames)
+            return
+        call.is_whole = True
+        if head.offers_upgrade and (head.is_chunked or head.content_length):
+            call.receive = not_lost(call.receive)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCodec:
+    """Has requests answered, and the answers written as they ask for it.
+
+    Attributes:
+        endpoint: Answers the requests.
+        encode: A response message to JSON text.
+        encode_numbers: The same with enums as numbers.
+        http_body_of: The `google.api.HttpBody` of a response message; None: it has none, it is
+            JSON.
+    """
+
+    endpoint: Endpoint
+    encode: Encoder
+    encode_numbers: Encoder
+    http_body_of: Callable[[Any], Any] | None
+
+    def answer(
+        self, decode: Decoder, from_query: bool, scope: Any, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """Answers one request, as `Endpoint.answer` does."""
+        encode = self.encode
+        if self.http_body_of is not None:
+            encode = raw = RawEncoder(self.http_body_of)
+            send = raw.typed(send)
+        elif asks_for_enum_numbers(scope["query_string"]):
+            encode = self.encode_numbers
+        return self.endpoint.answer(decode, encode, from_query, scope, receive, send)
 
 
 def _check_type(head: RequestHeaders, scope: Scope) -> None:
     """Refuses what other sites' pages may send, and forgets the type of what has no content."""
     if scope["method"] == "POST" and is_forgeable(scope["headers"], head.content_type):
-        raise CallError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"a page of another site must send content-type: {JSON}",
-            http_status=415,
-        )
+        raise unsupported(f"a page of another site must send content-type: {JSON}")
     if head.content_length == 0 or (
         head.content_length is None
         and not head.is_chunked

@@ -16,10 +16,12 @@ A body that is no array is one message, which needs no place.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from enum import Enum, auto
 from io import BytesIO
 
+from ..calls.messages import too_large
 from ..protojson import JsonError
 
 MAX_DEPTH = 100
@@ -28,29 +30,19 @@ MAX_DEPTH = 100
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class MessageTooLarge(ValueError):  # noqa: N818 - named after what happened, as HTTP names its 413
-    """One message of the stream is longer than `max_message_bytes`."""
+class Frames(ABC):
+    """The messages of one body. After an error the object is spent.
 
-    def __init__(self, max_message_bytes: int) -> None:
-        super().__init__(f"a message is longer than {max_message_bytes} bytes")
-
-
-class NdjsonFrames:
-    r"""Frames of `application/x-ndjson`: one JSON text a line, ended by `\n` or `\r\n`.
-
-    Blank lines are skipped and the last line needs no ending. After an error the object is spent.
+    Args:
+        max_message_bytes: How long a message may be, without its line's ending or white space
+            around it.
     """
 
     def __init__(self, max_message_bytes: int) -> None:
-        """Start a body.
-
-        Args:
-            max_message_bytes: The longest line allowed, in bytes without its ending.
-        """
         self._max_message_bytes = max_message_bytes
         self._unfinished = BytesIO()
-        self._line_number = 0
 
+    @abstractmethod
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take the next chunk of the body and yield the messages that it completes.
 
@@ -58,9 +50,39 @@ class NdjsonFrames:
         stream fails at the same message however it is chunked.
 
         Raises:
-            MessageTooLarge: A line exceeds the limit, finished or not.
-            JsonError: A line starts with a byte order mark.
+            CallError: A message exceeds the limit, finished or not (RESOURCE_EXHAUSTED).
+            JsonError: The body is no such stream, or a message is nested too deeply.
         """
+
+    @abstractmethod
+    def close(self) -> list[bytes]:
+        """End the body and return its last message, if only the end could complete that.
+
+        Raises:
+            JsonError: The body ends where it must not.
+        """
+
+    @abstractmethod
+    def located(self, error: JsonError) -> JsonError:
+        """Return what is wrong with the last message that has begun, with its place."""
+
+    def _take_unfinished(self) -> bytes:
+        message = self._unfinished.getvalue()
+        self._unfinished = BytesIO()
+        return message
+
+
+class NdjsonFrames(Frames):
+    r"""Frames of `application/x-ndjson`: one JSON text a line, ended by `\n` or `\r\n`.
+
+    Blank lines are skipped and the last line needs no ending.
+    """
+
+    def __init__(self, max_message_bytes: int) -> None:
+        super().__init__(max_message_bytes)
+        self._line_number = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
         *lines, rest = data.split(b"\n")
         if lines and self._unfinished.tell():
             self._unfinished.write(lines[0])
@@ -74,11 +96,6 @@ class NdjsonFrames:
             self._check_size(self._unfinished.tell() - rest.endswith(b"\r"), self._line_number + 1)
 
     def close(self) -> list[bytes]:
-        """End the body and return its last message, if that had no line ending.
-
-        Raises:
-            JsonError: The line starts with a byte order mark.
-        """
         message = self._message(self._take_unfinished())
         return [message] if message else []
 
@@ -88,15 +105,9 @@ class NdjsonFrames:
         return f"line {self._line_number}"
 
     def located(self, error: JsonError) -> JsonError:
-        """Return what is wrong with the last message that was yielded, with its place."""
         if error.line is None:
             return JsonError(f"{self.place}: {error}")
         return JsonError(f"{self.place}: {error.reason} at column {error.column}")
-
-    def _take_unfinished(self) -> bytes:
-        line = self._unfinished.getvalue()
-        self._unfinished = BytesIO()
-        return line
 
     def _message(self, line: bytes) -> bytes:
         self._line_number += 1
@@ -109,7 +120,7 @@ class NdjsonFrames:
     def _check_size(self, size: int, line_number: int) -> None:
         if size > self._max_message_bytes:
             self._line_number = line_number
-            raise MessageTooLarge(self._max_message_bytes)
+            raise too_large(self._max_message_bytes, self.place)
 
 
 class _Expected(Enum):
@@ -170,44 +181,28 @@ def _skip(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
     return match.end() if match else position
 
 
-class JsonArrayFrames:
+class JsonArrayFrames(Frames):
     """Frames of `application/json`: an array of messages.
 
     Any other JSON value is a stream of that one message, and an empty body is an empty stream. A
     message is yielded as soon as its last byte is there (a number or literal: the byte after it).
-    After an error the object is spent.
     """
 
     def __init__(self, max_message_bytes: int) -> None:
-        """Start a body.
-
-        Args:
-            max_message_bytes: The longest message allowed, in bytes without white space around it.
-        """
-        self._max_message_bytes = max_message_bytes
+        super().__init__(max_message_bytes)
         self._expected = _Expected.BODY
         self._inside: _Inside | None = None
         self._open = bytearray()
-        self._unfinished = BytesIO()
         self._offset = 0
         self._index = -1
         self._is_array = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next chunk of the body and yield the messages that it completes.
-
-        What comes before an error in the chunk is yielded before the error is raised, so that a
-        stream fails at the same message however it is chunked.
-
-        Raises:
-            MessageTooLarge: A message exceeds the limit, finished or not.
-            JsonError: The body is no JSON array or value, or a message is nested too deeply.
-        """
         position = 0
         while (start := self._find_message(data, position)) < len(data):
             position = self._find_end(data, start)
             if self._unfinished.tell() + position - start > self._max_message_bytes:
-                raise MessageTooLarge(self._max_message_bytes)
+                raise too_large(self._max_message_bytes, self.place)
             if self._inside:
                 self._unfinished.write(data[start:position])
             elif self._unfinished.tell():
@@ -223,15 +218,9 @@ class JsonArrayFrames:
         return f"[{self._index}]" if self._is_array else ""
 
     def located(self, error: JsonError) -> JsonError:
-        """Return what is wrong with the last message that has begun, with its place."""
         return JsonError(f"{self.place}: {error}") if self._is_array else error
 
     def close(self) -> list[bytes]:
-        """End the body and return its last message, if only the end could complete that.
-
-        Raises:
-            JsonError: The body ends within a message or before the array's end.
-        """
         if self._inside is _Inside.SCALAR and self._expected is _Expected.END:
             self._inside = None
             return [self._take_unfinished()]
@@ -242,11 +231,6 @@ class JsonArrayFrames:
                 f"the body ends at byte {self._offset}, expected {self._expected.value}"
             )
         return []
-
-    def _take_unfinished(self) -> bytes:
-        message = self._unfinished.getvalue()
-        self._unfinished = BytesIO()
-        return message
 
     def _find_message(self, data: bytes, position: int) -> int:
         """Return where in `data` a message goes on or starts; the end of `data` if nowhere."""

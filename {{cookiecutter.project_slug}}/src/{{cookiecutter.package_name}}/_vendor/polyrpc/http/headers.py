@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..calls.body import media_type
-from ..calls.metadata import check_binary
+from ..calls.metadata import check_binary, media_type
 from ..calls.timeouts import grpc_timeout
 from ..rpc.metadata import Headers
 from .negotiation import negotiate
@@ -66,11 +65,6 @@ class RequestHeaders:
             elif name.endswith(b"-bin"):
                 check_binary(name, value)
 
-    @property
-    def announces_body(self) -> bool:
-        """Whether there is to be a body, as far as that is told."""
-        return self.is_chunked or bool(self.content_length)
-
 
 def is_plain(headers: Headers, max_length_digits: int) -> bool:
     """Whether a request is the usual one: a JSON body, an answer in JSON, nothing to refuse.
@@ -114,15 +108,11 @@ def is_forgeable(headers: Headers, content_type: str) -> bool:
 
 def is_from_another_site(headers: Headers) -> bool:
     """Whether a browser says that a page of another origin than this one has sent a request."""
-    origin, host, site = _values(headers, b"origin", b"host", b"sec-fetch-site")
+    found = dict(headers)
+    origin, site = found.get(b"origin"), found.get(b"sec-fetch-site")
     if site is not None:
         return site not in (b"same-origin", b"none")
-    return origin is not None and origin.partition(b"://")[2] != host
-
-
-def _values(headers: Headers, *names: bytes) -> list[bytes | None]:
-    found = dict(headers)
-    return [found.get(name) for name in names]
+    return origin is not None and origin.partition(b"://")[2] != found.get(b"host")
 
 
 @lru_cache(maxsize=256)

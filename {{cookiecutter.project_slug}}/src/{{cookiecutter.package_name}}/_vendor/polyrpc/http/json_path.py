@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable
+from typing import Any
 
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
-from ..calls.response import Send, to_head
+from ..calls.response import Answer, Send, to_head
 from ..calls.runner import Scope
-from ..calls.straight import BeginAnswer
 from ..protojson import JsonCodec
 from ..protojson.descriptors import is_http_body
 from ..protojson.style import JsonStyle
 from ..transcoding.enum_numbers import enum_numbers_encoder
 from ..transcoding.http_methods import message_is_in_query
 from ..transcoding.query import QueryDecoder
-from .endpoint import Endpoint
+from .endpoint import Endpoint, RouteCodec
 from .raw_body import RawDecoder
-from .route_codec import RouteCodec
-
-Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class JsonPath:
@@ -64,16 +61,11 @@ class JsonPath:
 
     def answer_to(self, http_method: str) -> Answer:
         """Gives what answers the requests with an HTTP method."""
-        in_query = message_is_in_query(http_method)
-        answer: Answer = self._from_query if in_query else self._from_body
+        answer = self._from_query if message_is_in_query(http_method) else self._from_body
         return to_head(answer) if http_method == "HEAD" else answer
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Gives what answers requests with `POST` without ASGI; None: nothing does.
-
-        Args:
-            scope: The ASGI connection scope.
-        """
+        """Gives what answers requests with `POST` without ASGI; None: nothing does."""
         if self._is_raw or scope["query_string"]:
             return None
         return self._endpoint.straight(self._decode, self._encode, scope)

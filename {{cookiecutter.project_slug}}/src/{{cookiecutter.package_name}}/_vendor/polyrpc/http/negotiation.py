@@ -21,12 +21,11 @@ class Framing(ABC):
     def message(self, json: bytes) -> bytes:
         """Return the bytes to send for the next message; `json` is its text, of one line."""
 
-    @abstractmethod
     def end(self) -> bytes:
         """Return the bytes to send after the last message of a stream that succeeded."""
+        return b""
 
-    @abstractmethod
-    def error(self, body: bytes) -> bytes | None:
+    def error(self, body: bytes) -> bytes | None:  # noqa: ARG002 - not all have a place for it
         """Return the last bytes of a stream that fails after its start.
 
         Args:
@@ -36,6 +35,7 @@ class Framing(ABC):
             None where the media type can't tell of a failure: the connection must be cut, so
             that the body can't be taken for complete.
         """
+        return None
 
 
 class Ndjson(Framing):
@@ -45,9 +45,6 @@ class Ndjson(Framing):
 
     def message(self, json: bytes) -> bytes:
         return b'{"result": %b}\n' % json
-
-    def end(self) -> bytes:
-        return b""
 
     def error(self, body: bytes) -> bytes:
         return b'{"error": %b}\n' % body
@@ -60,9 +57,6 @@ class EventStream(Framing):
 
     def message(self, json: bytes) -> bytes:
         return b"data: %b\n\n" % json
-
-    def end(self) -> bytes:
-        return b""
 
     def error(self, body: bytes) -> bytes:
         return b"event: error\ndata: %b\n\n" % body
@@ -83,9 +77,6 @@ class JsonArray(Framing):
 
     def end(self) -> bytes:
         return b"]" if self._started else b"[]"
-
-    def error(self, body: bytes) -> None:  # noqa: ARG002 - an array has no place for it
-        return None
 
 
 FRAMINGS: dict[bytes, type[Framing]] = {

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from ..calls.response import Event, Send
 from ..protojson import JsonError
+from .framing import Frames
 from .negotiation import Framing
 
 _OCTET_STREAM = b"application/octet-stream"
@@ -82,35 +83,22 @@ class RawFraming(Framing):
     def message(self, json: bytes) -> bytes:
         return json
 
-    def end(self) -> bytes:
-        return b""
 
-    def error(self, body: bytes) -> None:  # noqa: ARG002 - there is no place for it
-        return None
-
-
-class RawFrames:
+class RawFrames(Frames):
     """Parts of a body as they come, each of no more than so many bytes."""
 
     def __init__(self, max_message_bytes: int) -> None:
-        self._max_message_bytes = max_message_bytes
+        super().__init__(max_message_bytes)
         self._is_empty = True
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next chunk of the body and yield it, in several parts if it is long."""
         for start in range(0, len(data), self._max_message_bytes):
             self._is_empty = False
             yield data[start : start + self._max_message_bytes]
 
     def close(self) -> list[bytes]:
-        """End the body, which is one part if it is empty: path and query may add to that."""
+        # An empty body is one part: path and query may add to that.
         return [b""] if self._is_empty else []
 
-    @property
-    def place(self) -> str:
-        """Nothing: where raw bytes are parted says nothing to a caller."""
-        return ""
-
     def located(self, error: JsonError) -> JsonError:
-        """Return what is wrong as it is."""
-        return error
+        return error  # Where raw bytes are parted says nothing to a caller.

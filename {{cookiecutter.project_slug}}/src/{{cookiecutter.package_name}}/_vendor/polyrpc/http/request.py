@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from ..calls.body import too_large, whole_body
 from ..calls.incoming import Incoming, Receive
+from ..calls.messages import too_large
 from ..protojson import JsonError
 from ..rpc.status import CallError
-from .framing import JsonArrayFrames, MessageTooLarge, NdjsonFrames
+from .framing import Frames, JsonArrayFrames, NdjsonFrames
 from .headers import JSON, RequestHeaders
 from .raw_body import RawFrames
 
@@ -22,43 +22,12 @@ Decoder = Callable[[bytes], Message]
 _NDJSON = "application/x-ndjson"
 
 
-class QueryMessage:
-    """One message that the query string alone makes."""
-
-    def __init__(self, decode: Decoder) -> None:
-        self._decode: Decoder | None = decode
-
-    async def next(self, _incoming: Incoming) -> Message | None:
-        decode, self._decode = self._decode, None
-        return None if decode is None else read_message(decode, b"")
-
-
-class BodyMessage:
-    """One message that is the whole body."""
-
-    def __init__(self, decode: Decoder, max_message_bytes: int) -> None:
-        self._decode: Decoder | None = decode
-        self._max_message_bytes = max_message_bytes
-
-    async def next(self, incoming: Incoming) -> Message | None:
-        decode, self._decode = self._decode, None
-        if decode is None:
-            return None
-        return read_message(decode, await whole_body(incoming, self._max_message_bytes))
-
-
 class BodyMessages:
     """The messages of a streamed body."""
 
-    def __init__(
-        self,
-        decode: Decoder,
-        frames: NdjsonFrames | JsonArrayFrames | RawFrames,
-        max_message_bytes: int,
-    ) -> None:
+    def __init__(self, decode: Decoder, frames: Frames) -> None:
         self._decode = decode
         self._frames = frames
-        self._max_message_bytes = max_message_bytes
         self._texts: Iterator[bytes] = iter(())
         self._ended = False
 
@@ -77,9 +46,9 @@ class BodyMessages:
     def _next_text(self) -> bytes | None:
         try:
             return next(self._texts, None)
-        except MessageTooLarge:
+        except CallError:
             self._ended = True
-            raise too_large(self._max_message_bytes, self._frames.place) from None
+            raise
         except JsonError as error:
             self._ended = True
             raise malformed(error) from None
@@ -102,7 +71,7 @@ def read_message(decode: Decoder, text: bytes) -> Message:
 
 def frames_for(
     head: RequestHeaders, *, streaming: bool, max_message_bytes: int, raw: bool = False
-) -> NdjsonFrames | JsonArrayFrames | RawFrames | None:
+) -> Frames | None:
     """Chooses how the body is split into messages, by its content type unless it is `raw`.
 
     Returns:
@@ -113,7 +82,7 @@ def frames_for(
             is announced as too large.
     """
     if head.content_encoding not in ("", "identity"):
-        raise _unsupported("send the body without content-encoding")
+        raise unsupported("send the body without content-encoding")
     if raw or head.content_type in ("", JSON):
         if streaming:
             return (RawFrames if raw else JsonArrayFrames)(max_message_bytes)
@@ -123,7 +92,7 @@ def frames_for(
     if head.content_type == _NDJSON and streaming:
         return NdjsonFrames(max_message_bytes)
     accepted = f"{_NDJSON} or {JSON}" if streaming else JSON
-    raise _unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
+    raise unsupported(f"content-type must be {accepted} (curl --json sends {JSON})")
 
 
 def not_lost(receive: Receive) -> Receive:
@@ -149,7 +118,8 @@ def not_lost(receive: Receive) -> Receive:
     return checked
 
 
-def _unsupported(detail: str) -> CallError:
+def unsupported(detail: str) -> CallError:
+    """The failure of a request whose body is of a type that is not accepted (415)."""
     return CallError(grpc.StatusCode.INVALID_ARGUMENT, detail, http_status=415)
 
 

@@ -3,50 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
-from ..calls.messages import RequestMessages
+from ..calls.http_stream import HttpStream
+from ..calls.messages import BodyMessage, RequestMessages
 from ..calls.refusals import failure_events
 from ..calls.response import Encoder
-from ..calls.runner import CallRunner, Scope
+from ..calls.runner import Scope
 from ..calls.straight import answer_straight, send_whole
-from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..calls.stream_call import StreamCall, StreamedRequest
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .request import BodyMessage, Decoder, read_message
+from .request import Decoder, read_message
 from .response import unary_events
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint
 
 
 class JsonRequest(StreamedRequest):
     """What answers requests straight on their streams that say the same.
 
     Args:
-        runner: Runs their calls.
+        endpoint: Answers them.
         decode: JSON text to a request message.
         encode: A response message to JSON text.
-        max_message_bytes: The limit for a request message, as JSON text.
-        timeout: Seconds that a call may take; None: no limit.
         scope: The ASGI connection scope.
     """
 
-    def __init__(
-        self,
-        runner: CallRunner,
-        decode: Decoder,
-        encode: Encoder,
-        max_message_bytes: int,
-        timeout: float | None,
-        scope: Scope,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, decode: Decoder, encode: Encoder, scope: Scope) -> None:
         super().__init__(scope, ())
-        self.max_body_bytes = max_message_bytes
-        self._runner = runner
+        self.max_body_bytes = endpoint.max_message_bytes
+        self._endpoint = endpoint
         self._decode = decode
         self._encode = encode
-        self._timeout = timeout
+        self._timeout = endpoint.default_timeout
 
     def __call__(self, stream: HttpStream) -> Coroutine[Any, Any, None]:
         """Follows `BeginAnswer`."""
@@ -54,14 +49,14 @@ class JsonRequest(StreamedRequest):
         call.is_whole = True
         if self._timeout is not None:
             call.deadline = monotonic() + self._timeout
-        return answer_straight(self._runner, call, _RESPONSE)
+        return answer_straight(self._endpoint, call, _RESPONSE)
 
     def with_timeout(self, headers: Headers, name: bytes, value: bytes) -> None:  # noqa: ARG002 - with one, no request is usual
         """Follows `BeginAnswer`."""
         return
 
     def messages(self) -> RequestMessages:
-        return BodyMessage(self._decode, self.max_body_bytes)
+        return BodyMessage(partial(read_message, self._decode), self.max_body_bytes)
 
     def plain(self, body: bytes) -> Message | None:
         return None if len(body) > self.max_body_bytes else read_message(self._decode, body)

@@ -44,13 +44,16 @@ class Tokens:
         tokens = settings.auth_tokens
         return None if tokens is None else cls(tokens.get_secret_value())
 
-    def caller_of(self, metadata: Metadata) -> Caller | None:
-        """Finds who sends this invocation metadata; None: a stranger."""
+    def admit(self, metadata: Metadata) -> bool:
+        """Tells whether who sends this invocation metadata may call, and makes it the caller."""
         for key, value in metadata:
             if key == "authorization" and isinstance(value, str):
                 scheme, _, token = value.partition(" ")
-                return self._find(token.strip()) if scheme.lower() == "bearer" else None
-        return None
+                found = self._find(token.strip()) if scheme.lower() == "bearer" else None
+                if found is not None:
+                    set_caller(found)
+                return found is not None
+        return False
 
     def _find(self, token: str) -> Caller | None:
         presented = _digest(token)
@@ -65,20 +68,11 @@ def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-def admit(tokens: Tokens, metadata: Metadata) -> bool:
-    """Tells whether the sender of this invocation metadata may call, and makes it the caller."""
-    identity = tokens.caller_of(metadata)
-    if identity is None:
-        return False
-    set_caller(identity)
-    return True
-
-
 def guarded(tokens: Tokens, run: RpcFunction) -> RpcFunction:
     """Makes the calls of `run` those of known callers only."""
 
     async def run_for_caller(request: Any, context: Context) -> Any:
-        admitted = admit(tokens, context.invocation_metadata() or ())
+        admitted = tokens.admit(context.invocation_metadata() or ())
         return await (run if admitted else refuse)(request, context)
 
     return run_for_caller

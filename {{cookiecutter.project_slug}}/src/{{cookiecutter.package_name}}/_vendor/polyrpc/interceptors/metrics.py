@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -88,10 +89,10 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self._in_memory: dict[Labels, InMemory] = {}
-        self._routes_in_memory: dict[RouteLabels, InMemoryRoute] = {}
-        self._of_route: Callable[[RouteLabels], RouteMetrics] = self._of_route_in_memory
-        self._of: Callable[[Labels], RpcMetrics] = self._of_memory
+        self._in_memory: defaultdict[Labels, InMemory] = defaultdict(InMemory)
+        self._routes_in_memory: defaultdict[RouteLabels, InMemoryRoute] = defaultdict(InMemoryRoute)
+        self._of: Callable[[Labels], RpcMetrics] = self._in_memory.__getitem__
+        self._of_route: Callable[[RouteLabels], RouteMetrics] = self._routes_in_memory.__getitem__
         self._folder = os.environ.get(FOLDER)
         if self._folder:
             # Only here: all others import it at their first scrape. From now on those who add up
@@ -124,9 +125,3 @@ class Metrics:
             return of_folder(self._folder), CONTENT_TYPE_LATEST
         exposition = of_memory(self._in_memory, self._routes_in_memory, dropped_lines())
         return exposition, CONTENT_TYPE_LATEST
-
-    def _of_memory(self, labels: Labels) -> InMemory:
-        return self._in_memory.setdefault(labels, InMemory())
-
-    def _of_route_in_memory(self, labels: RouteLabels) -> InMemoryRoute:
-        return self._routes_in_memory.setdefault(labels, InMemoryRoute())

@@ -8,6 +8,7 @@ takes a fiftieth of a start. Metrics that the service makes itself, in prometheu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import accumulate
 from math import inf
@@ -83,25 +84,20 @@ def of_folder(folder: str) -> bytes:
     return read_undisturbed(folder, lambda: generate_latest(registry))
 
 
+@dataclass(eq=False)
 class _Memory(Collector):
     """All numbers of a service, under the names and labels of the metrics."""
 
-    def __init__(
-        self,
-        calls: Mapping[Labels, InMemory],
-        routes: Mapping[RouteLabels, InMemoryRoute],
-        dropped: int,
-    ) -> None:
-        self._calls = calls
-        self._routes = routes
-        self._dropped = dropped
+    calls: Mapping[Labels, InMemory]
+    routes: Mapping[RouteLabels, InMemoryRoute]
+    dropped: int
 
     def collect(self) -> Iterator[Metric]:
         started = CounterMetricFamily(*_STARTED, labels=_RPC)
         handled = CounterMetricFamily(*_HANDLED, labels=(*_RPC, _CODE))
         handling = HistogramMetricFamily(*_HANDLING, labels=_RPC)
         in_flight = dict.fromkeys(_PROTOCOLS, 0)
-        for labels, metrics in list(self._calls.items()):
+        for labels, metrics in list(self.calls.items()):
             ended_by_code = list(metrics.failed.items())
             if metrics.succeeded:
                 ended_by_code.append((_OK, metrics.succeeded))
@@ -117,11 +113,11 @@ class _Memory(Collector):
             gauge.add_metric((protocol,), number)
         yield gauge
         requests = HistogramMetricFamily(*_REQUESTS, labels=_ROUTE)
-        for (method, route, status), numbers in list(self._routes.items()):
+        for (method, route, status), numbers in list(self.routes.items()):
             buckets = _buckets(numbers.buckets)
             requests.add_metric((method, route, str(status)), buckets, numbers.seconds)
         yield requests
-        yield CounterMetricFamily(*_DROPPED, value=self._dropped)
+        yield CounterMetricFamily(*_DROPPED, value=self.dropped)
         yield _info()
 
 
@@ -162,7 +158,11 @@ def files() -> Files:
 
 
 class Files:
-    """The metrics whose numbers are in files, which any process adds up."""
+    """The metrics whose numbers are in files, which any process adds up.
+
+    Attributes:
+        metrics_of: Finds the metrics of an RPC.
+    """
 
     def __init__(self) -> None:
         # In no registry: who adds up reads the files, and other services have theirs.
@@ -176,17 +176,10 @@ class Files:
         dropped = Counter(*_DROPPED, registry=None)
         dropped.inc(dropped_lines())
         on_drop(dropped.inc)
-        self._metrics: dict[Labels, _InFiles] = {}
+        self.metrics_of = cache(partial(_InFiles, self))
         for protocol in _PROTOCOLS:
             # Shows a process that has had no call yet to those that sum the metrics of all.
             self.in_flight.labels(protocol)
-
-    def metrics_of(self, labels: Labels) -> _InFiles:
-        """Finds the metrics of an RPC."""
-        metrics = self._metrics.get(labels)
-        if metrics is None:
-            metrics = self._metrics[labels] = _InFiles(self, labels)
-        return metrics
 
     def route_of(self, labels: RouteLabels) -> Histogram:
         """Finds the metrics of a route, for a method and a status."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from ..logs import REQUEST_ID
@@ -30,17 +29,8 @@ def request_id() -> str | None:
     return REQUEST_ID.get() or None
 
 
-def adopt(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """Takes the id from a call's invocation metadata, or makes one, for the rest of its task."""
-    for key, value in metadata:
-        if key == KEY and isinstance(value, str) and _ACCEPTED.fullmatch(value):
-            REQUEST_ID.set(value)
-            return value
-    return _adopt_new()
-
-
 def adopt_metadata(context: Any) -> str:
-    """Does what `adopt` does for a native call."""
+    """Takes the id from a native call's metadata, or makes one, for the rest of its task."""
     for key, value in context.invocation_metadata() or ():
         if key == KEY and isinstance(value, str) and _ACCEPTED.fullmatch(value):
             REQUEST_ID.set(value)
@@ -49,7 +39,7 @@ def adopt_metadata(context: Any) -> str:
 
 
 def adopt_header(context: Any) -> str:
-    """Does what `adopt` does for a call over HTTP."""
+    """Does the same for whatever comes over HTTP."""
     value = context.header(_HEADER)
     if value is None or _ACCEPTED_BYTES.fullmatch(value) is None:
         return _adopt_new()

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from ..calls.body import media_type
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
-from ..calls.response import Send, to_head
+from ..calls.metadata import media_type
+from ..calls.response import Answer, Send, to_head
 from ..calls.runner import CallRunner, Scope
-from ..calls.straight import BeginAnswer
 from ..protojson import JsonCodec
 from ..rpc.method_info import Protocol
 from ..rpc.methods import RpcMethod
 from ..rpc.status import CallError
-from . import connect_unary
 from .codecs import Codec, json_codec, proto_codec
-from .connect_unary import ConnectUnary, Query
-from .endpoint import WireEndpoint
+from .connect_stream import ConnectStream
+from .connect_unary import CONTENT_TYPES, ConnectUnary, Query
+from .endpoint import WireEndpoint, refuse
 from .enveloped import EnvelopedEndpoint
 from .enveloped_response import EnvelopedFormat
-from .formats import FORMATS
-from .refusing import RefusingEndpoint
-
-Answer: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+from .grpc import Grpc
+from .grpc_web import GrpcWeb, GrpcWebText
 
 PROTOCOLS: tuple[Protocol, ...] = ("grpc", "grpc-web", "connect")
 """Those that are answered at an RPC's own path."""
+
+FORMATS: tuple[EnvelopedFormat, ...] = (Grpc(), GrpcWeb(), GrpcWebText(), ConnectStream())
+"""The wire formats whose messages come in envelopes."""
 
 _GET = ("GET", "HEAD")
 _CONNECT_MALFORMED = grpc.StatusCode.INVALID_ARGUMENT
@@ -70,36 +72,37 @@ class RpcPath:
         self._limits = max_message_bytes, default_timeout
         self._runners: dict[Protocol, CallRunner] = {}
         is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
-        self._makers = dict(self._enveloped(protocols, is_unary=is_unary))
-        if "connect" in protocols and is_unary:
-            for content_type, codec in connect_unary.CONTENT_TYPES.items():
-                self._makers[content_type] = self._unary_maker(codec)
+        takes_connect = "connect" in protocols and is_unary
+        self._makers: dict[str, Callable[[], WireEndpoint]] = {
+            content_type: partial(self._enveloped, wire, content_type, codec)
+            for wire in FORMATS
+            if wire.protocol in protocols and not (is_unary and wire.protocol == "connect")
+            for content_type, codec in wire.content_types.items()
+        }
+        if takes_connect:
+            for content_type, codec in CONTENT_TYPES.items():
+                self._makers[content_type] = partial(self._unary, codec)
         self._endpoints: dict[bytes, WireEndpoint] = {}
-        self._queried: dict[str, ConnectUnary] = {}
         self.methods = ["POST"]
-        if "connect" in protocols and is_unary and _is_safe(rpc.descriptor):
+        if takes_connect and _is_safe(rpc.descriptor):
             self.methods += _GET
 
     def answer_to(self, http_method: str) -> Answer:
         """Gives what answers the requests with an HTTP method."""
         if http_method == "POST":
             return self._post
-        answer: Answer = to_head(self._get) if http_method == "HEAD" else self._get
-        return answer
+        return to_head(self._get) if http_method == "HEAD" else self._get
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Gives what answers requests with `POST` without ASGI; None: nothing does.
-
-        Args:
-            scope: The ASGI connection scope.
-        """
+        """Gives what answers requests with `POST` without ASGI; None: nothing does."""
         endpoint = self._endpoint(scope)
         return None if endpoint is None else endpoint.straight(scope)
 
     def _post(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         endpoint = self._endpoint(scope)
         if endpoint is None:
-            endpoint = self._refusing(self._makers, "content-type")
+            refusal = self._unsupported("content-type", self._makers)
+            return refuse(self._runner("http"), refusal, scope, receive, send)
         return endpoint.answer(scope, receive, send)
 
     def _endpoint(self, scope: Scope) -> WireEndpoint | None:
@@ -114,49 +117,25 @@ class RpcPath:
         if make is None:
             return None
         key = content_type.encode()
-        endpoint = self._endpoints.get(key)
-        if endpoint is None:
-            endpoint = self._endpoints[key] = make()
+        endpoint = self._endpoints[key] = self._endpoints.get(key) or make()
         return endpoint
 
     def _get(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         query = Query(scope["query_string"])
-        content_type = f"application/{query.encoding}"
-        if content_type not in connect_unary.CONTENT_TYPES:
-            codecs = connect_unary.CONTENT_TYPES.values()
-            return self._refusing(codecs, "encoding").answer(scope, receive, send)
-        endpoint = self._queried.get(content_type)
-        if endpoint is None:
-            codec = connect_unary.CONTENT_TYPES[content_type]
-            endpoint = self._queried[content_type] = self._unary(codec)
+        endpoint = self._made(f"application/{query.encoding}")
+        if not isinstance(endpoint, ConnectUnary):
+            refusal = self._unsupported("encoding", CONTENT_TYPES.values())
+            return refuse(self._runner("http"), refusal, scope, receive, send)
         return endpoint.answer_query(query, scope, receive, send)
 
-    def _enveloped(
-        self, protocols: Collection[Protocol], *, is_unary: bool
-    ) -> Mapping[str, Callable[[], WireEndpoint]]:
-        return {
-            content_type: self._enveloped_maker(wire, content_type, codec)
-            for wire, codecs in FORMATS
-            if wire.protocol in protocols and not (is_unary and wire.protocol == "connect")
-            for content_type, codec in codecs.items()
-        }
-
-    def _enveloped_maker(
-        self, wire: EnvelopedFormat, content_type: str, codec: str
-    ) -> Callable[[], WireEndpoint]:
-        def make() -> WireEndpoint:
-            return EnvelopedEndpoint(
-                self._runner(wire.protocol),
-                self._codec(codec, wire.malformed),
-                wire,
-                content_type.encode(),
-                *self._limits,
-            )
-
-        return make
-
-    def _unary_maker(self, codec: str) -> Callable[[], WireEndpoint]:
-        return lambda: self._unary(codec)
+    def _enveloped(self, wire: EnvelopedFormat, content_type: str, codec: str) -> WireEndpoint:
+        return EnvelopedEndpoint(
+            self._runner(wire.protocol),
+            self._codec(codec, wire.malformed),
+            wire,
+            content_type.encode(),
+            *self._limits,
+        )
 
     def _unary(self, codec: str) -> ConnectUnary:
         made = self._codec(codec, _CONNECT_MALFORMED)
@@ -172,14 +151,13 @@ class RpcPath:
             runner = self._runners[protocol] = self._runner_for(self._rpc, protocol)
         return runner
 
-    def _refusing(self, supported: Collection[str], what: str) -> RefusingEndpoint:
-        unsupported = CallError(
+    def _unsupported(self, what: str, supported: Collection[str]) -> CallError:
+        return CallError(
             grpc.StatusCode.INVALID_ARGUMENT,
             f"{what} must be one of: {', '.join(supported)}",
             http_status=415,
             headers=((b"accept-post", ", ".join(self._makers).encode()),),
         )
-        return RefusingEndpoint(self._runner("http"), unsupported)
 
 
 def _is_safe(method: MethodDescriptor) -> bool:

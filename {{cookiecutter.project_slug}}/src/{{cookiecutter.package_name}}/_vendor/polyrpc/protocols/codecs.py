@@ -41,7 +41,14 @@ def proto_codec(method: MethodDescriptor, malformed: grpc.StatusCode) -> Codec:
     """
     parse = GetMessageClass(method.input_type).FromString
     serialize: Any = GetMessageClass(method.output_type).SerializeToString
-    return Codec("proto", _decoder(parse, malformed), serialize)
+
+    def decode(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except (DecodeError, ValueError):
+            raise CallError(malformed, "The request is no message of its type") from None
+
+    return Codec("proto", decode, serialize)
 
 
 def json_codec(method: MethodDescriptor, codec: JsonCodec) -> Codec:
@@ -55,16 +62,6 @@ def json_codec(method: MethodDescriptor, codec: JsonCodec) -> Codec:
             raise CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
 
     return Codec("json", decode, codec.message_encoder(GetMessageClass(method.output_type)))
-
-
-def _decoder(parse: Decoder, malformed: grpc.StatusCode) -> Decoder:
-    def decode(data: bytes) -> Any:
-        try:
-            return parse(data)
-        except (DecodeError, ValueError):
-            raise CallError(malformed, "The request is no message of its type") from None
-
-    return decode
 
 
 def _as_it_is(data: bytes) -> bytes:

@@ -8,14 +8,30 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import grpc
 
-from ..calls.body import too_large
+from ..calls.messages import too_large
 from ..rpc.status import CallError
 
 Decompress = Callable[[bytes, int], bytes]
 """Takes compressed bytes, and how many they may be at most afterwards."""
+
+
+class Compressing(NamedTuple):
+    """How messages may be, or are, compressed.
+
+    Attributes:
+        decompress: Undoes the compression that the request has named; None: it has named none.
+        accepts_gzip: Responses may be compressed.
+        prefers_gzip: They are, unless the servicer says otherwise.
+    """
+
+    decompress: Decompress | None = None
+    accepts_gzip: bool = False
+    prefers_gzip: bool = False
+
 
 GZIP = b"gzip"
 KNOWN = b"gzip, identity"

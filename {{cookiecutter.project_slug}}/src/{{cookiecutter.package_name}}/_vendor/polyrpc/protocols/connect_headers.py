@@ -17,8 +17,8 @@ from google.rpc import status_pb2
 from ..calls.timeouts import connect_timeout
 from ..rpc.metadata import Metadata
 from ..rpc.status import CallError, any_to_json
-from .compression import accepts_gzip, decompression
-from .request_head import Compressing, RequestHead
+from .compression import Compressing, accepts_gzip, decompression
+from .endpoint import RequestHead
 
 RICH_STATUS = "grpc-status-details-bin"
 """The trailing metadata in which servicers put the details of errors; Connect has a place of its
@@ -37,9 +37,6 @@ OF_REQUESTS = frozenset(
 OF_RESPONSES = frozenset((b"connect-content-encoding", b"connect-accept-encoding", b"trailer"))
 """Headers of responses that are the protocol's own; no servicer may set them."""
 
-_VERSION = b"1"
-_VERSION_HEADER = b"connect-protocol-version"
-
 
 def request_head(
     headers: Mapping[bytes, bytes], encoding: bytes, accept_encoding: bytes
@@ -55,9 +52,7 @@ def request_head(
         CallError: INVALID_ARGUMENT, the version of the protocol is none or the time-out malformed;
             UNIMPLEMENTED, the compression is not known.
     """
-    version = headers.get(_VERSION_HEADER)
-    if version is not None:
-        check_version(version, _VERSION, "connect-protocol-version")
+    check_version(headers.get(b"connect-protocol-version"), b"1", "connect-protocol-version")
     timeout = headers.get(b"connect-timeout-ms")
     return RequestHead(
         None if timeout is None else connect_timeout(timeout),
@@ -83,7 +78,8 @@ def check_version(version: bytes | None, known: bytes, name: str) -> None:
 
 def error_of(failure: CallError, trailing: Metadata) -> dict[str, Any]:
     """Makes the `Error` of a call that has failed, with the details in its trailing metadata."""
-    error: dict[str, Any] = {"code": _name(failure.code)}
+    is_cancelled = failure.code is grpc.StatusCode.CANCELLED
+    error: dict[str, Any] = {"code": "canceled" if is_cancelled else failure.code.name.lower()}
     if failure.detail:
         error["message"] = failure.detail
     details = _details(trailing)
@@ -100,10 +96,6 @@ def metadata_of(trailing: Metadata) -> Metadata:
 def text_of(value: str | bytes) -> str:
     """Writes a value of metadata: bytes as base64 without padding."""
     return value if isinstance(value, str) else _base64(value)
-
-
-def _name(code: grpc.StatusCode) -> str:
-    return "canceled" if code is grpc.StatusCode.CANCELLED else code.name.lower()
 
 
 def _details(trailing: Metadata) -> list[dict[str, Any]]:

@@ -48,7 +48,12 @@ class ConnectResponse:
             body = json.dumps(error, separators=(",", ":")).encode()
         call.headers_sent = True
         headers = [content_type, *call.headers]
-        if self._accepts_gzip and body and _compresses(call):
+        if (
+            self._accepts_gzip
+            and body
+            and not call.next_uncompressed
+            and call.compression in (None, grpc.Compression.Gzip)
+        ):
             body = compressed(body)
             headers.append((b"content-encoding", GZIP))
         headers.append((b"content-length", b"%d" % len(body)))
@@ -70,9 +75,3 @@ class ConnectResponse:
     async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
         """Sends all of it straight to the stream of a call that has ended."""
         await send_whole(call.http, *self.events(call, outcome))
-
-
-def _compresses(call: Call) -> bool:
-    if call.next_uncompressed:
-        return False
-    return call.compression is None or call.compression == grpc.Compression.Gzip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from grpc import StatusCode
 
@@ -18,15 +18,9 @@ from .connect_headers import (
     request_head,
     text_of,
 )
+from .endpoint import RequestHead
 from .enveloped_response import EnvelopedFormat
 from .envelopes import envelope
-from .request_head import RequestHead
-
-CONTENT_TYPES = {
-    "application/connect+proto": "proto",
-    "application/connect+json": "json",
-}
-"""The codec of each content type."""
 
 _END_STREAM = 0x02
 """The flag of the envelope that ends the response."""
@@ -36,6 +30,10 @@ class ConnectStream(EnvelopedFormat):
     """Streams of Connect: always 200; the last envelope has the error and trailing metadata."""
 
     protocol = "connect"
+    content_types: ClassVar[Mapping[str, str]] = {
+        "application/connect+proto": "proto",
+        "application/connect+json": "json",
+    }
     malformed = StatusCode.INVALID_ARGUMENT
     encoding, accept_encoding = b"connect-content-encoding", b"connect-accept-encoding"
     of_requests, of_responses = OF_REQUESTS, OF_RESPONSES

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Coroutine
-from functools import cached_property
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
 
 import grpc
 
-from ..calls.body import too_large, whole_body
-from ..calls.incoming import Incoming, Receive
-from ..calls.messages import RequestMessages
-from ..calls.metadata import check_binary
-from ..calls.plain_call import PlainCall
+from ..calls.call import Call
+from ..calls.http_stream import BeginAnswer, HttpStream
+from ..calls.incoming import Receive
+from ..calls.messages import BodyMessage, GivenMessage, RequestMessages, too_large
+from ..calls.metadata import check_binary, decode_base64
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope
-from ..calls.straight import BeginAnswer, answer_straight
-from ..calls.stream_call import HttpStream
+from ..calls.straight import answer_straight
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .codecs import Codec, Decoder
-from .compression import Decompress, accepts_gzip, decompression, most_compressed
+from .codecs import Codec
+from .compression import accepts_gzip, decompression, most_compressed
 from .connect_headers import OF_REQUESTS, check_version, request_head
 from .connect_response import ConnectResponse
-from .endpoint import WireEndpoint, check_metadata
-from .request_head import UNREADABLE, RequestHead
+from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata, settle
 from .straight_request import StraightRequest
 
 CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
@@ -35,6 +31,9 @@ CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
 
 _ENCODING, _ACCEPT_ENCODING = b"content-encoding", b"accept-encoding"
 _VERSION = b"v1"
+_URL_SAFE = bytes.maketrans(b"-_+/", b"+/-_")
+"""Makes one alphabet of base64 of the other, and of the other's letters none."""
+
 _OF_THE_CALL = frozenset(
     (_ENCODING, _ACCEPT_ENCODING, b"connect-protocol-version", b"connect-timeout-ms")
 )
@@ -42,60 +41,14 @@ _OF_THE_CALL = frozenset(
 _OF_NO_MATTER = frozenset((b"host", b"user-agent", b"accept", b"content-type", b"connection"))
 
 
-class _Body:
-    """The message that is the whole body."""
-
-    def __init__(
-        self, decode: Decoder, max_message_bytes: int, decompress: Decompress | None
-    ) -> None:
-        self._decode = decode
-        self._max_message_bytes = max_message_bytes
-        self._decompress = decompress
-        self._is_given = False
-
-    async def next(self, incoming: Incoming) -> Any:
-        if self._is_given:
-            return None
-        self._is_given = True
-        if self._decompress is None:
-            return self._decode(await whole_body(incoming, self._max_message_bytes))
-        try:
-            data = await whole_body(incoming, most_compressed(self._max_message_bytes))
-        except CallError as failure:
-            if failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                raise too_large(self._max_message_bytes) from None
-            raise
-        return self._decode(self._decompress(data, self._max_message_bytes) if data else data)
-
-
-class _QueryMessage:
-    """The message that is in the query."""
-
-    def __init__(self, decode: Decoder, data: bytes) -> None:
-        self._decode = decode
-        self._data: bytes | None = data
-
-    async def next(self, _incoming: Incoming) -> Any:
-        data, self._data = self._data, None
-        return None if data is None else self._decode(data)
-
-
-class _UnaryCall(PlainCall):
-    """A call by ASGI."""
-
+class _UnaryCall(Call):
     reserved = OF_REQUESTS
-
-    @cached_property
-    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
-        """Where messages come from. Plain calls need not have it."""
-        return _Body(self.decode, self.max_body_bytes, None)
 
 
 class ConnectUnary(WireEndpoint):
     """Answers the unary calls of one RPC, by one codec.
 
     Attributes:
-        max_body_bytes: How long the body of a request may be.
         responses: How calls are answered: without compression, and with it.
     """
 
@@ -115,7 +68,6 @@ class ConnectUnary(WireEndpoint):
         self._unquestioned_digits = len(str(self.max_body_bytes)) - 1
 
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Follows `WireEndpoint.answer`; the message is the body."""
         codec = self.codec
         call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)
         head, failure = self.read(scope["headers"])
@@ -131,7 +83,7 @@ class ConnectUnary(WireEndpoint):
         timeout = self.default_timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
-        return self._settle(call, send, self.responses[head.compressing.accepts_gzip])
+        return settle(self.runner, call, send, self.responses[head.compressing.accepts_gzip])
 
     def answer_query(
         self, query: Query, scope: Scope, receive: Receive, send: Send
@@ -140,25 +92,22 @@ class ConnectUnary(WireEndpoint):
         codec = self.codec
         call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)
         call.keeps_body = False
-        head = UNREADABLE
+        timeout, accepts = None, False
         try:
             check_metadata(scope["headers"])
             found = dict(scope["headers"])
-            head = request_head(found, b"", b"")
+            timeout = request_head(found, b"", b"").timeout
             data = query.message(self.max_message_bytes)
             accepts = accepts_gzip(found.get(_ACCEPT_ENCODING), query.compression)
-            head = RequestHead(head.timeout, head.compressing._replace(accepts_gzip=accepts))
         except CallError as failure:
             call.refuse(failure)
         else:
-            call.messages = _QueryMessage(self.codec.decode, data)
-        self._limit_time(call, head.timeout)
-        accepts = head.compressing.accepts_gzip
+            call.messages = GivenMessage(self.codec.decode, data)
+        self._limit_time(call, timeout)
         response = ConnectResponse(self._content_type, accepts_gzip=accepts, varies=True)
-        return self._settle(call, send, response)
+        return settle(self.runner, call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Follows `WireEndpoint.straight`."""
         head, failure = self.read(scope["headers"])
         return None if failure is not None else ConnectRequest(self, scope, OF_REQUESTS, head)
 
@@ -189,8 +138,15 @@ class ConnectUnary(WireEndpoint):
         return head, None
 
     def messages(self, head: RequestHead) -> RequestMessages:
-        """Makes what reads the message of a request."""
-        return _Body(self.codec.decode, self.max_message_bytes, head.compressing.decompress)
+        decode, decompress = self.codec.decode, head.compressing.decompress
+        limit = self.max_message_bytes
+        if decompress is None:
+            return BodyMessage(decode, limit)
+        return BodyMessage(
+            lambda data: decode(decompress(data, limit) if data else data),
+            self.max_body_bytes,
+            limit,
+        )
 
 
 class ConnectRequest(StraightRequest[ConnectUnary]):
@@ -243,24 +199,14 @@ class Query:
         if data is None:
             raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "the query has no message")
         if self._found.get("base64") == b"1":
-            data = _from_base64(data)
+            try:
+                data = decode_base64(data.translate(_URL_SAFE))
+            except ValueError:
+                raise CallError(
+                    grpc.StatusCode.INVALID_ARGUMENT, "message must be URL-safe base64"
+                ) from None
         if decompress is not None and data:
             return decompress(data, max_message_bytes)
         if len(data) > max_message_bytes:
             raise too_large(max_message_bytes)
         return data
-
-
-def _from_base64(text: bytes) -> bytes:
-    unpadded = text.rstrip(b"=")
-    # The reader skips what is none of its letters; and "+" and "/" are those of the other alphabet.
-    if not unpadded.replace(b"-", b"a").replace(b"_", b"a").isalnum() and unpadded:
-        raise _malformed()
-    try:
-        return urlsafe_b64decode(unpadded + b"=" * (-len(unpadded) % 4))
-    except ValueError:
-        raise _malformed() from None
-
-
-def _malformed() -> CallError:
-    return CallError(grpc.StatusCode.INVALID_ARGUMENT, "message must be URL-safe base64")

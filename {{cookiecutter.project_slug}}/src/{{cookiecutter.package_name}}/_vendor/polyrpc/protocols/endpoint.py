@@ -5,17 +5,36 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..calls.call import Call
+from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
+from ..calls.messages import RequestMessages
 from ..calls.metadata import check_binary
+from ..calls.refusals import refusal_events
 from ..calls.response import Event, Send
 from ..calls.runner import WAITING, CallRunner, Scope, judged
-from ..calls.straight import BeginAnswer
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .codecs import Codec
+from .codecs import BYTES, Codec
+from .compression import Compressing
+
+
+class RequestHead(NamedTuple):
+    """What is to be known of a call before its messages are read.
+
+    Attributes:
+        timeout: Seconds until the deadline; None: the caller has set none.
+        compressing: Of messages.
+    """
+
+    timeout: float | None = None
+    compressing: Compressing = Compressing()
+
+
+UNREADABLE = RequestHead()
+"""Of a request whose headers are refused."""
 
 
 class LastEvents(Protocol):
@@ -38,7 +57,12 @@ class WireEndpoint(ABC):
         codec: Reads and writes its messages.
         max_message_bytes: The limit for each request message, after decompression.
         default_timeout: Seconds for calls that come without a deadline; None: no limit.
+
+    Attributes:
+        max_body_bytes: How long the body of a request of one message may be.
     """
+
+    max_body_bytes: int
 
     def __init__(
         self,
@@ -54,44 +78,61 @@ class WireEndpoint(ABC):
 
     @abstractmethod
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Answers one request.
+        """Answers one request."""
 
-        Args:
-            scope: The ASGI connection scope.
-            receive: Its `receive`.
-            send: Its `send`.
-        """
+    @abstractmethod
+    def straight(self, scope: Scope) -> BeginAnswer | None:
+        """What answers all requests of a connection that say this, without ASGI; None: nothing."""
 
-    def straight(self, scope: Scope) -> BeginAnswer | None:  # noqa: ARG002 - most do not
-        """What answers all requests of a connection that say this, without ASGI; None: nothing.
-
-        Args:
-            scope: The ASGI connection scope.
-        """
-        return None
-
-    async def _settle(self, call: Call, send: Send, response: LastEvents) -> None:
-        """Runs a call and sends what is left of its response."""
-        try:
-            outcome = self.runner.begin(call)
-            if outcome is WAITING:
-                outcome = await self.runner.finish(call)
-            if outcome is not None or call.body is None:
-                outcome = judged(call, outcome)
-            if call.disconnected:
-                return
-            for event in response.events(call, outcome):
-                await send(event)
-        finally:
-            call.finished = True
-            if call.callbacks:
-                call.run_callbacks()
+    @abstractmethod
+    def messages(self, head: RequestHead) -> RequestMessages:
+        """Makes what reads the messages of a request."""
 
     def _limit_time(self, call: Call, timeout: float | None) -> None:
         if timeout is None:
             timeout = self.default_timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
+
+
+async def settle(runner: CallRunner, call: Call, send: Send, response: LastEvents) -> None:
+    """Runs a call and sends what is left of its response."""
+    try:
+        outcome = runner.begin(call)
+        if outcome is WAITING:
+            outcome = await runner.finish(call)
+        if outcome is not None or call.body is None:
+            outcome = judged(call, outcome)
+        if call.disconnected:
+            return
+        for event in response.events(call, outcome):
+            await send(event)
+    finally:
+        call.finished = True
+        if call.callbacks:
+            call.run_callbacks()
+
+
+class _Refusal:
+    def __init__(self, refusal: CallError) -> None:
+        self._refusal = refusal
+
+    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
+        """Follows `LastEvents`; an interceptor that answers in its own way is not heard."""
+        return refusal_events(outcome or self._refusal, call)
+
+
+def refuse(
+    runner: CallRunner, refusal: CallError, scope: Scope, receive: Receive, send: Send
+) -> Awaitable[None]:
+    """Refuses a request that is of none of the protocols at its path.
+
+    That comes after the interceptors, which may have reasons of their own: strangers, for one, are
+    not told that there is an RPC.
+    """
+    call = Call(scope, receive, BYTES.decode, BYTES.encode, 0)
+    call.refuse(refusal)
+    return settle(runner, call, send, _Refusal(refusal))
 
 
 def check_metadata(headers: Headers) -> None:

@@ -8,23 +8,21 @@ from typing import Any
 
 import grpc
 
+from ..calls.call import Call
+from ..calls.http_stream import BeginAnswer, HttpStream
 from ..calls.incoming import Incoming, Receive
 from ..calls.messages import RequestMessages
-from ..calls.plain_call import PlainCall
 from ..calls.response import Send
 from ..calls.runner import CallRunner, Scope, let_pause
-from ..calls.straight import BeginAnswer, answer_straight
-from ..calls.stream_call import HttpStream
+from ..calls.straight import answer_straight
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
 from .compression import KNOWN, most_compressed
-from .endpoint import WireEndpoint, check_metadata
+from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata, refuse, settle
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat, ResponseForm
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
-from .refusing import RefusingEndpoint
-from .request_head import UNREADABLE, RequestHead
 from .straight_request import StraightRequest
 from .straight_response import StraightResponse
 
@@ -99,19 +97,13 @@ class EnvelopedEndpoint(WireEndpoint):
     """Answers the requests of one RPC, of whatever kind, that have one content type.
 
     Args:
-        runner: As `WireEndpoint` has it.
-        codec: As `WireEndpoint` has it.
         wire: The protocol.
         content_type: Of the requests and of the responses.
-        max_message_bytes: As `WireEndpoint` has it.
-        default_timeout: As `WireEndpoint` has it.
 
     Attributes:
-        wire: As given.
         constant: The headers that all responses have.
         request_streaming: Whether requests are streams.
         response_streaming: Whether responses are.
-        max_body_bytes: How long the body of a request of one message may be.
     """
 
     def __init__(
@@ -133,11 +125,10 @@ class EnvelopedEndpoint(WireEndpoint):
         self.max_body_bytes = most * 4 // 3 + 8 if wire.is_text else most
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Follows `WireEndpoint.answer`."""
         wire, codec = self.wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
-            await RefusingEndpoint(self.runner, refusal).answer(scope, receive, send)
+            await refuse(self.runner, refusal, scope, receive, send)
             return
         call = _EnvelopedCall(scope, receive, self.plain, codec.encode, self.max_body_bytes)
         call.reserved = wire.of_requests
@@ -154,10 +145,9 @@ class EnvelopedEndpoint(WireEndpoint):
         response = EnvelopedEvents(send, self.form(head))
         if self.response_streaming:
             call.stream, call.tells_early = response, True
-        await self._settle(call, send, response)
+        await settle(self.runner, call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
-        """Follows `WireEndpoint.straight`."""
         head, failure = self._read(scope["headers"])
         if failure is not None:
             return None
@@ -183,7 +173,6 @@ class EnvelopedEndpoint(WireEndpoint):
         return None if message is None else self.codec.decode(message)
 
     def messages(self, head: RequestHead) -> RequestMessages:
-        """Makes what reads the messages of a request."""
         decode = self.codec.decode
         reader = EnvelopeReader(self.max_message_bytes, head.compressing.decompress)
         text = Base64Reader() if self.wire.is_text else None
@@ -191,26 +180,19 @@ class EnvelopedEndpoint(WireEndpoint):
         return messages if self.request_streaming else OneMessage(decode, messages)
 
 
-class _EnvelopedCall(PlainCall):
+class _EnvelopedCall(Call):
     """A call by ASGI."""
 
     endpoint: EnvelopedEndpoint
     head: RequestHead
 
     @cached_property
-    def messages(self) -> RequestMessages:  # type: ignore[override]  # it is set, or else this
-        """Where messages come from. Plain calls need not have it."""
+    def messages(self) -> RequestMessages:
         return self.endpoint.messages(self.head)
 
 
 class EnvelopedRequest(StraightRequest["EnvelopedEndpoint"]):
-    """What answers requests straight on their streams that say the same.
-
-    Args:
-        endpoint: What answers them.
-        scope: As `StraightRequest` has it.
-        head: What they say of the call.
-    """
+    """What answers requests straight on their streams that say the same."""
 
     def __init__(self, endpoint: EnvelopedEndpoint, scope: Scope, head: RequestHead) -> None:
         super().__init__(endpoint, scope, endpoint.wire.of_requests, head)

@@ -10,6 +10,7 @@ import grpc
 
 from ..calls.call import Call
 from ..calls.context import HttpServicerContext
+from ..calls.http_stream import TRAILERS
 from ..calls.response import (
     Encoder,
     Event,
@@ -22,9 +23,9 @@ from ..calls.runner import Scope
 from ..rpc.metadata import response_headers
 from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
-from .compression import GZIP, compressed
+from .compression import GZIP, Compressing, compressed
+from .endpoint import RequestHead
 from .envelopes import COMPRESSED, envelope
-from .request_head import Compressing, RequestHead
 
 ConstantHeaders: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
 
@@ -34,6 +35,7 @@ class EnvelopedFormat(ABC):
 
     Attributes:
         protocol: As logs and metrics call it.
+        content_types: Those of its requests, with the codec of each.
         malformed: What calls end with whose message cannot be parsed.
         encoding: The header that names the compression of messages.
         accept_encoding: The header that lists those known.
@@ -44,13 +46,14 @@ class EnvelopedFormat(ABC):
     """
 
     protocol: ClassVar[Protocol]
+    content_types: ClassVar[Mapping[str, str]]
     malformed: ClassVar[grpc.StatusCode]
     encoding: ClassVar[bytes]
     accept_encoding: ClassVar[bytes]
     of_requests: ClassVar[Collection[bytes]]
     of_responses: ClassVar[frozenset[bytes]]
     has_trailers: ClassVar[bool] = False
-    is_text: bool = False
+    is_text: ClassVar[bool] = False
 
     def refusal(self, scope: Scope) -> CallError | None:  # noqa: ARG002 - most do not care
         """Why a request that comes this way can be no call of the protocol; None: it can."""
@@ -175,7 +178,7 @@ class EnvelopedEvents(EnvelopedResponse, EventResponseStream):
         trailers = self._form.wire.trailers(outcome, call)
         if trailers is None:
             return *start, body
-        event = {"type": "http.response.trailers", "headers": trailers, "more_trailers": False}
+        event = {"type": TRAILERS, "headers": trailers, "more_trailers": False}
         return *start, body, event
 
     def _start(self, context: HttpServicerContext) -> Event:

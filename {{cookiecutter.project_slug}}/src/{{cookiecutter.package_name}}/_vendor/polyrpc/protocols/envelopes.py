@@ -11,7 +11,7 @@ from struct import Struct
 
 import grpc
 
-from ..calls.body import too_large
+from ..calls.messages import too_large
 from ..rpc.status import CallError
 from .compression import Decompress, most_compressed
 

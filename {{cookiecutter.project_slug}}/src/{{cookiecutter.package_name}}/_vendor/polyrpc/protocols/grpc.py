@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from grpc import StatusCode
 
 from ..calls.context import HttpServicerContext
+from ..calls.http_stream import TRAILERS
 from ..calls.runner import Scope
 from ..rpc.status import CallError
-from .enveloped_response import EnvelopedFormat
-from .grpc_headers import (
-    ACCEPT_ENCODING,
-    ENCODING,
-    OF_REQUESTS,
-    OF_RESPONSES,
-    request_head,
-    status_trailers,
-)
-from .request_head import RequestHead
-
-CONTENT_TYPES = {
-    "application/grpc": "proto",
-    "application/grpc+proto": "proto",
-    "application/grpc+json": "json",
-}
-"""The codec of each content type."""
-
-_TRAILERS = "http.response.trailers"
-"""ASGI's extension for trailers."""
+from .grpc_headers import GrpcFormat, status_trailers
 
 
-class Grpc(EnvelopedFormat):
+class Grpc(GrpcFormat):
     """gRPC: the status is in trailers, which ASGI servers have for HTTP/2."""
 
     protocol = "grpc"
-    malformed = StatusCode.INTERNAL
-    encoding, accept_encoding = ENCODING, ACCEPT_ENCODING
-    of_requests, of_responses = OF_REQUESTS, OF_RESPONSES
+    content_types: ClassVar[Mapping[str, str]] = {
+        "application/grpc": "proto",
+        "application/grpc+proto": "proto",
+        "application/grpc+json": "json",
+    }
     has_trailers = True
 
     def refusal(self, scope: Scope) -> CallError | None:
         version = scope["http_version"]
         if version.startswith("1"):
             return _unanswerable(f"gRPC needs HTTP/2, and this is HTTP/{version}")
-        if _TRAILERS not in (scope.get("extensions") or ()):
+        if TRAILERS not in (scope.get("extensions") or ()):
             return _unanswerable("gRPC needs trailers, which this server does not send")
         return None
-
-    def head(self, headers: Mapping[bytes, bytes]) -> RequestHead:
-        return request_head(headers)
 
     def end(self, failure: CallError | None, context: HttpServicerContext) -> bytes:  # noqa: ARG002 - trailers tell
         return b""

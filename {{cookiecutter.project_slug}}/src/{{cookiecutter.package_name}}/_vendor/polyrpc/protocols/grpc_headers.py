@@ -9,39 +9,44 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
+from grpc import StatusCode
+
 from ..calls.context import HttpServicerContext
 from ..calls.timeouts import grpc_timeout
 from ..rpc.metadata import response_headers
 from ..rpc.status import CallError
-from .compression import GZIP, accepts_gzip, decompression
-from .request_head import Compressing, RequestHead
+from .compression import GZIP, Compressing, accepts_gzip, decompression
+from .endpoint import RequestHead
+from .enveloped_response import EnvelopedFormat
 
-ENCODING, ACCEPT_ENCODING = b"grpc-encoding", b"grpc-accept-encoding"
-
-OF_REQUESTS = frozenset((ENCODING, ACCEPT_ENCODING, b"grpc-timeout", b"grpc-message-type"))
-"""Headers of requests that are the protocol's own."""
-
-OF_RESPONSES = frozenset((b"grpc-status", b"grpc-message", ENCODING, ACCEPT_ENCODING))
-"""Headers and trailers of responses that are the protocol's own; no servicer may set them."""
-
+_ENCODING, _ACCEPT_ENCODING = b"grpc-encoding", b"grpc-accept-encoding"
 _PRINTABLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 _OK = (b"grpc-status", b"0")
 
 
-def request_head(headers: Mapping[bytes, bytes]) -> RequestHead:
-    """Reads the headers of a request.
+class GrpcFormat(EnvelopedFormat):
+    """What gRPC and gRPC-Web have in common."""
 
-    Whoever has compressed its request gets compressed responses: clients of gRPC offer it always.
+    malformed = StatusCode.INTERNAL
+    encoding, accept_encoding = _ENCODING, _ACCEPT_ENCODING
+    of_requests = frozenset((_ENCODING, _ACCEPT_ENCODING, b"grpc-timeout", b"grpc-message-type"))
+    of_responses = frozenset((b"grpc-status", b"grpc-message", _ENCODING, _ACCEPT_ENCODING))
 
-    Raises:
-        CallError: INVALID_ARGUMENT, the time-out is malformed; UNIMPLEMENTED, the compression is
-            not known.
-    """
-    timeout = headers.get(b"grpc-timeout")
-    return RequestHead(
-        None if timeout is None else grpc_timeout(timeout),
-        _compressing(headers.get(ENCODING), headers.get(ACCEPT_ENCODING)),
-    )
+    def head(self, headers: Mapping[bytes, bytes]) -> RequestHead:
+        """Reads the headers of a request.
+
+        Whoever has compressed its request gets compressed responses: clients of gRPC offer it
+        always.
+
+        Raises:
+            CallError: INVALID_ARGUMENT, the time-out is malformed; UNIMPLEMENTED, the compression
+                is not known.
+        """
+        timeout = headers.get(b"grpc-timeout")
+        return RequestHead(
+            None if timeout is None else grpc_timeout(timeout),
+            _compressing(headers.get(_ENCODING), headers.get(_ACCEPT_ENCODING)),
+        )
 
 
 @lru_cache(maxsize=256)
@@ -59,7 +64,7 @@ def status_trailers(
         failure: What it has ended with; None: OK.
         context: Its context.
     """
-    trailers = response_headers(context.trailing, reserved=OF_RESPONSES)
+    trailers = response_headers(context.trailing, reserved=GrpcFormat.of_responses)
     if failure is None:
         return [_OK, *trailers]
     number, _ = failure.code.value

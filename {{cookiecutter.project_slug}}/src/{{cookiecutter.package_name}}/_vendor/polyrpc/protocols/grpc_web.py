@@ -4,55 +4,30 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from typing import ClassVar
 
 from grpc import StatusCode
 
 from ..calls.context import HttpServicerContext
 from ..rpc.status import CallError
 from .compression import decompression
-from .enveloped_response import EnvelopedFormat
+from .endpoint import RequestHead
 from .envelopes import envelope
-from .grpc_headers import (
-    ACCEPT_ENCODING,
-    ENCODING,
-    OF_REQUESTS,
-    OF_RESPONSES,
-    request_head,
-    status_trailers,
-)
-from .request_head import RequestHead
-
-CONTENT_TYPES = {
-    "application/grpc-web": "proto",
-    "application/grpc-web+proto": "proto",
-    "application/grpc-web+json": "json",
-}
-"""The codec of each content type."""
-
-TEXT_CONTENT_TYPES = {
-    "application/grpc-web-text": "proto",
-    "application/grpc-web-text+proto": "proto",
-}
-"""The same for bodies in base64."""
+from .grpc_headers import GrpcFormat, status_trailers
 
 _TRAILERS = 0x80
 """The flag of the envelope that ends the response."""
 
 
-class GrpcWeb(EnvelopedFormat):
-    """gRPC-Web, in binary or as text.
-
-    Args:
-        is_text: Whether bodies are base64.
-    """
+class GrpcWeb(GrpcFormat):
+    """gRPC-Web, in binary."""
 
     protocol = "grpc-web"
-    malformed = StatusCode.INTERNAL
-    encoding, accept_encoding = ENCODING, ACCEPT_ENCODING
-    of_requests, of_responses = OF_REQUESTS, OF_RESPONSES
-
-    def __init__(self, *, is_text: bool = False) -> None:
-        self.is_text = is_text
+    content_types: ClassVar[Mapping[str, str]] = {
+        "application/grpc-web": "proto",
+        "application/grpc-web+proto": "proto",
+        "application/grpc-web+json": "json",
+    }
 
     def head(self, headers: Mapping[bytes, bytes]) -> RequestHead:
         whole = headers.get(b"content-encoding")
@@ -61,11 +36,21 @@ class GrpcWeb(EnvelopedFormat):
                 StatusCode.UNIMPLEMENTED,
                 "send the body without content-encoding; grpc-encoding may compress its messages",
             )
-        return request_head(headers)
+        return super().head(headers)
 
     def end(self, failure: CallError | None, context: HttpServicerContext) -> bytes:
         trailers = status_trailers(failure, context)
         return envelope(b"".join(b"%b: %b\r\n" % header for header in trailers), _TRAILERS)
 
+
+class GrpcWebText(GrpcWeb):
+    """gRPC-Web whose bodies are base64."""
+
+    content_types: ClassVar[Mapping[str, str]] = {
+        "application/grpc-web-text": "proto",
+        "application/grpc-web-text+proto": "proto",
+    }
+    is_text = True
+
     def chunk(self, data: bytes) -> bytes:
-        return b64encode(data) if self.is_text else data
+        return b64encode(data)

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from time import monotonic
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
+from ..calls.http_stream import HttpStream
 from ..calls.messages import RequestMessages
 from ..calls.runner import Scope
-from ..calls.stream_call import HttpStream, StreamCall, StreamedRequest
+from ..calls.stream_call import StreamCall, StreamedRequest
 from ..calls.timeouts import READERS
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
-from .codecs import Codec
-from .request_head import RequestHead
+from .endpoint import RequestHead, WireEndpoint
 
-
-class StraightEndpoint(Protocol):
-    """One RPC by one protocol and codec.
-
-    Attributes:
-        codec: Reads and writes its messages.
-        default_timeout: Seconds for calls that come without a deadline; None: no limit.
-        max_body_bytes: How long the body of a request of one message may be.
-    """
-
-    codec: Codec
-    default_timeout: float | None
-    max_body_bytes: int
-
-    def messages(self, head: RequestHead) -> RequestMessages:
-        """Makes what reads the messages of a request."""
-
-
-Endpoint = TypeVar("Endpoint", bound=StraightEndpoint)
+Endpoint = TypeVar("Endpoint", bound=WireEndpoint)
 
 
 class StraightRequest(StreamedRequest, Generic[Endpoint]):

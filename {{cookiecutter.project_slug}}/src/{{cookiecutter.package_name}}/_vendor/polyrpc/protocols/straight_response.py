@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 
 from ..calls.context import HttpServicerContext
-from ..calls.stream_call import HttpStream, StreamCall
+from ..calls.http_stream import HttpStream
+from ..calls.stream_call import StreamCall
 from ..rpc.status import CallError
 from .enveloped_response import EnvelopedResponse, ResponseForm
 from .envelopes import envelope

@@ -9,18 +9,17 @@ from typing import NoReturn, TypeAlias
 
 import grpc
 
-from ..calls.call import Handler
+from ..calls.response import Answer
 from ..calls.runner import CallRunner, FindOther
-from ..rpc.handlers import make_handler
+from ..rpc.handlers import Handler, make_handler
 from ..rpc.method_info import Protocol
 from ..rpc.status import CallError
-from .chooser import Answer
+from .chooser import FORMATS
 from .codecs import BYTES
 from .connect_unary import CONTENT_TYPES as UNARY
 from .connect_unary import ConnectUnary
 from .enveloped import EnvelopedEndpoint
 from .enveloped_response import EnvelopedFormat
-from .formats import FORMATS
 
 RunnerFor: TypeAlias = "Callable[[str, Handler, Protocol, FindOther | None], CallRunner]"
 """Makes what runs the calls of a path, as `CallRunner` takes it."""
@@ -59,16 +58,9 @@ class UnknownRpcPaths:
         self._limits = max_message_bytes, None
         self._formats: dict[str, EnvelopedFormat | None] = {
             content_type: wire
-            for wire, codecs in FORMATS
+            for wire in FORMATS
             if wire.protocol in protocols
-            for content_type in codecs
-        }
-        self._generic_types = {
-            content_type
-            for wire, codecs in FORMATS
-            if wire.protocol != "connect"
-            for content_type, codec in codecs.items()
-            if codec == "proto"
+            for content_type in wire.content_types
         }
         if "connect" in protocols:
             self._formats |= dict.fromkeys(UNARY)
@@ -84,7 +76,8 @@ class UnknownRpcPaths:
         if wire is None:
             runner = self._runner_for(path, _UNKNOWN, "connect", None)
             return ConnectUnary(runner, BYTES, *self._limits).answer
-        find = self._generic_handler if content_type in self._generic_types else None
+        is_generic = wire.protocol != "connect" and wire.content_types[content_type] == "proto"
+        find = self._generic_handler if is_generic else None
         runner = self._runner_for(path, _UNKNOWN, wire.protocol, find)
         return EnvelopedEndpoint(runner, BYTES, wire, content_type.encode(), *self._limits).answer
 

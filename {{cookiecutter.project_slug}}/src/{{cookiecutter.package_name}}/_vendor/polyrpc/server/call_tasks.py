@@ -9,11 +9,13 @@ current task expects; the others get another one.
 from __future__ import annotations
 
 import asyncio
-import types
 from collections import deque
-from collections.abc import Coroutine, Generator
-from contextvars import Context, copy_context
+from collections.abc import Coroutine
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol
+
+from ..calls.cancellation import resumed
 
 Work = Coroutine[Any, Any, None]
 
@@ -79,7 +81,8 @@ class CallTasks:
                 awaited = context.run(next, work.__await__(), _ENDED)
                 if awaited is not _ENDED:
                     self._leave(task, loop)
-                    await _resumed(context, work, awaited)
+                    run: Any = context.run
+                    await resumed(partial(run, work.send), partial(run, work.throw), awaited)
                     return
             finally:
                 if account is not None:
@@ -93,18 +96,3 @@ class CallTasks:
             self._starters.discard(task)
         for _ in range(min(2, len(self._next) - len(self._starters))):
             self._add_starter(loop)
-
-
-@types.coroutine
-def _resumed(context: Context, work: Work, awaited: Any) -> Generator[Any, Any, None]:
-    """Goes on with a coroutine that has taken its first step, in its context."""
-    try:
-        while True:
-            try:
-                value = yield awaited
-            except BaseException as error:  # such as a cancellation: it is the coroutine's
-                awaited = context.run(work.throw, error)
-            else:
-                awaited = context.run(work.send, value)
-    except StopIteration:
-        return

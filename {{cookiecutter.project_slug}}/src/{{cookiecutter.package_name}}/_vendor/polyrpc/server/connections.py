@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakSet
 
+from ..calls.http_stream import StraightAnswers
 from ..origins import Headers, Origins
 from .call_tasks import CallTasks
-from .straight import StraightAnswers
 
 LINGER_SECONDS = 1.0
 """For how long a stopping server awaits what may be on its way to it."""
@@ -22,17 +24,6 @@ SLOWEST_BYTES_PER_SECOND = 500
 
 LOOK_SECONDS = 1.0
 """How often a client is looked after from which nothing is read meanwhile."""
-
-REQUEST_STREAM = "polyrpc.request_stream"
-"""An extension of the ASGI scope: a function of no arguments, with which an application says that
-the request's body is a stream, whose client may pause between chunks for as long as it likes."""
-
-ON_DISCONNECT = "polyrpc.on_disconnect"
-"""An extension of the ASGI scope: takes a function of no arguments, and calls it once the client
-has gone, for an application that receives nothing for a while, and so does not hear of that."""
-
-ASGI = {"version": "3.0", "spec_version": "2.3"}
-"""What ASGI has of itself in a scope."""
 
 
 @dataclass
@@ -44,15 +35,6 @@ class Limits:
     max_header_bytes: int
     max_age: float
     max_message_bytes: int
-
-
-class OpenConnection(Protocol):
-    """What the server asks of a connection."""
-
-    transport: asyncio.Transport
-
-    def finish(self) -> None:
-        """Closes the connection as soon as that can be."""
 
 
 class Connections:
@@ -67,7 +49,6 @@ class Connections:
         open: Those that are made.
         unmade: Accepted, but still shaking hands.
         calls: Has requests answered.
-        tasks: The tasks in which that happens.
         straight: Gives the table of what answers requests over HTTP/2 without ASGI, as it is now;
             None: nothing does.
         default_head: The headers that all responses have, each with its line's end.
@@ -86,10 +67,9 @@ class Connections:
         self.origins = origins
         self.limits = limits
         self.takes_websocket = takes_websocket
-        self.open: set[OpenConnection] = set()
+        self.open: set[ClientConnection] = set()
         self.unmade: WeakSet[Any] = WeakSet()
         self.calls = CallTasks()
-        self.tasks = self.calls.tasks
         self.straight: Callable[[], StraightAnswers | None] | None = None
         self.default_head = b""
         self.draining = self.stopping = False
@@ -99,40 +79,106 @@ class Connections:
         return [] if self.origins is None else self.origins.allowed_to(request_headers)
 
 
-class Outflow:
-    """How a client takes what is written to it.
+class ClientConnection(asyncio.Protocol, ABC):
+    """The connection of a client, which is looked after while it is open.
 
     Args:
-        timeout: Seconds after which one is stuck that takes next to nothing.
+        connections: The others of the server, and what holds for all.
+        loop: The running event loop.
+
+    Attributes:
+        connections: As given.
+        transport: The way to the client.
     """
 
-    __slots__ = ("_stuck_since", "_taken", "_timeout")
+    transport: asyncio.Transport
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+    def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
+        self.connections = connections
+        self._limits = connections.limits
+        self._loop = loop
+        self._read_paused = False
+        self._written = 0
         self._taken = 0
         self._stuck_since: float | None = None
+        self._patrol: asyncio.TimerHandle | None = None
+        connections.unmade.add(self)
 
-    def is_stuck(self, now: float, written: int, waiting: int) -> bool:
-        """Whether the client has long taken next to nothing of what was written.
+    @abstractmethod
+    def finish(self) -> None:
+        """Closes the connection as soon as that can be."""
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Ends what takes the client too long."""
+
+    def _enter(self, transport: asyncio.Transport) -> None:
+        self.connections.unmade.discard(self)
+        self.connections.open.add(self)
+        self.transport = transport
+
+    def _common_scope(self, extensions: dict[str, Any]) -> dict[str, Any]:
+        """Makes what all ASGI scopes of the connection have; adds what TLS has to `extensions`."""
+        transport = self.transport
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            certificate = tls.getpeercert(binary_form=True)
+            extensions["tls"] = {
+                "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
+                "peer_certificate": tls.getpeercert(),
+            }
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "server": _address(transport.get_extra_info("sockname")),
+            "client": _address(transport.get_extra_info("peername")),
+            "scheme": "http" if tls is None else "https",
+            "root_path": "",
+        }
+
+    def _leave(self) -> None:
+        self.connections.open.discard(self)
+        if self._patrol is not None:
+            self._patrol.cancel()
+
+    def _look_in(self, seconds: float) -> None:
+        if self._patrol is not None:
+            self._patrol.cancel()
+        self._patrol = self._loop.call_later(seconds, self._look)
+
+    def _has_given_up(self, now: float, waiting: int) -> bool:
+        """Whether the client takes next to nothing, or has gone.
 
         Args:
             now: The event loop's time.
-            written: How many bytes were, so far.
-            waiting: How many of them have not left yet.
+            waiting: How many bytes of what was written have not left yet.
         """
+        return self._is_stuck(now, waiting) or (self._read_paused and _has_hung_up(self.transport))
+
+    def _is_stuck(self, now: float, waiting: int) -> bool:
+        """Whether the client has long taken next to nothing of what was written."""
         if not waiting:
             self._stuck_since = None
             return False
-        taken = written - waiting
-        enough = SLOWEST_BYTES_PER_SECOND * self._timeout
+        taken = self._written - waiting
+        enough = SLOWEST_BYTES_PER_SECOND * self._limits.read_timeout
         if self._stuck_since is None or taken - self._taken >= enough:
             self._stuck_since = now
             self._taken = taken
-        return now - self._stuck_since >= self._timeout
+        return now - self._stuck_since >= self._limits.read_timeout
+
+    def _end_writing(self) -> None:
+        """Says that nothing more comes.
+
+        Closed with something unread, the connection would be reset, and what the client was told
+        last would be lost.
+        """
+        if self.transport.can_write_eof():
+            with suppress(OSError):  # It has gone just now.
+                self.transport.write_eof()
 
 
-def has_hung_up(transport: asyncio.Transport) -> bool:
+def _has_hung_up(transport: asyncio.Transport) -> bool:
     """Whether the client has closed the connection, behind what has not been read from it."""
     if not hasattr(select, "poll"):  # Windows
         return False
@@ -141,19 +187,7 @@ def has_hung_up(transport: asyncio.Transport) -> bool:
     return bool(poll.poll(0))
 
 
-def tls_extension(transport: asyncio.Transport) -> dict[str, Any] | None:
-    """The extension `tls` of ASGI's scopes; None: the connection has no TLS."""
-    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    if tls is None:
-        return None
-    certificate = tls.getpeercert(binary_form=True)
-    return {
-        "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)] if certificate else [],
-        "peer_certificate": tls.getpeercert(),
-    }
-
-
-def address(name: Any) -> tuple[str, int] | None:
+def _address(name: Any) -> tuple[str, int] | None:
     """Host and port of one end of a connection, as ASGI has them."""
     if not isinstance(name, tuple):
         return None

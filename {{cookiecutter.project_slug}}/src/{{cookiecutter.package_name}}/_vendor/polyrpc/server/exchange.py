@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..origins import Headers
 from .framing import ChunkedBody, RequestHeaders
 from .refusals import FAILED, NO_BODY, STOPPING, Refusal, Refused
+
+if TYPE_CHECKING:
+    from .http_protocol import HttpProtocol
 
 logger = logging.getLogger("polyrpc.server")
 
@@ -25,57 +27,41 @@ NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 DISCONNECT = {"type": "http.disconnect"}
 
 
-class Connection(Protocol):
-    """What an exchange asks of the connection that it is on."""
-
-    write_paused: bool
-
-    def default_head(self) -> bytes:
-        """The headers that all responses have, each with its line's end."""
-
-    def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """What a refusal says to the page that has sent a request."""
-
-    def may_go_on(self) -> bool:
-        """Whether there may be a request after the one that is being answered."""
-
-    def hold(self, data: bytes) -> None:
-        """Writes what more of the response follows, soon: together with that, if it is there."""
-
-    def write(self, data: bytes) -> None:
-        """Writes, after what has been held."""
-
-    async def drain(self) -> None:
-        """Waits until the client has taken most of what was written."""
-
-    def go_on(self) -> None:
-        """The client is awaited to send more of the request's body from now on."""
-
-    def answered(self) -> None:
-        """The response is complete."""
-
-    def cut(self, *, reset: bool = False) -> None:
-        """Ends the connection in the middle of a response, with a reset if need be."""
-
-
 class Answering:
     """A request that an ASGI application answers, whatever it came over.
 
+    Args:
+        scope: ASGI's.
+
     Attributes:
+        scope: As given.
         disconnected: Nobody listens any more.
-        response_complete: The client has been sent all of the response.
+        response_started: The client has been sent a part of the response.
+        response_complete: It has been sent all of it.
     """
 
-    __slots__ = ()
+    __slots__ = (
+        "_arrived",
+        "_delivered",
+        "_left",
+        "disconnected",
+        "response_complete",
+        "response_started",
+        "scope",
+    )
 
-    _scope: Mapping[str, Any]
-    disconnected: bool
-    response_complete: bool
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self.scope = scope
+        self._arrived: asyncio.Event | None = None
+        self._delivered = False
+        # How much of the response's declared length is still to be sent; None: none was declared.
+        self._left: int | None = None
+        self.disconnected = self.response_started = self.response_complete = False
 
     async def run(self, app: Any) -> None:
         """Has the application answer, or answers for it."""
         try:
-            await app(self._scope, self.receive, self.send)
+            await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:  # The time to stop is over.
             await self.refuse(STOPPING)
             return
@@ -88,6 +74,18 @@ class Answering:
                 return
             logger.error("the application returned without a complete response")
         await self.refuse(FAILED)
+
+    def wake(self) -> None:
+        """Something has changed that `receive` may wait for."""
+        if self._arrived is not None:
+            self._arrived.set()
+
+    async def _wait(self) -> None:
+        """Waits for that."""
+        if self._arrived is None:
+            self._arrived = asyncio.Event()
+        self._arrived.clear()
+        await self._arrived.wait()
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answers in the application's place."""
@@ -115,41 +113,31 @@ class Exchange(Answering):
         may_pause: The body is a stream: its client may take its time.
         keep_alive: Another request may follow.
         awaits_continue: Its client waits to be told to send the body.
-        disconnected: Nobody listens any more.
-        response_started: The client has been sent a part of the response.
-        response_complete: It has been sent all of it.
     """
 
     __slots__ = (
-        "_arrived",
         "_connection",
-        "_delivered",
-        "_left",
-        "_scope",
         "_unframed",
         "awaits_continue",
         "body",
         "chunks",
-        "disconnected",
         "keep_alive",
         "may_pause",
         "missing",
         "more_body",
         "on_disconnect",
         "received",
-        "response_complete",
-        "response_started",
     )
 
     def __init__(
-        self, connection: Connection, scope: Mapping[str, Any], head: RequestHeaders, max_bytes: int
+        self,
+        connection: HttpProtocol,
+        scope: Mapping[str, Any],
+        head: RequestHeaders,
+        max_bytes: int,
     ) -> None:
+        super().__init__(scope)
         self._connection = connection
-        self._scope = scope
-        self._arrived: asyncio.Event | None = None
-        self._delivered = False
-        # Of the response: how much of its declared length is still to be sent, None for chunks.
-        self._left: int | None = None
         self._unframed = False
         self.on_disconnect: Callable[[], None] | None = None
         self.missing = head.length
@@ -160,13 +148,6 @@ class Exchange(Answering):
         self.may_pause = False
         self.keep_alive = head.keep_alive
         self.awaits_continue = head.expects_continue and self.more_body
-        self.disconnected = self.response_started = self.response_complete = False
-
-    @property
-    def request_headers(self) -> Headers:
-        """Those of the request; names in lower case."""
-        headers: Headers = self._scope["headers"]
-        return headers
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answers in the application's place, and ends the connection."""
@@ -177,8 +158,9 @@ class Exchange(Answering):
             # Of one without a length, the end would be taken for its own.
             self._connection.cut(reset=self._unframed)
             return
-        body = refusal.body()
-        headers = _refusal_headers(body, self._connection.allowed_to(self.request_headers))
+        headers, body = refusal.response(
+            self._connection.connections.allowed_to(self.scope["headers"])
+        )
         start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body})
@@ -190,11 +172,6 @@ class Exchange(Answering):
         self.wake()
         if self.on_disconnect is not None:
             self.on_disconnect()
-
-    def wake(self) -> None:
-        """Something has changed that `receive` may wait for."""
-        if self._arrived is not None:
-            self._arrived.set()
 
     def feed(self, data: bytes, position: int) -> int:
         """Takes what belongs to the body, and returns the position of what comes after.
@@ -213,19 +190,16 @@ class Exchange(Answering):
         self.received += len(part)
         if not (self.response_complete or self.disconnected):
             # Frameworks read it whole, for nothing.
-            if self.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
+            if self.received > HIGH_WATER_BYTES and self.scope["method"] in ("GET", "HEAD"):
                 raise Refused(NO_BODY)
-            self._keep(part)
+            if not self.body:
+                self.body = part
+            else:
+                if isinstance(self.body, bytes):
+                    self.body = bytearray(self.body)
+                self.body += part
+            self.wake()
         return position
-
-    def _keep(self, part: bytes) -> None:
-        if not self.body:
-            self.body = part
-        else:
-            if isinstance(self.body, bytes):
-                self.body = bytearray(self.body)
-            self.body += part
-        self.wake()
 
     async def receive(self) -> Mapping[str, Any]:
         """ASGI's `receive`."""
@@ -241,10 +215,7 @@ class Exchange(Answering):
                 if len(body) > HIGH_WATER_BYTES:
                     self._connection.go_on()
                 return event
-            if self._arrived is None:
-                self._arrived = asyncio.Event()
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._wait()
         return DISCONNECT
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -282,7 +253,7 @@ class Exchange(Answering):
             connection.answered()
 
     def _head(self, status: int, headers: Any) -> bytes:
-        parts = [status_line(status), self._connection.default_head()]
+        parts = [status_line(status), self._connection.connections.default_head]
         length: int | None = None
         is_chunked = closes = False
         for name, value in headers:
@@ -298,14 +269,12 @@ class Exchange(Answering):
                 closes = closes or b"close" in value.lower()
                 continue
             parts += (name, b": ", value, b"\r\n")
-        has_body = (
-            status >= 200 and status not in (204, 304) and self._scope.get("method") != "HEAD"
-        )
+        has_body = status >= 200 and status not in (204, 304) and self.scope.get("method") != "HEAD"
         if not has_body:
             self._left, self._unframed = 0, True
         elif length is not None and not is_chunked:
             self._left = length
-        elif self._scope["http_version"] == "1.0":
+        elif self.scope["http_version"] == "1.0":
             self._unframed = True
             closes = True
         else:
@@ -355,28 +324,6 @@ def header_lines(headers: Any) -> bytes:
             raise RuntimeError("a header of the response has a value that is none")
         lines.append(b"%b: %b\r\n" % (field_name(name), value))
     return b"".join(lines)
-
-
-def refusal_response(refusal: Refusal, default_head: bytes, allowed: Headers) -> bytes:
-    """The whole response of a refusal, after which the connection ends.
-
-    Args:
-        refusal: What is said.
-        default_head: The headers that all responses have, each with its line's end.
-        allowed: What pages of other origins are told, so that they may read it.
-    """
-    body = refusal.body()
-    lines = header_lines(_refusal_headers(body, allowed))
-    return b"%b%b%b\r\n%b" % (status_line(refusal.status), default_head, lines, body)
-
-
-def _refusal_headers(body: bytes, allowed: Headers) -> Headers:
-    return [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
-        *allowed,
-    ]
 
 
 @lru_cache(maxsize=64)

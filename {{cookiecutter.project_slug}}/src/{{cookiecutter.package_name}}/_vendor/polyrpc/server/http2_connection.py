@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from . import http2_allowance as cost
 from . import http2_frames as wire
@@ -15,39 +15,17 @@ from .header_encoder import EMPTY_TABLE
 from .http2_allowance import Allowance
 from .http2_frames import ConnectionFault, ErrorCode, StreamFault
 from .http2_header_blocks import TABLE_BYTES, HeaderBlocks
-from .http2_request import Http2Request
 from .http2_stream import STREAM_WINDOW, Stream
 from .http2_unfinished import UnfinishedRequests
 from .http2_windows import CONNECTION_WINDOW, Windows
+
+if TYPE_CHECKING:
+    from .http2_protocol import Http2Protocol
 
 MAX_STREAMS = 100
 """How many requests a client may have in flight on a connection."""
 
 _REMEMBERED_STREAMS = 512
-
-
-class Http2Endpoint(Protocol):
-    """What a connection asks of who made it."""
-
-    write_paused: bool
-
-    def write(self, data: bytes) -> None:
-        """Sends frames, together with all others of this turn of the event loop."""
-
-    def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Does the same, with what they are made of."""
-
-    def default_head(self) -> bytes:
-        """The headers that all responses have, as the lines of HTTP/1.1."""
-
-    def begin(self, stream: Stream, request: Http2Request) -> None:
-        """Has a request answered, by what becomes the stream's handler."""
-
-    def idle(self) -> None:
-        """The last stream has ended."""
-
-    def acknowledged(self, data: bytes) -> None:
-        """The client has answered a ping."""
 
 
 class Http2Connection:
@@ -58,6 +36,7 @@ class Http2Connection:
         max_list_bytes: What the client is told of the limit for headers.
 
     Attributes:
+        connections: The others of the server, and what holds for all.
         streams: Those that have not ended.
         last_id: The newest stream.
         running: How many requests are being answered, also such as nobody waits for any more.
@@ -72,12 +51,12 @@ class Http2Connection:
     """
 
     def __init__(
-        self, endpoint: Http2Endpoint, loop: asyncio.AbstractEventLoop, max_list_bytes: int
+        self, endpoint: Http2Protocol, loop: asyncio.AbstractEventLoop, max_list_bytes: int
     ) -> None:
         self._endpoint = endpoint
         self.write: Callable[[bytes], None] = endpoint.write
         self.write_parts: Callable[[Sequence[bytes | memoryview]], None] = endpoint.write_parts
-        self.default_head: Callable[[], bytes] = endpoint.default_head
+        self.connections = endpoint.connections
         self._loop = loop
         self.streams: dict[int, Stream] = {}
         self.last_id = self.running = 0
@@ -138,10 +117,6 @@ class Http2Connection:
                 self.write(wire.rst_stream(fault.stream_id, fault.code))
                 self._remember(fault.stream_id, may_come=True)
 
-    def writable(self) -> None:
-        """The client takes what it is sent, again."""
-        self.windows.used_window()
-
     def lose(self) -> None:
         """Nothing can be sent any more, on any stream."""
         self._unfinished.clear()
@@ -172,13 +147,10 @@ class Http2Connection:
         """All of the response was sent, at once; so many bytes were its body."""
         unrewarded = self._unrewarded + size
         self._unrewarded = unrewarded % cost.BYTES_OF_A_GAIN
-        self._end(stream, cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
+        self.ended(stream, cost.WRITTEN_GAIN + unrewarded // cost.BYTES_OF_A_GAIN)
 
-    def ended(self, stream: Stream) -> None:
+    def ended(self, stream: Stream, gain: int = 0) -> None:
         """The response is complete, whether or not the request is."""
-        self._end(stream, 0)
-
-    def _end(self, stream: Stream, gain: int) -> None:
         self.allowance.gain(cost.ANSWERED_GAIN + gain)
         if stream.more_body:
             self._unfinished.add(stream.id)

@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from ..calls.http_stream import TRAILERS
 from .exchange import DISCONNECT, HIGH_WATER_BYTES, Answering
 from .http2_stream import Stream
 from .refusals import NO_BODY, Refusal
-
-TRAILERS = "http.response.trailers"
-"""The extension of ASGI with which a response may have trailers."""
 
 
 class Http2Exchange(Answering):
@@ -20,38 +18,17 @@ class Http2Exchange(Answering):
     Args:
         stream: The stream, whose handler this becomes.
         scope: ASGI's.
-
-    Attributes:
-        disconnected: Nobody listens any more.
-        response_started: The client has been sent a part of the response.
-        response_complete: It has been sent all of it.
     """
 
-    __slots__ = (
-        "_arrived",
-        "_body_complete",
-        "_delivered",
-        "_has_body",
-        "_left",
-        "_scope",
-        "_stream",
-        "_trailers",
-        "disconnected",
-        "response_complete",
-        "response_started",
-    )
+    __slots__ = ("_body_complete", "_has_body", "_stream", "_trailers")
 
     def __init__(self, stream: Stream, scope: Mapping[str, Any]) -> None:
+        super().__init__(scope)
         self._stream = stream
-        self._scope = scope
-        self._arrived: asyncio.Event | None = None
-        self._delivered = self._body_complete = False
+        self._body_complete = False
         self._has_body = True
-        # How much of the declared length is still to be sent; None: it was not declared.
-        self._left: int | None = None
         # None: there will be none.
         self._trailers: list[tuple[bytes, bytes]] | None = None
-        self.disconnected = self.response_started = self.response_complete = False
         stream.handler = self
 
     # What the stream calls
@@ -59,14 +36,14 @@ class Http2Exchange(Answering):
     def stream_changed(self) -> None:
         """Follows `StreamHandler`."""
         # Frameworks read it whole, for nothing.
-        if self._stream.received > HIGH_WATER_BYTES and self._scope["method"] in ("GET", "HEAD"):
+        if self._stream.received > HIGH_WATER_BYTES and self.scope["method"] in ("GET", "HEAD"):
             self._stream.give_up(NO_BODY)
-        self._wake()
+        self.wake()
 
     def stream_lost(self) -> None:
         """Follows `StreamHandler`."""
         self.disconnected = True
-        self._wake()
+        self.wake()
 
     # What an application calls
 
@@ -92,10 +69,7 @@ class Http2Exchange(Answering):
                 body = stream.read()
                 self._delivered = not stream.more_body
                 return {"type": "http.request", "body": body, "more_body": stream.more_body}
-            if self._arrived is None:
-                self._arrived = asyncio.Event()
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._wait()
         return DISCONNECT
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -123,7 +97,7 @@ class Http2Exchange(Answering):
         for name, value in headers:
             if name.lower() == b"content-length":
                 self._left = int(value)
-        if status < 200 or status in (204, 304) or self._scope["method"] == "HEAD":
+        if status < 200 or status in (204, 304) or self.scope["method"] == "HEAD":
             self._has_body, self._left = False, None
         if message.get("trailers", False):
             self._trailers = []
@@ -150,7 +124,8 @@ class Http2Exchange(Answering):
                 self._stream.fail()
             raise
         if is_last:
-            self._complete()
+            self.response_complete = True
+            self.wake()
 
     def _send_trailers(self, headers: Any, more_trailers: bool) -> None:
         if self._trailers is None:
@@ -158,12 +133,5 @@ class Http2Exchange(Answering):
         self._trailers += headers
         if not more_trailers:
             self._stream.send_trailers(self._trailers)
-            self._complete()
-
-    def _complete(self) -> None:
-        self.response_complete = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._arrived is not None:
-            self._arrived.set()
+            self.response_complete = True
+            self.wake()

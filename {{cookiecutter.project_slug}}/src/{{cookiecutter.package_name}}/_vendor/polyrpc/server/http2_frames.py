@@ -79,11 +79,6 @@ class StreamFault(Exception):  # noqa: N818 - what RFC 9113 calls a stream error
         self.code = code
 
 
-def frame_header(kind: int, flags: int, stream_id: int, size: int) -> bytes:
-    """Makes what stands before a payload of so many bytes."""
-    return FRAME_HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id)
-
-
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     """Makes a frame of a payload that is no longer than the client takes."""
     size = len(payload)
@@ -168,10 +163,11 @@ def data_frames(
     view = memoryview(data)
     last = stop - 1 - (stop - start - 1) % most  # Where the payload of the last frame begins.
     if start < last:
-        header = frame_header(DATA, 0, stream_id, most)
+        header = FRAME_HEADER.pack(most >> 8, most & 0xFF, DATA, 0, stream_id)
         for position in range(start, last, most):
             parts += header, view[position : position + most]
-    header = frame_header(DATA, END_STREAM if end else 0, stream_id, stop - last)
+    size, flags = stop - last, END_STREAM if end else 0
+    header = FRAME_HEADER.pack(size >> 8, size & 0xFF, DATA, flags, stream_id)
     parts += header, view[last:stop]
     return parts
 

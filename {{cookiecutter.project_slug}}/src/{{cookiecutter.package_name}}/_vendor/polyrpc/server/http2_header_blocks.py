@@ -109,7 +109,8 @@ class HeaderBlocks:
         known = self._known.get(block)
         if known is None:
             decoded = self._decoder.request(block)
-            self._look_after_decoder()
+            if self._renewal or self._decoder.is_worn:
+                self._renew_decoder()
             if decoded is not None:
                 known = self._reader.read(decoded)
             self._remember(block, known)
@@ -144,10 +145,6 @@ class HeaderBlocks:
             if len(self._seen) >= REMEMBERED:
                 self._seen.clear()
             self._seen.add(block)
-
-    def _look_after_decoder(self) -> None:
-        if self._renewal or self._decoder.is_worn:
-            self._renew_decoder()
 
     def _renew_decoder(self) -> None:
         """Takes a new decoder into use as soon as that need not know what the old one does.

@@ -66,13 +66,8 @@ class Patience:
         """The last stream has ended."""
         self._idle_since = now
 
-    def part(self, now: float) -> None:
-        """The client was told to ask for nothing more, and has a moment to take notice."""
-        self._has_parted = True
-        self._over_at = now + LINGER_SECONDS
-
     def linger(self, until: float | None) -> None:
-        """Until then it may see what it was sent last; None: it may as long as it has requests."""
+        """Until then it may see what it was sent last, and answer; None: while it has requests."""
         self._has_parted = True
         self._over_at = until
 
@@ -146,7 +141,7 @@ def _is_awaited(stream: Stream, connection: Http2Connection) -> bool:
     """Whether the client is to send something of the request's body, and can."""
     if not stream.more_body or stream.awaits_continue:
         return False
-    if stream.may_pause and not stream.has_length:
+    if stream.may_pause and stream.length is None:
         return False
     has_room = stream.receive_window > 0 and connection.windows.receive_window > 0
     return has_room and stream.unread <= HIGH_WATER_BYTES

@@ -8,24 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from contextlib import suppress
 from typing import Any
 
+from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM, TRAILERS
 from .connections import (
-    ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
-    ON_DISCONNECT,
-    REQUEST_STREAM,
+    ClientConnection,
     Connections,
-    Outflow,
-    address,
-    has_hung_up,
-    tls_extension,
 )
 from .header_decoder import MAX_LIST_BYTES
 from .http2_connection import Http2Connection
-from .http2_exchange import TRAILERS, Http2Exchange
+from .http2_exchange import Http2Exchange
 from .http2_frames import (
     DATA,
     FRAME_HEADER,
@@ -54,27 +48,18 @@ _WITHOUT_BODY = ("GET", "HEAD")
 _SERVING, _PARTING, _PARTED, _ENDING = range(4)
 
 
-class Http2Protocol(asyncio.Protocol):
-    """A connection to a client.
+class Http2Protocol(ClientConnection):
+    """A connection by HTTP/2.
 
     It ends in two steps, so that nothing that the client has asked for is lost: it is told to ask
     no more, and asked for an answer to that; what it had asked for until then is still served.
 
-    Args:
-        connections: The others of the server, and what holds for all.
-        loop: The running event loop.
-
     Attributes:
-        transport: The way to the client.
         write_paused: The client is slow to take what was written.
     """
 
-    transport: asyncio.Transport
-
     def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self._connections = connections
-        self._limits = connections.limits
-        self._loop = loop
+        super().__init__(connections, loop)
         self._max_list_bytes = min(self._limits.max_header_bytes, MAX_LIST_BYTES)
         self._common: dict[str, Any] = {}
         self._extensions: dict[str, Any] = {TRAILERS: {}}
@@ -83,48 +68,29 @@ class Http2Protocol(asyncio.Protocol):
         self._unread = b""
         # What answers without ASGI, as the application has said in this read.
         self._table: Any = _UNASKED
-        self._has_preface = self._read_paused = False
+        self._has_preface = False
         # Requests that came just now and have long bodies.
         self._long: list[tuple[Stream, Coroutine[Any, Any, None]]] = []
         # What is to be sent.
         self._out: list[bytes | memoryview] = []
-        self._out_bytes = self._written = 0
+        self._out_bytes = 0
         self._is_receiving = self._is_scheduled = self._takes_parts = False
         self.write_paused = False
-        self._outflow = Outflow(self._limits.read_timeout)
         self._patience = Patience(self._limits, loop.time())
-        self._patrol: asyncio.TimerHandle | None = None
-        connections.unmade.add(self)
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
-        self._connections.unmade.discard(self)
-        self._connections.open.add(self)
-        self.transport = transport
-        self._common = {
-            "type": "http",
-            "asgi": ASGI,
-            "http_version": "2",
-            "server": address(transport.get_extra_info("sockname")),
-            "client": address(transport.get_extra_info("peername")),
-            "scheme": "http",
-            "root_path": "",
-        }
-        tls = tls_extension(transport)
-        self._takes_parts = tls is None  # Each would be a record of its own.
-        if tls is not None:
-            self._common["scheme"] = "https"
-            self._extensions["tls"] = tls
+        self._enter(transport)
+        self._common = {**self._common_scope(self._extensions), "http_version": "2"}
+        self._takes_parts = self._common["scheme"] == "http"  # Each would be a record of its own.
         self._connection = Http2Connection(self, self._loop, self._max_list_bytes)
-        if self._connections.stopping:
+        if self.connections.stopping:
             self._part()
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
-        self._connections.open.discard(self)
-        if self._patrol is not None:
-            self._patrol.cancel()
+        self._leave()
         self._state = _ENDING
         self._out.clear()
         self._unread = b""
@@ -163,7 +129,7 @@ class Http2Protocol(asyncio.Protocol):
             self._read_paused = False
             self._patience.begin_anew(self._loop.time(), self._connection)
             self.transport.resume_reading()
-        self._connection.writable()
+        self._connection.windows.used_window()
 
     # What the server calls
 
@@ -177,7 +143,7 @@ class Http2Protocol(asyncio.Protocol):
     # What the connection calls
 
     def write(self, data: bytes) -> None:
-        """Follows `Http2Endpoint`."""
+        """Sends frames, together with all others of this turn of the event loop."""
         if self._state == _ENDING:
             return
         self._out.append(data)
@@ -188,7 +154,7 @@ class Http2Protocol(asyncio.Protocol):
             self._schedule()
 
     def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Follows `Http2Endpoint`."""
+        """Does the same, with what they are made of."""
         if self._state == _ENDING:
             return
         self._out += parts
@@ -198,13 +164,9 @@ class Http2Protocol(asyncio.Protocol):
         elif not (self._is_scheduled or self._is_receiving):
             self._schedule()
 
-    def default_head(self) -> bytes:
-        """Follows `Http2Endpoint`."""
-        return self._connections.default_head
-
     def begin(self, stream: Stream, request: Http2Request) -> None:
-        """Follows `Http2Endpoint`."""
-        connections = self._connections
+        """Has a request answered, by what becomes the stream's handler."""
+        connections = self.connections
         stream.is_head = request.method == "HEAD"
         if connections.origins is not None:
             stream.allowed = connections.allowed_to(request.headers)
@@ -253,7 +215,7 @@ class Http2Protocol(asyncio.Protocol):
             },
         }
         stream.awaits_continue = request.awaits_continue and stream.more_body
-        return Http2Exchange(stream, scope).run(self._connections.app)
+        return Http2Exchange(stream, scope).run(self.connections.app)
 
     def _start_long(self) -> None:
         """Has requests answered whose bodies take several frames, a turn later if they are cut.
@@ -261,7 +223,7 @@ class Http2Protocol(asyncio.Protocol):
         The rest comes while others are answered, as a rule, and a call that need not wait for it
         costs less.
         """
-        start, loop = self._connections.calls.start, self._loop
+        start, loop = self.connections.calls.start, self._loop
         for stream, work in self._long:
             if stream.more_body:
                 loop.call_soon(start, work, loop, self._connection)
@@ -270,7 +232,7 @@ class Http2Protocol(asyncio.Protocol):
         self._long.clear()
 
     def idle(self) -> None:
-        """Follows `Http2Endpoint`."""
+        """The last stream has ended."""
         if self._state == _ENDING:  # Nobody is looked after any more whose connection is lost.
             return
         self._patience.idle(self._loop.time())
@@ -278,7 +240,7 @@ class Http2Protocol(asyncio.Protocol):
             self._look_in(0.0)
 
     def acknowledged(self, data: bytes) -> None:
-        """Follows `Http2Endpoint`."""
+        """The client has answered a ping."""
         if data == _LAST_PING and self._state == _PARTING:
             self._say_last()
 
@@ -340,7 +302,7 @@ class Http2Protocol(asyncio.Protocol):
             self._state = _PARTING
             self.write(goaway(LARGEST_STREAM_ID, ErrorCode.NO_ERROR))
             self.write(frame(PING, 0, 0, _LAST_PING))
-            self._patience.part(self._loop.time())
+            self._patience.linger(self._loop.time() + LINGER_SECONDS)
             self._look_in(LINGER_SECONDS)
 
     def _say_last(self) -> None:
@@ -362,39 +324,28 @@ class Http2Protocol(asyncio.Protocol):
         self._linger(LINGER_SECONDS)
 
     def _linger(self, seconds: float | None = None) -> None:
-        """Says that nothing more comes, and waits for the client to see that.
-
-        Closed with something unread, the connection would be reset, and answers with it.
-        """
+        """Says that nothing more comes, and waits for the client to see that."""
         self._flush()
         self._state = _ENDING
         self._unread = b""
         if self._read_paused:
             self._read_paused = False
             self.transport.resume_reading()
-        if self.transport.can_write_eof():
-            with suppress(OSError):  # It has gone just now.
-                self.transport.write_eof()
+        self._end_writing()
         if seconds is None:
-            is_stopping = self._connections.stopping
+            is_stopping = self.connections.stopping
             seconds = LINGER_SECONDS if is_stopping else self._limits.read_timeout
         self._patience.linger(self._loop.time() + seconds)
         self._look_in(LINGER_SECONDS)
 
     # Looking after the client
 
-    def _look_in(self, seconds: float) -> None:
-        if self._patrol is not None:
-            self._patrol.cancel()
-        self._patrol = self._loop.call_later(max(seconds, 0.0), self._look)
-
     def _look(self) -> None:
         """Ends what takes its client too long."""
         now = self._loop.time()
         transport, connection, patience = self.transport, self._connection, self._patience
         waiting = transport.get_write_buffer_size()
-        is_stuck = self._outflow.is_stuck(now, self._written, waiting)
-        if is_stuck or (self._read_paused and has_hung_up(transport)):
+        if self._has_given_up(now, waiting):
             transport.abort()
             return
         if self._state == _ENDING:

@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ..calls.http_stream import BeginAnswer
+from ..calls.timeouts import READERS
 from .framing import is_host
 from .refusals import HOST, NOT_TEXT, TOO_LARGE, Refusal, Refused
-from .straight import TIMEOUTS, BeginAnswer
 
 if TYPE_CHECKING:
     import zttp
@@ -84,7 +85,7 @@ class Http2Request:
     def with_timeout(
         self, headers: list[tuple[bytes, bytes]], name: bytes, value: bytes
     ) -> Http2Request | None:
-        """One that differs in nothing but one of `TIMEOUTS`, whose value is as long.
+        """One that differs in nothing but one header of a time-out, whose value is as long.
 
         Args:
             headers: As they came.
@@ -119,7 +120,10 @@ class Http2Request:
             elif name == b"host" and not is_host(value):
                 raise Refused(HOST)
             if not value.isascii():
-                _check_text(value)
+                try:
+                    value.decode()
+                except UnicodeDecodeError:
+                    raise Refused(NOT_TEXT) from None
         self.size += size
         if len(headers) > MAX_FIELDS:
             raise Refused(TOO_LARGE)
@@ -152,7 +156,7 @@ class RequestReader:
         others: list[tuple[bytes, bytes]] = []
         timeouts: list[tuple[bytes, bytes]] = []
         for field in headers:
-            (timeouts if field[0] in TIMEOUTS else others).append(field)
+            (timeouts if field[0] in READERS else others).append(field)
         if len(timeouts) != 1:
             return _read_request(request, self._max_list_bytes)
         ((name, value),) = timeouts
@@ -179,13 +183,6 @@ def _read_request(request: zttp.Request, max_list_bytes: int) -> Http2Request | 
     elif _TARGET.fullmatch(target) is None:
         return None
     return Http2Request(request, max_list_bytes)
-
-
-def _check_text(value: bytes) -> None:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        raise Refused(NOT_TEXT) from None
 
 
 def _with_one_cookie(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

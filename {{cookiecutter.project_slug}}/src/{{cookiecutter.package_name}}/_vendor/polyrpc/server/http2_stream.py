@@ -6,8 +6,8 @@ It knows nothing of ASGI: whoever answers is a `StreamHandler`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from ..origins import Headers
 from .header_encoder import encode_headers, encode_start, encode_status
@@ -22,6 +22,10 @@ from .http2_frames import (
     response_frames,
 )
 from .refusals import Refusal
+
+if TYPE_CHECKING:
+    from .http2_connection import Http2Connection
+    from .http2_windows import Windows
 
 STREAM_WINDOW = 256 * 1024
 """How much of a request's body a client may send before it is asked for."""
@@ -55,60 +59,6 @@ class Nobody:
 _NOBODY = Nobody()
 
 
-class FlowControl(Protocol):
-    """What a stream asks of its connection before it sends, and after it was sent something."""
-
-    send_window: int
-    initial: int
-
-    @property
-    def write_paused(self) -> bool:
-        """The client is slow to take what was written."""
-
-    async def wait_for_room(self, stream: Stream) -> None:
-        """Waits until something may be sent, or until the stream is over."""
-
-    def used_window(self) -> None:
-        """The stream has sent what it had, or is over: it is others' turn."""
-
-    def consumed(self, stream: Stream, size: int) -> None:
-        """So much of the stream's body was taken by who answers."""
-
-
-class StreamOwner(Protocol):
-    """What a stream asks of the connection that it is on."""
-
-    frame_bytes: int
-    resize: bytes
-
-    def now(self) -> float:
-        """The event loop's time."""
-
-    def write(self, data: bytes) -> None:
-        """Sends frames, together with all others of this turn of the event loop."""
-
-    def write_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Does the same, with what they are made of."""
-
-    def header_frames(self, stream_id: int, block: bytes, *, end_stream: bool) -> bytes:
-        """Makes frames of encoded headers."""
-
-    def default_head(self) -> bytes:
-        """The headers that all responses have, as the lines of HTTP/1.1."""
-
-    def wrote(self, size: int, *, at_once: bool) -> None:
-        """So many bytes were sent; the client took all that there was, or made it wait."""
-
-    def answered(self, stream: Stream, size: int) -> None:
-        """So many bytes were sent, which are all."""
-
-    def ended(self, stream: Stream) -> None:
-        """Nothing more is sent on the stream."""
-
-    def reset(self, stream: Stream, code: ErrorCode) -> None:
-        """Ends the stream at once."""
-
-
 class Stream:
     """A request and its response.
 
@@ -117,6 +67,7 @@ class Stream:
         is_head: The request is for the headers alone.
         allowed: What a refusal says to the page that has sent the request, so that it may be read.
         handler: Who answers.
+        length: How long the request's body is to be; None: that was not declared.
         unread: How many bytes of the request's body have arrived and were not taken yet.
         more_body: It has not all arrived.
         received: How much of it has.
@@ -136,7 +87,6 @@ class Stream:
     """
 
     __slots__ = (
-        "_expected",
         "_flow",
         "_free",
         "_on_lost",
@@ -148,6 +98,7 @@ class Stream:
         "handler",
         "id",
         "is_head",
+        "length",
         "lost",
         "may_pause",
         "more_body",
@@ -166,15 +117,15 @@ class Stream:
 
     def __init__(
         self,
-        owner: StreamOwner,
-        flow: FlowControl,
+        owner: Http2Connection,
+        flow: Windows,
         stream_id: int,
         length: int | None,
         more_body: bool,
         now: float,
     ) -> None:
         self._owner, self._flow = owner, flow
-        self._expected = length
+        self.length = length
         self._on_lost: Callable[[], None] | None = None
         self._free: asyncio.Event | None = None
         self.handler: StreamHandler = _NOBODY
@@ -190,11 +141,6 @@ class Stream:
         self.started = self.ended = self.lost = self.waits = False
         self.since = now
 
-    @property
-    def has_length(self) -> bool:
-        """Whether the length of the request's body was declared."""
-        return self._expected is not None
-
     # What arrives
 
     def feed(self, data: bytes, *, end: bool) -> None:
@@ -204,7 +150,7 @@ class Stream:
             StreamFault: It is longer or shorter than was declared.
         """
         self.received += len(data)
-        expected = self._expected
+        expected = self.length
         if expected is not None and (
             self.received > expected or (end and self.received < expected)
         ):
@@ -259,20 +205,18 @@ class Stream:
         self._flow.consumed(self, len(body))
         return body
 
-    def send_headers(self, status: int, headers: _Headers, *, end: bool = False) -> None:
+    def send_headers(self, status: int, headers: _Headers) -> None:
         """Begins the response.
 
         Raises:
             RuntimeError: A name or a value of a header is none.
         """
         owner = self._owner
-        block = encode_start(status, owner.default_head()) + encode_headers(headers)
+        block = encode_start(status, owner.connections.default_head) + encode_headers(headers)
         if self.lost:
             return
         self.started = True
-        owner.write(owner.header_frames(self.id, block, end_stream=end))
-        if end:
-            self._end()
+        owner.write(owner.header_frames(self.id, block, end_stream=False))
 
     def send_informational(self, status: int) -> None:
         """Sends a response that another one follows."""
@@ -341,7 +285,7 @@ class Stream:
             or self.lost
         ):
             return False
-        block = encode_start(200, owner.default_head(), constant)
+        block = encode_start(200, owner.connections.default_head, constant)
         if headers:
             block += encode_headers(headers)
         last = None if trailers is None else encode_headers(trailers)
@@ -384,11 +328,6 @@ class Stream:
         owner.wrote(size, at_once=True)
         return True
 
-    def send_at_once(self, data: bytes) -> None:
-        """Ends the response with a few bytes; without them, where the client takes none now."""
-        if self._send_some(data, 0, end=True) < len(data):
-            self.reset(ErrorCode.NO_ERROR)
-
     def _send_some(self, data: bytes, position: int, *, end: bool) -> int:
         """Sends what the client and the connection take now, and returns where that ends."""
         owner, flow = self._owner, self._flow
@@ -405,20 +344,16 @@ class Stream:
             flow.send_window -= size
             self.sent += size
             is_last = end and stop == length
-            self._write_data(data, position, stop, end=is_last)
+            most = owner.frame_bytes
+            if size == length <= most:
+                owner.write(frame(DATA, END_STREAM if is_last else 0, self.id, data))
+            else:
+                parts = data_frames(self.id, data, position, stop, most, end=is_last)
+                owner.write_parts(parts)
             position = stop
             if is_last:
                 self._end()
         return position
-
-    def _write_data(self, data: bytes, position: int, stop: int, *, end: bool) -> None:
-        owner = self._owner
-        most = owner.frame_bytes
-        if stop - position == len(data) <= most:
-            owner.write(frame(DATA, END_STREAM if end else 0, self.id, data))
-            return
-        parts = data_frames(self.id, data, position, stop, most, end=end)
-        owner.write_parts(parts)
 
     def send_trailers(self, headers: _Headers) -> None:
         """Ends the response with trailers.
@@ -433,14 +368,12 @@ class Stream:
 
     def refuse(self, refusal: Refusal) -> None:
         """Answers in the place of an application."""
-        body = refusal.body()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *self.allowed,
-        ]
+        headers, body = refusal.response(self.allowed)
         self.send_headers(refusal.status, headers)
-        self.send_at_once(b"" if self.is_head else body)
+        if self.is_head:
+            body = b""
+        if self._send_some(body, 0, end=True) < len(body):  # The client takes none now.
+            self.reset(ErrorCode.NO_ERROR)
 
     def give_up(self, refusal: Refusal) -> None:
         """Ends the stream; the client is told why, if there is no response yet."""

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from . import http2_frames as wire
 from .http2_frames import ConnectionFault, ErrorCode, StreamFault
 from .http2_stream import STREAM_WINDOW, Stream
 
+if TYPE_CHECKING:
+    from .http2_protocol import Http2Protocol
+
 CONNECTION_WINDOW = 1024 * 1024
 """How much of all requests' bodies together a client may send before it is asked for."""
-
-
-class Outlet(Protocol):
-    """Where frames leave."""
-
-    write_paused: bool
-
-    def write(self, data: bytes) -> None:
-        """Sends frames."""
 
 
 class Windows:
@@ -38,7 +32,7 @@ class Windows:
         initial: How many it would take on a stream that begins.
     """
 
-    def __init__(self, outlet: Outlet, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, outlet: Http2Protocol, loop: asyncio.AbstractEventLoop) -> None:
         self._outlet = outlet
         self._loop = loop
         self.send_window = self.initial = wire.DEFAULT_WINDOW
@@ -57,7 +51,7 @@ class Windows:
             self._unacknowledged = 0
 
     def consumed(self, stream: Stream, size: int) -> None:
-        """Follows `FlowControl`: lets the client send as much again."""
+        """Who answers has taken so much of a stream's body: lets the client send as much again."""
         self._unacknowledged += size
         if self._unacknowledged >= CONNECTION_WINDOW // 2:
             self.give_back(0)
@@ -115,11 +109,11 @@ class Windows:
 
     @property
     def write_paused(self) -> bool:
-        """Follows `FlowControl`."""
+        """The client is slow to take what was written."""
         return self._outlet.write_paused
 
     async def wait_for_room(self, stream: Stream) -> None:
-        """Follows `FlowControl`."""
+        """Waits until something may be sent, or until the stream is over."""
         self.used_window()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters[stream.id] = stream, waiter
@@ -129,7 +123,7 @@ class Windows:
             self._waiters.pop(stream.id, None)
 
     def used_window(self) -> None:
-        """Follows `FlowControl`: wakes who has waited longest of those that can go on."""
+        """A stream has sent what it had, or is over: wakes who has waited longest of others."""
         if self.send_window <= 0 or self.write_paused:
             return
         for stream, waiter in self._waiters.values():

@@ -10,29 +10,22 @@ import asyncio
 import logging
 import os
 import struct
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
 
-from ..origins import Headers
+from ..calls.http_stream import ON_DISCONNECT, REQUEST_STREAM
 from .connections import (
-    ASGI,
     LINGER_SECONDS,
     LOOK_SECONDS,
-    ON_DISCONNECT,
-    REQUEST_STREAM,
     SLOWEST_BYTES_PER_SECOND,
+    ClientConnection,
     Connections,
-    Outflow,
-    address,
-    has_hung_up,
-    tls_extension,
 )
-from .exchange import HIGH_WATER_BYTES, Exchange, refusal_response
+from .exchange import HIGH_WATER_BYTES, Exchange, header_lines, status_line
 from .framing import RequestHeaders
 from .refusals import MALFORMED, TOO_SLOW, Refusal, Refused
 from .websocket import Handshake, WebSocket, handshake_answer, websocket_scope
@@ -40,39 +33,28 @@ from .websocket import Handshake, WebSocket, handshake_answer, websocket_scope
 logger = logging.getLogger("polyrpc.server")
 
 
-class HttpProtocol(asyncio.Protocol):
-    """A connection to a client.
+class HttpProtocol(ClientConnection):
+    """A connection by HTTP/1.1.
 
     A client that closes its side of the connection, half or whole, has gone: what it asked for is
     cancelled. That is how asyncio has it, and the only sign of most clients that give up.
 
-    Args:
-        connections: The others of the server, and what holds for all.
-        loop: The running event loop.
-
     Attributes:
-        transport: The way to the client.
         write_paused: The client is slow to take what was written.
     """
 
-    transport: asyncio.Transport
-
     def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self._connections = connections
-        self._limits = connections.limits
-        self._loop = loop
+        super().__init__(connections, loop)
         self._extensions: dict[str, Any] = {
             REQUEST_STREAM: self._allow_pauses,
             ON_DISCONNECT: self._on_disconnect,
         }
-        self._scheme = "http"
-        self._server: tuple[str, int] | None = None
-        self._client: tuple[str, int] | None = None
+        self._common: dict[str, Any] = {}
         # What is being received, and what waits for its turn.
         self._head: RequestHeaders | None = None
         self._exchange: Exchange | None = None
         self._unread, self._position = b"", 0
-        self._read_paused = self._ending = False
+        self._ending = False
         # What is being sent.
         self.write_paused = False
         self._held: list[bytes] = []
@@ -82,30 +64,17 @@ class HttpProtocol(asyncio.Protocol):
         self._made = self._since = 0.0
         self._received_before = 0
         self._is_new = True
-        self._written = 0
-        self._outflow = Outflow(self._limits.read_timeout)
-        self._patrol: asyncio.TimerHandle | None = None
-        connections.unmade.add(self)
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
-        self._connections.unmade.discard(self)
-        self._connections.open.add(self)
-        self.transport = transport
-        self._server = address(transport.get_extra_info("sockname"))
-        self._client = address(transport.get_extra_info("peername"))
-        tls = tls_extension(transport)
-        if tls is not None:
-            self._scheme = "https"
-            self._extensions["tls"] = tls
+        self._enter(transport)
+        self._common = self._common_scope(self._extensions)
         self._made = self._since = self._loop.time()
-        self._look_in(LINGER_SECONDS if self._connections.stopping else self._limits.read_timeout)
+        self._look_in(LINGER_SECONDS if self.connections.stopping else self._limits.read_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
-        self._connections.open.discard(self)
-        if self._patrol is not None:
-            self._patrol.cancel()
+        self._leave()
         self._ending = True
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -147,14 +116,9 @@ class HttpProtocol(asyncio.Protocol):
 
     # What an exchange calls
 
-    def default_head(self) -> bytes:
-        return self._connections.default_head
-
-    def allowed_to(self, request_headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        return self._connections.allowed_to(request_headers)
-
     def may_go_on(self) -> bool:
-        connections = self._connections
+        """Whether there may be a request after the one that is being answered."""
+        connections = self.connections
         if self._unread:  # It has been asked for already.
             return True
         if connections.draining or not self._limits.keep_alive:
@@ -162,6 +126,7 @@ class HttpProtocol(asyncio.Protocol):
         return self._loop.time() - self._made <= self._limits.max_age
 
     def hold(self, data: bytes) -> None:
+        """Writes what more of the response follows, soon: together with that, if it is there."""
         if not self._held:
             self._held_bytes = 0
             self._loop.call_soon(self._release)
@@ -171,20 +136,24 @@ class HttpProtocol(asyncio.Protocol):
             self._release()
 
     def write(self, data: bytes) -> None:
+        """Writes, after what has been held."""
         self.hold(data)
         self._release()
 
     async def drain(self) -> None:
+        """Waits until the client has taken most of what was written."""
         while self.write_paused:
             if self._writable is None:
                 self._writable = asyncio.Event()
             await self._writable.wait()
 
     def go_on(self) -> None:
+        """The client is awaited to send more of the request's body from now on."""
         self._wait_anew()
         self._advance()
 
     def answered(self) -> None:
+        """The response is complete."""
         exchange = self._exchange
         if exchange is None or self._ending:
             return
@@ -196,10 +165,11 @@ class HttpProtocol(asyncio.Protocol):
             self._exchange = None
         if self._unread:
             self._advance()
-        elif self._connections.stopping:
+        elif self.connections.stopping:
             self._look_in(LINGER_SECONDS)
 
     def cut(self, *, reset: bool = False) -> None:
+        """Ends the connection in the middle of a response, with a reset if need be."""
         self._ending = True
         self._release()
         if reset:
@@ -210,18 +180,17 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def upgrade(self, head: bytes) -> WebSocket:
+        """Writes `head`; what is said afterwards is said by the WebSocket."""
         self._release()
         self._ending = True
-        if self._patrol is not None:
-            self._patrol.cancel()
-        socket = WebSocket(self._connections, self.transport, self._loop)
+        self._leave()
+        socket = WebSocket(self.connections, self._loop)
         unread, self._unread = self._unread[self._position :], b""
         self.transport.set_protocol(socket)
-        self._connections.open.discard(self)
         self._resume_reading()
         self._exchange = None
         self._extensions = {}  # It holds methods of this object.
-        socket.begin(head, unread)
+        socket.begin(self.transport, head, unread)
         return socket
 
     # Reading
@@ -278,13 +247,8 @@ class HttpProtocol(asyncio.Protocol):
         raw_path, query = _target(head.url)
         path = raw_path.decode("ascii")
         scope = {
-            "type": "http",
-            "asgi": ASGI,
+            **self._common,
             "http_version": "1.0" if head.is_1_0 else "1.1",
-            "server": self._server,
-            "client": self._client,
-            "scheme": self._scheme,
-            "root_path": "",
             "method": head.method,
             "path": unquote(path) if "%" in path else path,
             "raw_path": raw_path,
@@ -293,17 +257,17 @@ class HttpProtocol(asyncio.Protocol):
             "state": {},
             "extensions": self._extensions,
         }
-        connections = self._connections
+        connections = self.connections
         exchange = self._handshake(scope, head) if head.offers_upgrade else None
         if exchange is None:
             exchange = Exchange(self, scope, head, self._limits.max_header_bytes)
         self._exchange = exchange
-        self._wait_anew()
+        self._since, self._received_before = self._loop.time(), 0
         connections.calls.start(exchange.run(connections.app), self._loop)
 
     def _handshake(self, scope: dict[str, Any], head: RequestHeaders) -> Exchange | None:
         """Makes what answers a WebSocket handshake; all other offers to upgrade are overlooked."""
-        takes_websocket = self._connections.takes_websocket
+        takes_websocket = self.connections.takes_websocket
         if takes_websocket is None:
             return None
         scope = websocket_scope(scope)
@@ -341,17 +305,19 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answers what the client has sent, or has failed to send."""
-        logger.debug("refused %s: %s", self._client, refusal.detail)
+        logger.debug("refused %s: %s", self._common["client"], refusal.detail)
         exchange, self._exchange = self._exchange, None
         headers = [] if self._head is None else self._head.headers
         if exchange is not None:
-            headers = exchange.request_headers
+            headers = exchange.scope["headers"]
             exchange.disconnect()
             if exchange.response_started and not exchange.response_complete:
                 self.cut()
                 return
         if exchange is None or not exchange.response_started:
-            self.write(refusal_response(refusal, self.default_head(), self.allowed_to(headers)))
+            headers, body = refusal.response(self.connections.allowed_to(headers))
+            lines = self.connections.default_head, header_lines(headers), b"\r\n", body
+            self.write(b"".join((status_line(refusal.status), *lines)))
         self._linger()
 
     def _end(self) -> None:
@@ -365,19 +331,14 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.close()
 
     def _linger(self) -> None:
-        """Says that nothing more comes, and waits for the client to see that.
-
-        Closed with something unread, the connection would be reset, and the answer with it.
-        """
+        """Says that nothing more comes, and waits for the client to see that."""
         self._ending = True
         self._unread = b""
         self._head = self._exchange = None
         self._resume_reading()
         self._since = self._loop.time()
-        if self.transport.can_write_eof():
-            with suppress(OSError):  # It has gone just now.
-                self.transport.write_eof()
-        if self._connections.stopping:
+        self._end_writing()
+        if self.connections.stopping:
             self._look_in(LINGER_SECONDS)
 
     def _release(self) -> None:
@@ -394,17 +355,10 @@ class HttpProtocol(asyncio.Protocol):
         if self._exchange is not None:
             self._received_before = self._exchange.received
 
-    def _look_in(self, seconds: float) -> None:
-        if self._patrol is not None:
-            self._patrol.cancel()
-        self._patrol = self._loop.call_later(seconds, self._look)
-
     def _look(self) -> None:
         """Ends the connection if its client has gone, or takes too long."""
         now = self._loop.time()
-        waiting = self.transport.get_write_buffer_size()
-        is_stuck = self._outflow.is_stuck(now, self._written, waiting)
-        if is_stuck or (self._read_paused and has_hung_up(self.transport)):
+        if self._has_given_up(now, self.transport.get_write_buffer_size()):
             self.transport.abort()
             return
         left = self._since + self._patience() - now
@@ -422,7 +376,7 @@ class HttpProtocol(asyncio.Protocol):
     def _patience(self) -> float:
         """How long the client may take for what it is awaited to do."""
         is_idle = self._exchange is None and self._head is None
-        if is_idle and self._connections.stopping:
+        if is_idle and self.connections.stopping:
             return LINGER_SECONDS
         if is_idle and not (self._is_new or self._ending):
             return self._limits.keep_alive

@@ -141,7 +141,7 @@ class HttpServer:
         await _wait_while(
             lambda: (
                 connections.open
-                or connections.tasks
+                or connections.calls.tasks
                 or self._latecomers
                 # Failed ones stay in sight until they are collected as garbage.
                 or (connections.unmade and loop.time() < handshakes_end)
@@ -149,7 +149,7 @@ class HttpServer:
         )
 
     async def _break_off(self) -> None:
-        tasks = list(self._connections.tasks)
+        tasks = list(self._connections.calls.tasks)
         if tasks:
             logger.warning("cancelling the HTTP calls that are still in flight: %d", len(tasks))
             for task in tasks:

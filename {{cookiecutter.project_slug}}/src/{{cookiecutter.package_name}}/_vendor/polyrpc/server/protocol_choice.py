@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .connections import LINGER_SECONDS, Connections
+from .connections import LINGER_SECONDS, ClientConnection, Connections
 from .http2_frames import PREFACE
 from .http2_protocol import Http2Protocol
 from .http_protocol import HttpProtocol
@@ -18,36 +18,22 @@ ALPN_HTTP2 = "h2"
 _ENOUGH_BYTES = 3  # No method of HTTP/1.1 begins like the preface.
 
 
-class ProtocolChoice(asyncio.Protocol):
-    """A connection until it is clear what is spoken on it.
-
-    Args:
-        connections: The others of the server, and what holds for all.
-        loop: The running event loop.
-
-    Attributes:
-        transport: The way to the client.
-    """
-
-    transport: asyncio.Transport
+class ProtocolChoice(ClientConnection):
+    """A connection until it is clear what is spoken on it."""
 
     def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        self._connections = connections
-        self._loop = loop
+        super().__init__(connections, loop)
         self._received = b""
-        self._end: asyncio.TimerHandle | None = None
-        connections.unmade.add(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a wider one in typeshed
-        self._connections.unmade.discard(self)
-        self.transport = transport
+        self._enter(transport)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
+            self._leave()
             self._choose(is_2=tls.selected_alpn_protocol() == ALPN_HTTP2)
             return
-        self._connections.open.add(self)
-        seconds = self._connections.limits.read_timeout
-        self._end_in(LINGER_SECONDS if self._connections.stopping else seconds)
+        seconds = self.connections.limits.read_timeout
+        self._look_in(LINGER_SECONDS if self.connections.stopping else seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
         self._leave()
@@ -61,20 +47,13 @@ class ProtocolChoice(asyncio.Protocol):
 
     def finish(self) -> None:
         """Closes the connection soon, if the client does not ask for something meanwhile."""
-        self._end_in(LINGER_SECONDS)
+        self._look_in(LINGER_SECONDS)
 
     def _choose(self, *, is_2: bool) -> HttpProtocol | Http2Protocol:
-        protocol = (Http2Protocol if is_2 else HttpProtocol)(self._connections, self._loop)
+        protocol = (Http2Protocol if is_2 else HttpProtocol)(self.connections, self._loop)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         return protocol
 
-    def _end_in(self, seconds: float) -> None:
-        if self._end is not None:
-            self._end.cancel()
-        self._end = self._loop.call_later(seconds, self.transport.close)
-
-    def _leave(self) -> None:
-        self._connections.open.discard(self)
-        if self._end is not None:
-            self._end.cancel()
+    def _look(self) -> None:
+        self.transport.close()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from grpc import StatusCode
 
+from ..origins import Headers
 from ..rpc import errors
 from ..rpc.status import error_body
 
@@ -17,9 +18,19 @@ class Refusal(NamedTuple):
     code: StatusCode
     detail: str
 
-    def body(self) -> bytes:
-        """The error body."""
-        return error_body(self.code, self.detail)
+    def response(self, allowed: Headers) -> tuple[Headers, bytes]:
+        """Makes headers and body of the response; the connection ends, where that can be said.
+
+        Args:
+            allowed: What pages of other origins are told, so that they may read it.
+        """
+        body = error_body(self.code, self.detail)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        return headers + allowed, body
 
 
 class Refused(Exception):  # noqa: N818 - named after what happened, as HTTP names its answers

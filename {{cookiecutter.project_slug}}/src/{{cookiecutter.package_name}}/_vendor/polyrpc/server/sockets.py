@@ -55,11 +55,10 @@ def listen(host: str, port: int, protocol: str) -> socket.socket:
         PortError: The port is taken, or the address cannot be bound; the text says which.
     """
     address = address_of(host)
-    family = _family(address)
     try:
         listener = socket.create_server(
             (address, port),
-            family=family,
+            family=AF_INET6 if ":" in address else AF_INET,
             backlog=ACCEPT_QUEUE,
             dualstack_ipv6=address == "::" and socket.has_dualstack_ipv6(),
         )
@@ -95,7 +94,3 @@ def reserve(host: str, port: int, protocol: str) -> socket.socket:
     reservation.setsockopt(SOL_SOCKET, SO_REUSEADDR, 0)
     reservation.setsockopt(SOL_SOCKET, socket.SO_REUSEPORT, 1)
     return reservation
-
-
-def _family(address: str) -> socket.AddressFamily:
-    return AF_INET6 if ":" in address else AF_INET

@@ -42,6 +42,7 @@ class Tls:
 
     Attributes:
         context: For the HTTP listener.
+        current: What the next HTTP connection gets of it.
         credentials: For the gRPC listener.
 
     Raises:
@@ -61,7 +62,7 @@ class Tls:
         self._protocols = ["h2", "http/1.1"] if http2 else ["http/1.1"]
         self._files = certificate, key, client_ca
         self._seen = self._signature()
-        self._current, configuration = self._load()
+        self.current, configuration = self._load()
         self._unfetched: grpc.ServerCertificateConfiguration | None = None
         self.context = _ServerContext(self)
         self.credentials = grpc.dynamic_ssl_server_credentials(
@@ -83,11 +84,6 @@ class Tls:
             http2=settings.http2,
         )
 
-    @property
-    def current(self) -> ssl.SSLContext:
-        """What the next HTTP connection gets."""
-        return self._current
-
     async def watch(self, interval: float = 1.0) -> None:
         """Looks for changes of the files every `interval` seconds, for ever."""
         while True:
@@ -102,7 +98,7 @@ class Tls:
             return
         self._seen = seen
         try:
-            self._current, self._unfetched = self._load()
+            self.current, self._unfetched = self._load()
         except SettingsError as error:
             logger.error("the TLS files have changed, the old ones stay in use: %s", error)
         else:
@@ -129,7 +125,10 @@ class Tls:
         authorities = None if client_ca is None else _read(client_ca)
         context = _context(certificate, key, client_ca, self._prefix)
         context.set_alpn_protocols(self._protocols)
-        _warn_if_expired(certificate, context, self._prefix)
+        end = _end_of_validity(certificate, context)
+        if end is not None and end < datetime.now(UTC):
+            expired = "the certificate of %sTLS_CERT_FILE expired on %s"
+            logger.warning(expired, self._prefix, end.isoformat())
         configuration = grpc.ssl_server_certificate_configuration(
             [(private_key, chain)], root_certificates=authorities
         )
@@ -197,12 +196,6 @@ def _context(certificate: Path, key: Path, client_ca: Path | None, prefix: str) 
             )
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _warn_if_expired(certificate: Path, context: ssl.SSLContext, prefix: str) -> None:
-    end = _end_of_validity(certificate, context)
-    if end is not None and end < datetime.now(UTC):
-        logger.warning("the certificate of %sTLS_CERT_FILE expired on %s", prefix, end.isoformat())
 
 
 def _end_of_validity(certificate: Path, context: ssl.SSLContext) -> datetime | None:

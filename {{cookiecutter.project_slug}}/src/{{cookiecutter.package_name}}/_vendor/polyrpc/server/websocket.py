@@ -10,14 +10,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from .connections import LINGER_SECONDS, LOOK_SECONDS, Connections, Outflow, has_hung_up
+from .connections import LINGER_SECONDS, LOOK_SECONDS, ClientConnection, Connections
 from .exchange import HIGH_WATER_BYTES, Exchange, header_lines, status_line
-from .exchange import Connection as HttpConnection
 from .framing import RequestHeaders
 from .refusals import NOT_ACCEPTED, STOPPING, Refusal
+
+if TYPE_CHECKING:
+    from .http_protocol import HttpProtocol
 
 PING_SECONDS = 20.0
 """After so much silence the client is asked whether it is there, and has as long to answer."""
@@ -86,31 +87,23 @@ def websocket_scope(scope: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**scope, **changed}.items() if name != "method"}
 
 
-class UpgradableConnection(HttpConnection, Protocol):
-    """What a handshake asks of the connection that it is on."""
-
-    def upgrade(self, head: bytes) -> WebSocket:
-        """Writes `head`; what is said afterwards is said by the WebSocket."""
-
-
 class Handshake(Exchange):
     """A request for a WebSocket, and, once the application has accepted it, that WebSocket.
 
     Until then it is answered as any request is.
     """
 
-    __slots__ = ("_accept_key", "_connected", "_socket", "_upgradable")
+    __slots__ = ("_accept_key", "_connected", "_socket")
 
     def __init__(
         self,
-        connection: UpgradableConnection,
+        connection: HttpProtocol,
         scope: Mapping[str, Any],
         head: RequestHeaders,
         max_bytes: int,
         accept_key: bytes,
     ) -> None:
         super().__init__(connection, scope, head, max_bytes)
-        self._upgradable = connection
         self._accept_key = accept_key
         self._connected = False
         self._socket: WebSocket | None = None
@@ -153,7 +146,7 @@ class Handshake(Exchange):
             await super().send({**message, "type": kind.removeprefix("websocket.")})
 
     async def _accept(self, message: Mapping[str, Any]) -> None:
-        connection = self._upgradable
+        connection = self._connection
         if connection.write_paused and not self.disconnected:
             await connection.drain()
         if self.disconnected:
@@ -168,40 +161,24 @@ class Handshake(Exchange):
             headers.append((b"sec-websocket-protocol", subprotocol.encode("latin-1")))
         headers += [one for one in message.get("headers", ()) if one[0].lower() not in _OURS]
         head = b"".join(
-            (status_line(101), connection.default_head(), header_lines(headers), b"\r\n")
+            (status_line(101), connection.connections.default_head, header_lines(headers), b"\r\n")
         )
         self.response_started = self.response_complete = True
         self._socket = connection.upgrade(head)
         self.wake()
 
 
-class WebSocket(asyncio.Protocol):
+class WebSocket(ClientConnection):
     """A connection on which messages are sent to and fro.
 
     Nothing is read ahead of the application but a few messages, and nothing while the client does
     not take what it is sent.
-
-    Args:
-        connections: The others of the server, and what holds for all.
-        transport: The way to the client, on which a request was before.
-        loop: The running event loop.
-
-    Attributes:
-        transport: As given.
     """
 
-    def __init__(
-        self,
-        connections: Connections,
-        transport: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
         from websockets import protocol
 
-        self.transport = transport
-        self._connections = connections
-        self._limits = connections.limits
-        self._loop = loop
+        super().__init__(connections, loop)
         self._frames = protocol.Protocol(
             protocol.SERVER, max_size=self._limits.max_message_bytes, logger=_frames_logger
         )
@@ -212,10 +189,6 @@ class WebSocket(asyncio.Protocol):
         self._events: deque[Mapping[str, Any]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
-        self._read_paused = False
-        # What is being sent.
-        self._written = 0
-        self._outflow = Outflow(self._limits.read_timeout)
         self._writable = asyncio.Event()
         self._writable.set()
         # The application is told, or about to be, that the WebSocket is closed.
@@ -223,30 +196,28 @@ class WebSocket(asyncio.Protocol):
         self._ends_at: float | None = None
         self._heard = loop.time()
         self._has_asked = False
-        self._patrol: asyncio.TimerHandle | None = None
 
-    def begin(self, head: bytes, unread: bytes) -> None:
+    def begin(self, transport: asyncio.Transport, head: bytes, unread: bytes) -> None:
         """Takes over from the protocol that has read the handshake.
 
         Args:
+            transport: The way to the client, on which the handshake was.
             head: The answer to that.
             unread: What the client has sent after it.
         """
-        self._connections.open.add(self)
+        self._enter(transport)
         self._write(head)
         self._look_in(0.0)
         if unread:
             self.data_received(unread)
-        if self._connections.stopping:
+        if self.connections.stopping:
             self.finish()
 
     # What asyncio calls
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it does not matter
-        self._connections.open.discard(self)
+        self._leave()
         self._disconnect(_ABNORMAL)
-        if self._patrol is not None:
-            self._patrol.cancel()
         self._unread = b""
         self._writable.set()
 
@@ -399,11 +370,7 @@ class WebSocket(asyncio.Protocol):
             elif self._frames.parser_exc is None and self._frames.close_rcvd is not None:
                 self.transport.close()
             else:
-                # Closed with something unread, the connection would be reset, and what the
-                # client is told of its mistake lost.
-                if self.transport.can_write_eof():
-                    with suppress(OSError):  # It has gone just now.
-                        self.transport.write_eof()
+                self._end_writing()
                 self._end_within(LINGER_SECONDS)
 
     # Looking after the client
@@ -418,22 +385,13 @@ class WebSocket(asyncio.Protocol):
             self._ends_at = end
             self._look_in(seconds)
 
-    def _look_in(self, seconds: float) -> None:
-        if self._patrol is not None:
-            self._patrol.cancel()
-        self._patrol = self._loop.call_later(max(seconds, 0.0), self._look)
-
     def _look(self) -> None:
         """Asks the client whether it is there, and ends the connection if it is not."""
         now = self._loop.time()
         waiting = self.transport.get_write_buffer_size()
         # One that is still taking what it was sent before has more time.
         is_over = self._ends_at is not None and now >= self._ends_at and not waiting
-        if (
-            self._outflow.is_stuck(now, self._written, waiting)
-            or is_over
-            or (self._read_paused and has_hung_up(self.transport))
-        ):
+        if self._has_given_up(now, waiting) or is_over:
             self.transport.abort()
             return
         patience = PING_SECONDS * (2 if self._has_asked else 1)
