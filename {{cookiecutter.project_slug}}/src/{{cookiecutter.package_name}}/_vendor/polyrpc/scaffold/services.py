@@ -1,18 +1,20 @@
-"""The services of a compiled proto; refuses names that Python cannot have."""
+"""The services of a proto; refuses names that Python cannot have, and paths nobody would reach."""
 
 from __future__ import annotations
 
 import importlib.util
 import keyword
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from google.protobuf.descriptor import Descriptor, FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor import MethodDescriptor as Rpc
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from ..openapi.comments import comments_of
+from ..transcoding.http_rule import check
 from .messages import class_of, module_of
 from .sources import RefusedError, is_installed, pool_of
 from .taken import DEPENDENCIES, PYTHON
@@ -24,6 +26,8 @@ TAKEN_IN_SERVICERS = {
 }
 TAKEN_IN_STUBS = {("service", "grpc"), ("service", "warnings")}
 TAKEN_IN_MESSAGES = {*dir(Message), "DESCRIPTOR"}
+# What every service answers itself.
+TAKEN_PATHS = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/swagger")
 
 
 class Service:
@@ -185,3 +189,32 @@ def names_in_stubs(service: Service) -> Iterator[tuple[str, str]]:
         yield "RPC", rpc.name
         yield "message", class_of(rpc.input_type)
         yield "message", class_of(rpc.output_type)
+
+
+def check_paths(main: str, described: FileDescriptorSet, routes: Iterable[tuple[str, str]]) -> None:
+    """Refuse REST paths of the proto `main` that would not be served.
+
+    Args:
+        main: Its path below protos/.
+        described: What protos/ is going to hold, compiled.
+        routes: The HTTP methods and paths of the project's RPCs themselves.
+
+    Raises:
+        RefusedError: The first that would not, with the reason.
+    """
+    pool = pool_of(described)
+    names = [file.name for file in described.file if not is_installed(file.name)]
+    older = [rpc for name in names if name != main for rpc in rpcs_of(pool, name)]
+    taken = [*(("GET", path) for path in TAKEN_PATHS), *routes]
+    # What the project lived with before is not the new proto's fault.
+    known = set(check(older, taken))
+    for problem in check([*older, *rpcs_of(pool, main)], taken):
+        if problem not in known:
+            reason = problem.removesuffix("; change one path")
+            raise RefusedError(f"{reason}: change the annotation, or take it out.")
+
+
+def rpcs_of(pool: DescriptorPool, proto: str) -> Iterator[Rpc]:
+    """Yield the RPCs of a file."""
+    for service in pool.FindFileByName(proto).services_by_name.values():
+        yield from service.methods
