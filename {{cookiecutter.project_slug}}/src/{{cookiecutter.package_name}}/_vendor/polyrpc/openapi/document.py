@@ -248,11 +248,7 @@ def _kind(operation: Operation) -> str:
 
 
 class _OperationIds:
-    """Names operations as clients may call them, each differently.
-
-    Args:
-        taken: What the rest of the document uses.
-    """
+    """Names operations as clients may call them, each differently, and none as what is taken."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)

@@ -30,15 +30,9 @@ _TOO_DEEP = "the request body is nested too deeply"
 
 
 def body_decoder(descriptor: Descriptor, body: str, codec: JsonCodec) -> Decode:
-    """Return what turns an HTTP body into a request message.
+    """Return what turns an HTTP body into a request message, and raises `JsonError`.
 
-    Args:
-        descriptor: The request message.
-        body: The rule's `body`: empty, `*` or the name of a field that there is.
-        codec: Reads the body.
-
-    Returns:
-        A function from the body to the message. It raises `JsonError`.
+    The rule's `body` is empty, `*` or the name of a field that there is.
     """
     if body == "*":
         return codec.message_decoder(GetMessageClass(descriptor))
@@ -54,15 +48,9 @@ def body_decoder(descriptor: Descriptor, body: str, codec: JsonCodec) -> Decode:
 
 
 def body_encoder(descriptor: Descriptor, response_body: str, codec: JsonCodec) -> Encode:
-    """Return what turns a response message into the HTTP body.
+    """Return what turns a response message into the JSON text of the HTTP body.
 
-    Args:
-        descriptor: The response message.
-        response_body: The rule's `response_body`: empty or the name of a field that there is.
-        codec: Writes the body.
-
-    Returns:
-        A function from the message to JSON text.
+    The rule's `response_body` is empty or the name of a field that there is.
     """
     if not response_body:
         return codec.message_encoder(GetMessageClass(descriptor))
