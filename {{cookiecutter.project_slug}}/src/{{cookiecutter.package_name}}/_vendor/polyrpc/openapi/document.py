@@ -17,8 +17,7 @@ from ..protojson.style import JsonStyle
 from ..rpc.status import HTTP_STATUS
 from .comments import summary_of
 from .example import example_of
-from .operation import Operation
-from .parameters import path_parameters, query_parameters
+from .operation import Operation, path_parameters, query_parameters
 from .schema import MessageSchemas, Schema
 
 _DESCRIBABLE_METHODS = frozenset(
