@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from polyrpc.openapi.parameters import PathParameter, openapi_path
+from polyrpc.openapi.operation import PathParameter, openapi_path
 from polyrpc.transcoding.path_template import PathTemplate
 from polyrpc.transcoding.router import RestMatch, RestRouter
 

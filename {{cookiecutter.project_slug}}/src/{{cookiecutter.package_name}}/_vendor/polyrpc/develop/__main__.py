@@ -11,8 +11,7 @@ from pathlib import Path
 
 from watchfiles import watch
 
-from .changes import Files, NotRunnableError
-from .environment import NAME, EnvironmentFileError, with_file
+from .changes import NAME, EnvironmentFileError, Files, NotRunnableError, with_file
 from .running import Running
 
 MILLISECONDS = 200  # how soon it is noticed that a process has ended, or `.env` has changed

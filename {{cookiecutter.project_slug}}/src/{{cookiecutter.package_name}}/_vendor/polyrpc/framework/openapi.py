@@ -15,8 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..openapi.document import describe
-from ..openapi.operation import Operation
-from ..openapi.parameters import PathParameter
+from ..openapi.operation import Operation, PathParameter
 from .imports import (
     Include,
     OpenAPIConfig,

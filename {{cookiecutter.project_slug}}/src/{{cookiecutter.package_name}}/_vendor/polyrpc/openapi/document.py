@@ -16,9 +16,8 @@ from ..protojson.descriptors import is_http_body
 from ..protojson.style import JsonStyle
 from ..rpc.status import HTTP_STATUS
 from .comments import summary_of
-from .example import field_example, message_example
-from .operation import Operation
-from .parameters import path_parameters, query_parameters
+from .example import example_of
+from .operation import Operation, path_parameters, query_parameters
 from .schema import MessageSchemas, Schema
 
 _DESCRIBABLE_METHODS = frozenset(
@@ -203,11 +202,7 @@ class _Writer:
             return
         field_name = operation.body.removeprefix("*")
         message = self._body(method.input_type, field_name)
-        style = self.schemas.style
-        if field_name:
-            example = field_example(method.input_type.fields_by_name[field_name], style)
-        else:
-            example = message_example(method.input_type, style)
+        example = example_of(method.input_type, field_name, self.schemas.style)
         if method.client_streaming:
             array = {"type": "array", "items": message}
             yield "application/json", _media(array) | {"example": [example]}
@@ -246,22 +241,13 @@ class _Writer:
 
 def _kind(operation: Operation) -> str:
     method = operation.rpc.descriptor
-    streams = {
-        (False, False): "",
-        (False, True): ", a stream of responses",
-        (True, False): ", a stream of requests",
-        (True, True): ", a stream of requests and a stream of responses",
-    }
-    kind = streams[method.client_streaming, method.server_streaming]
-    return f"gRPC: `{operation.rpc.full_name}`{kind}."
+    streams = (("requests", method.client_streaming), ("responses", method.server_streaming))
+    kind = " and ".join(f"a stream of {name}" for name, is_stream in streams if is_stream)
+    return f"gRPC: `{operation.rpc.full_name}`{kind and f', {kind}'}."
 
 
 class _OperationIds:
-    """Names operations as clients may call them, each differently.
-
-    Args:
-        taken: What the rest of the document uses.
-    """
+    """Names operations as clients may call them, each differently, and none as what is taken."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)

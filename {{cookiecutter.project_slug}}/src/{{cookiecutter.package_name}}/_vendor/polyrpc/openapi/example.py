@@ -39,15 +39,15 @@ _WELL_KNOWN_TYPES: dict[str, Any] = {
 }
 
 
-def message_example(message: Descriptor, style: JsonStyle) -> Any:
-    """Return an example of a message: all of its fields, of each oneof the first."""
-    example = _message(message, style, 0)
-    return {} if example is _OMITTED else example
+def example_of(message: Descriptor, field_name: str, style: JsonStyle) -> Any:
+    """Return an example of a message, or of the field of it that is named.
 
-
-def field_example(field: FieldDescriptor, style: JsonStyle) -> Any:
-    """Return an example of a field's value."""
-    example = _field(field, style, 0)
+    A message has all of its fields, of each oneof the first.
+    """
+    if field_name:
+        example = _field(message.fields_by_name[field_name], style, 0)
+    else:
+        example = _message(message, style, 0)
     return {} if example is _OMITTED else example
 
 

@@ -39,10 +39,6 @@ class JsonCodec:
     Args:
         style: How messages are written.
         ignore_unknown_fields: Accept and drop unknown fields, and unknown names of enum values.
-
-    Attributes:
-        style: As given.
-        ignore_unknown_fields: As given.
     """
 
     def __init__(

@@ -90,11 +90,7 @@ _SPECIAL_FORMS = {
 
 
 class CompiledWriters(CompiledFunctions):
-    """The functions from messages to JSON text.
-
-    Args:
-        style: How messages are written.
-    """
+    """The functions from messages to JSON text."""
 
     def __init__(self, style: JsonStyle) -> None:
         super().__init__(

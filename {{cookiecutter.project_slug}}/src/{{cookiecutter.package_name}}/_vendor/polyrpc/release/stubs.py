@@ -8,17 +8,17 @@ import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from ..build.hatch import CompileError, check_compiler, of_messages, run, run_compiler, run_protoc
 from ..scaffold.buf import ignored
-from ..scaffold.sources import RefusedError, first_line
-from .imports import with_imports, without_rules
+from ..scaffold.sources import RefusedError, first_line, pool_of
 
 STUBS = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
 # In its own words: the release of protobuf that the code of a message was made for.
@@ -195,6 +195,66 @@ def wheel_of(tree: Path, target: Path) -> Path:
     (wheel,) = (tree / "wheels").iterdir()
     target.mkdir(exist_ok=True)
     return Path(shutil.move(wheel, target / wheel.name))
+
+
+def with_imports(described: FileDescriptorSet, names: Iterable[str]) -> set[str]:
+    """Return protos with all that they import."""
+    imports = {file.name: file.dependency for file in described.file}
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += imports[name]
+    return found
+
+
+def without_rules(described: FileDescriptorSet, names: Iterable[str]) -> FileDescriptorSet:
+    """Return a copy in which nobody imports one of `names` for nothing but options.
+
+    The options themselves stay in it, as on the wire: there, protovalidate reads its rules.
+    """
+    pool = pool_of(described)
+    lean = FileDescriptorSet.FromString(described.SerializeToString())
+    for file in lean.file:
+        used = {one.name for one in _used(pool.FindFileByName(file.name))}
+        public = {file.dependency[index] for index in file.public_dependency}
+        weak = {file.dependency[index] for index in file.weak_dependency}
+        kept = [
+            name
+            for name in file.dependency
+            if name not in names
+            or name in public
+            or used & _seen_through(pool.FindFileByName(name))
+        ]
+        if len(kept) < len(file.dependency):
+            file.dependency[:] = kept
+            file.public_dependency[:] = [kept.index(name) for name in kept if name in public]
+            file.weak_dependency[:] = [kept.index(name) for name in kept if name in weak]
+    return lean
+
+
+def _seen_through(file: FileDescriptor) -> set[str]:
+    """The files whose types whoever imports a file may use."""
+    return {file.name}.union(*map(_seen_through, file.public_dependencies))
+
+
+def _used(file: FileDescriptor) -> Iterator[FileDescriptor]:
+    """The files whose types a file refers to; options refer to none."""
+    fields = list(file.extensions_by_name.values())
+    messages = list(file.message_types_by_name.values())
+    while messages:
+        message = messages.pop()
+        messages += message.nested_types
+        fields += [*message.fields, *message.extensions]
+    for field in fields:
+        for one in (field.message_type, field.enum_type, field.containing_type):
+            if one is not None:
+                yield one.file
+    for service in file.services_by_name.values():
+        for method in service.methods:
+            yield from (method.input_type.file, method.output_type.file)
 
 
 if __name__ == "__main__":

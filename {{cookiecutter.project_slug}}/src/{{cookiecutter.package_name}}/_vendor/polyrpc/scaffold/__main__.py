@@ -16,10 +16,9 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from ..build.hatch import CompileError, compile_protos
-from .paths import check_paths
 from .plan import Plan
 from .project import Project
-from .services import services_of
+from .services import check_paths, services_of
 from .sources import RefusedError, Sources, compile_with, find_sources
 from .texts import import_line
 

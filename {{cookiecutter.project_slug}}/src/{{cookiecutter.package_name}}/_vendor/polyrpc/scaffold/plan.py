@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from google.protobuf.descriptor import MethodDescriptor as Rpc
+
 from .buf import buf, ignoring, installed
 from .edits import find_list, into_class, into_imports, into_list, parse, tidy
 from .project import Names, Project, Written
-from .services import Rpc, Service
+from .services import Service
 from .sources import RefusedError, Sources
 from .texts import CASE, import_line, method, modules_in, modules_in_rows, row, servicer, tests
 
@@ -123,10 +125,11 @@ class Plan:
                 "bases, or the module no `grpc` or `Context`."
             )
         imports, aliases = self._imports(modules_in(missing), file.names, self.project.package)
-        if "AsyncIterator" not in bound and any(r.takes_stream or r.gives_stream for r in missing):
+        streams = any(rpc.client_streaming or rpc.server_streaming for rpc in missing)
+        if streams and "AsyncIterator" not in bound:
             imports.append("from collections.abc import AsyncIterator")
         indent = " " * node.body[0].col_offset
-        methods = "\n".join(method(rpc, aliases, indent) for rpc in missing)
+        methods = "\n".join(method(rpc, aliases, service.comment(rpc), indent) for rpc in missing)
         text = into_class(where, file.text, node.name, methods)
         text = into_imports(where, text, imports) if imports else text
         self._write(file.path, text, f"{node.name} gets {names}")

@@ -1,18 +1,20 @@
-"""The services of a compiled proto; refuses names that Python cannot have."""
+"""The services of a proto; refuses names that Python cannot have, and paths nobody would reach."""
 
 from __future__ import annotations
 
 import importlib.util
 import keyword
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn
 
 from google.protobuf.descriptor import Descriptor, FileDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor as Rpc
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from ..openapi.comments import comments_of
+from ..transcoding.http_rule import check
 from .messages import class_of, module_of
 from .sources import RefusedError, is_installed, pool_of
 from .taken import DEPENDENCIES, PYTHON
@@ -24,39 +26,35 @@ TAKEN_IN_SERVICERS = {
 }
 TAKEN_IN_STUBS = {("service", "grpc"), ("service", "warnings")}
 TAKEN_IN_MESSAGES = {*dir(Message), "DESCRIPTOR"}
+# What every service answers itself.
+TAKEN_PATHS = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/swagger")
 
 
-@dataclass(frozen=True)
-class Rpc:
-    """One RPC, with its comment."""
-
-    name: str
-    comment: str
-    takes_stream: bool
-    gives_stream: bool
-    request: Descriptor
-    response: Descriptor
-
-
-@dataclass(frozen=True)
 class Service:
-    """One service, with its comment and the `_pb2` module of its proto."""
+    """One service of a compiled proto.
 
-    name: str
-    package: str
-    module: str
-    comment: str
-    rpcs: list[Rpc]
+    Args:
+        descriptor: What the proto says of it.
+        comments: The proto's comments, by full name.
 
-    @property
-    def full_name(self) -> str:
-        """The name that callers use."""
-        return f"{self.package}.{self.name}" if self.package else self.name
+    Attributes:
+        full_name: The name that callers use.
+        module: The `_pb2` module of its proto.
+        grpc_module: The module of its own stubs.
+        rpcs: Its RPCs.
+    """
 
-    @property
-    def grpc_module(self) -> str:
-        """The module of the service's own stubs."""
-        return f"{self.module}_grpc"
+    def __init__(self, descriptor: ServiceDescriptor, comments: Mapping[str, str]) -> None:
+        self.name, self.full_name = descriptor.name, descriptor.full_name
+        self.package = descriptor.file.package
+        self.module = module_of(descriptor.file.name)
+        self.grpc_module = f"{self.module}_grpc"
+        self.rpcs = list(descriptor.methods)
+        self._comments = comments
+
+    def comment(self, element: Service | Rpc) -> str:
+        """Return the comment of the service, or of one of its RPCs."""
+        return self._comments.get(element.full_name, "")
 
 
 def services_of(main: str, described: FileDescriptorSet, package: str) -> list[Service]:
@@ -78,11 +76,8 @@ def services_of(main: str, described: FileDescriptorSet, package: str) -> list[S
         elif importlib.util.find_spec(module_of(name)) is None:
             raise RefusedError(f"{main} needs {name}, of which no package has the Python stubs.")
     comments = comments_of(described.SerializeToString())
-    services = [
-        service_of(service, comments)
-        for service in file.services_by_name.values()
-        if service.methods
-    ]
+    found = [one for one in file.services_by_name.values() if one.methods]
+    services = [Service(one, comments) for one in found]
     if not services:
         raise RefusedError(f"{main} has no service with an RPC.")
     for each in services:
@@ -96,23 +91,6 @@ def with_imports(file: FileDescriptor) -> dict[str, FileDescriptor]:
     for imported in file.dependencies:
         found |= with_imports(imported)
     return found
-
-
-def service_of(service: ServiceDescriptor, comments: Mapping[str, str]) -> Service:
-    """Return what is to be known of a service."""
-    rpcs = [
-        Rpc(
-            rpc.name,
-            comments.get(rpc.full_name, ""),
-            rpc.client_streaming,
-            rpc.server_streaming,
-            rpc.input_type,
-            rpc.output_type,
-        )
-        for rpc in service.methods
-    ]
-    file, comment = service.file, comments.get(service.full_name, "")
-    return Service(service.name, file.package, module_of(file.name), comment, rpcs)
 
 
 def check_module(proto: str, package: str) -> None:
@@ -209,5 +187,34 @@ def names_in_stubs(service: Service) -> Iterator[tuple[str, str]]:
     yield "service", service.name
     for rpc in service.rpcs:
         yield "RPC", rpc.name
-        yield "message", class_of(rpc.request)
-        yield "message", class_of(rpc.response)
+        yield "message", class_of(rpc.input_type)
+        yield "message", class_of(rpc.output_type)
+
+
+def check_paths(main: str, described: FileDescriptorSet, routes: Iterable[tuple[str, str]]) -> None:
+    """Refuse REST paths of the proto `main` that would not be served.
+
+    Args:
+        main: Its path below protos/.
+        described: What protos/ is going to hold, compiled.
+        routes: The HTTP methods and paths of the project's RPCs themselves.
+
+    Raises:
+        RefusedError: The first that would not, with the reason.
+    """
+    pool = pool_of(described)
+    names = [file.name for file in described.file if not is_installed(file.name)]
+    older = [rpc for name in names if name != main for rpc in rpcs_of(pool, name)]
+    taken = [*(("GET", path) for path in TAKEN_PATHS), *routes]
+    # What the project lived with before is not the new proto's fault.
+    known = set(check(older, taken))
+    for problem in check([*older, *rpcs_of(pool, main)], taken):
+        if problem not in known:
+            reason = problem.removesuffix("; change one path")
+            raise RefusedError(f"{reason}: change the annotation, or take it out.")
+
+
+def rpcs_of(pool: DescriptorPool, proto: str) -> Iterator[Rpc]:
+    """Yield the RPCs of a file."""
+    for service in pool.FindFileByName(proto).services_by_name.values():
+        yield from service.methods

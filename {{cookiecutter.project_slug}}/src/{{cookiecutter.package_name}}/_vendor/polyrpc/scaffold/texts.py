@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from google.protobuf.descriptor import MethodDescriptor as Rpc
+
 from .messages import class_of, modules_of, new, stubs_of
-from .services import Rpc, Service
+from .services import Service
 
 TEST = '''"""Every RPC of {full_name}. A new RPC is one line in `CALLS`."""
 
@@ -47,7 +49,7 @@ def aliases_for(service: Service, modules: Iterable[str]) -> dict[str, str]:
 
 def modules_in(rpcs: Iterable[Rpc]) -> set[str]:
     """Return the modules that the signatures of these RPCs speak of."""
-    return {stubs_of(message) for rpc in rpcs for message in (rpc.request, rpc.response)}
+    return {stubs_of(message) for rpc in rpcs for message in (rpc.input_type, rpc.output_type)}
 
 
 def import_line(module: str, alias: str, package: str = "") -> str:
@@ -72,21 +74,21 @@ def docstring(comment: str, indent: str) -> str:
     return f'{indent}"""{text}{end}"""\n'
 
 
-def method(rpc: Rpc, aliases: Mapping[str, str], indent: str = "    ") -> str:
+def method(rpc: Rpc, aliases: Mapping[str, str], comment: str, indent: str = "    ") -> str:
     """Return the method of an RPC that nobody has written yet."""
-    request = f"{aliases[stubs_of(rpc.request)]}.{class_of(rpc.request)}"
-    response = f"{aliases[stubs_of(rpc.response)]}.{class_of(rpc.response)}"
+    request = f"{aliases[stubs_of(rpc.input_type)]}.{class_of(rpc.input_type)}"
+    response = f"{aliases[stubs_of(rpc.output_type)]}.{class_of(rpc.output_type)}"
     argument = f"request: {request}"
-    if rpc.takes_stream:
+    if rpc.client_streaming:
         argument = f"request_iterator: AsyncIterator[{request}]"
-    answer = f"AsyncIterator[{response}]" if rpc.gives_stream else response
+    answer = f"AsyncIterator[{response}]" if rpc.server_streaming else response
     inner = indent + "    "
     words = f'grpc.StatusCode.UNIMPLEMENTED, "{rpc.name} is not written yet"'
     lines = [
         f"{indent}async def {rpc.name}(self, {argument}, context: Context) -> {answer}:\n",
-        docstring(rpc.comment, inner),
+        docstring(comment, inner),
         f"{inner}await context.abort({words})\n",
-        f"{inner}yield {response}()  # makes it a stream\n" if rpc.gives_stream else "",
+        f"{inner}yield {response}()  # makes it a stream\n" if rpc.server_streaming else "",
     ]
     return "".join(lines)
 
@@ -95,7 +97,7 @@ def servicer(service: Service, class_name: str, package: str, *, has_resources: 
     """Return a module with the class that answers a service, and takes the `Resources`."""
     modules = modules_in(service.rpcs)
     aliases = aliases_for(service, modules)
-    streams = any(rpc.takes_stream or rpc.gives_stream for rpc in service.rpcs)
+    streams = any(rpc.client_streaming or rpc.server_streaming for rpc in service.rpcs)
     imports = [import_line(name, aliases[name], package) for name in sorted(modules)]
     return "\n".join(
         [
@@ -109,19 +111,19 @@ def servicer(service: Service, class_name: str, package: str, *, has_resources: 
             f"{import_line(service.grpc_module, 'pb_grpc', package)}\n",
             "Context = grpc.aio.ServicerContext[Any, Any]\n\n",
             f"class {class_name}(pb_grpc.{service.name}Servicer):",
-            docstring(service.comment, "    "),
+            docstring(service.comment(service), "    "),
             *([TAKES_RESOURCES] if has_resources else []),
             "    @classmethod",
             "    def __add_to_server__(cls, instance: Self, server: grpc.aio.Server) -> None:",
             f"        pb_grpc.add_{service.name}Servicer_to_server(instance, server)\n",
-            "\n".join(method(rpc, aliases) for rpc in service.rpcs),
+            "\n".join(method(rpc, aliases, service.comment(rpc)) for rpc in service.rpcs),
         ]
     )
 
 
 def row(rpc: Rpc, aliases: Mapping[str, str], case: str = CASE) -> str:
     """Return a row of a table of calls. A stream that is refused at once is best left empty."""
-    request = "" if rpc.takes_stream else new(rpc.request, aliases)
+    request = "" if rpc.client_streaming else new(rpc.input_type, aliases)
     return f'{case}("{rpc.name}", [{request}], "UNIMPLEMENTED"),'
 
 
@@ -141,5 +143,5 @@ def tests(service: Service, package: str) -> str:
 
 def modules_in_rows(rpcs: Iterable[Rpc]) -> set[str]:
     """Return the modules that rows for these RPCs need."""
-    needed = (modules_of(rpc.request) for rpc in rpcs if not rpc.takes_stream)
+    needed = (modules_of(rpc.input_type) for rpc in rpcs if not rpc.client_streaming)
     return set[str]().union(*needed)

@@ -33,13 +33,7 @@ def asks_for_enum_numbers(query: bytes) -> bool:
 
 
 def enum_numbers_encoder(descriptor: Descriptor, response_body: str, style: JsonStyle) -> Encode:
-    """Return what turns a response message into JSON text, as `body_encoder` does otherwise.
-
-    Args:
-        descriptor: The response message.
-        response_body: The rule's `response_body`: empty or the name of a field that there is.
-        style: How messages are written.
-    """
+    """Return what turns a response message into JSON text, as `body_encoder` does otherwise."""
     return body_encoder(descriptor, response_body, _codec(style))
 
 

@@ -27,10 +27,6 @@ def http_bindings(method: MethodDescriptor, codec: JsonCodec) -> list[HttpBindin
 
     What of it cannot be served is left out with a warning.
 
-    Args:
-        method: The RPC.
-        codec: As for `HttpBinding`.
-
     Returns:
         The rule's own binding and then its additional ones; none without an annotation.
     """

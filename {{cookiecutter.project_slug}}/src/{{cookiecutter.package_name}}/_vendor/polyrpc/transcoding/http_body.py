@@ -30,49 +30,31 @@ _TOO_DEEP = "the request body is nested too deeply"
 
 
 def body_decoder(descriptor: Descriptor, body: str, codec: JsonCodec) -> Decode:
-    """Return what turns an HTTP body into a request message.
+    """Return what turns an HTTP body into a request message, and raises `JsonError`.
 
-    Args:
-        descriptor: The request message.
-        body: The rule's `body`: empty, `*` or the name of a field that there is.
-        codec: Reads the body.
-
-    Returns:
-        A function from the body to the message. It raises `JsonError`.
+    The rule's `body` is empty, `*` or the name of a field that there is.
     """
     if body == "*":
         return codec.message_decoder(GetMessageClass(descriptor))
     if not body:
         return _nothing_decoder(descriptor, refuse=not codec.ignore_unknown_fields)
     field = descriptor.fields_by_name[body]
-    message = _plain_message(field)
-    if message is None or field.is_repeated or field.type == field.TYPE_GROUP:
+    message = field.message_type
+    is_one = field.type == field.TYPE_MESSAGE and not field.is_repeated
+    # Those of `google.protobuf` are no objects with their fields as members.
+    if message is None or not is_one or message.file.package == "google.protobuf":
         return _value_decoder(descriptor, field, codec)
     return _message_decoder(descriptor, field, codec.message_decoder(GetMessageClass(message)))
 
 
 def body_encoder(descriptor: Descriptor, response_body: str, codec: JsonCodec) -> Encode:
-    """Return what turns a response message into the HTTP body.
+    """Return what turns a response message into the JSON text of the HTTP body.
 
-    Args:
-        descriptor: The response message.
-        response_body: The rule's `response_body`: empty or the name of a field that there is.
-        codec: Writes the body.
-
-    Returns:
-        A function from the message to JSON text.
+    The rule's `response_body` is empty or the name of a field that there is.
     """
     if not response_body:
         return codec.message_encoder(GetMessageClass(descriptor))
     return codec.field_encoder(descriptor.fields_by_name[response_body])
-
-
-def _plain_message(field: FieldDescriptor) -> Descriptor | None:
-    """Return the type of a field that JSON writes as an object of the message's own fields."""
-    message = field.message_type
-    if message is None or message.file.package == "google.protobuf":
-        return None
-    return None if message.GetOptions().map_entry else message
 
 
 def _nothing_decoder(descriptor: Descriptor, *, refuse: bool) -> Decode:

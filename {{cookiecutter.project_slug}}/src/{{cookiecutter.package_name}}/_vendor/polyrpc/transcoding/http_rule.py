@@ -133,11 +133,7 @@ class Rule:
 
 
 class PathVariable:
-    """A field that a variable of a path sets.
-
-    Args:
-        descriptor: The request message.
-        field_path: The field, with dots between the names.
+    """A field of a request message that a variable of a path sets.
 
     Raises:
         ValueError: It has no such field, or one that the text of a path cannot be.

@@ -54,9 +54,6 @@ class Variable:
 class PathTemplate:
     """A path template, such as `/v1/{name=shelves/*/books/*}:move`.
 
-    Args:
-        text: The template.
-
     Attributes:
         text: The template as it is written.
         segments: Its segments with the variables resolved; literals are percent-decoded.
