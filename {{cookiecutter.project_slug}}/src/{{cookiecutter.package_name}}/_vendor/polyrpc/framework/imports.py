@@ -27,7 +27,10 @@ from lilya.routing import Path as Path
 from lilya.routing import WebSocketPath as WebSocketPath
 from lilya.websockets import WebSocketDisconnect as WebSocketDisconnect
 
-if "esmerald" in sys.modules or ("ravyn" not in sys.modules and find_spec("esmerald")):
+# A name, so that type checkers can be told which it is.
+ESMERALD = "esmerald" in sys.modules or ("ravyn" not in sys.modules and bool(find_spec("esmerald")))
+
+if ESMERALD:
     from .esmerald import *  # noqa: F403 - all that it names is meant
 else:
     from .ravyn import *  # noqa: F403 - all that it names is meant
