@@ -26,7 +26,6 @@ class Call(HttpServicerContext, Incoming):
     """The context of a call, together with where its messages come from and go.
 
     Attributes:
-        is_plain: Its request is one message, and the whole body, as is usual.
         is_whole: Its request is one message, for which whoever limits calls waits.
         refusal: Why its messages cannot be read, whatever they are; None as a rule.
         decode: Reads a body that is one message; None: it is not.
@@ -37,7 +36,6 @@ class Call(HttpServicerContext, Incoming):
         tells_early: Initial metadata are sent as soon as the servicer sends them, in a stream.
     """
 
-    is_plain = False
     is_whole = False
     refusal: CallError | None = None
     body: bytes | None = None
@@ -59,6 +57,9 @@ class Call(HttpServicerContext, Incoming):
         self.decode = decode
         self.encode = encode
         self.max_body_bytes = max_body_bytes
+        # Every call asks for these, and what is its own is found sooner than what is its class's.
+        self.code_set = self.deadline = self.refusal = self.stream = None
+        self.headers = self.initial_metadata = self.trailing = self.callbacks = ()
 
     @cached_property
     def messages(self) -> RequestMessages:
@@ -184,21 +185,19 @@ def serving_plain(
     async def serve_body(call: Any, context: Context) -> None:
         # As there, in as few steps as there can be: they are what a call costs.
         request = None
-        if not call.is_plain:
-            request = call.plain_request()
-        elif call.lifetime is None and call.chunks is None:
+        if call.is_plain:
             call.is_reading = True
             try:
                 event = await call.receive()
             except BaseException:
                 call.stopped_reading()
                 raise
-            body = event.get("body", b"")
+            body = event.get("body")
             if (
-                call.lifetime is not None
+                body is None
                 or event.get("more_body", False)
                 or len(body) > call.max_body_bytes
-                or event["type"] == "http.disconnect"
+                or not call.is_plain
             ):
                 call.take(event)
                 call.stopped_reading()
@@ -210,8 +209,8 @@ def serving_plain(
                     raise CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
                 if request is None:
                     call.take(event)
-                else:
-                    call.body_ended = True
+        else:
+            request = call.plain_request()
         if request is None:
             await serve(call, context)
             return

@@ -34,6 +34,7 @@ class Incoming:
         receive: Gives the events.
         read_ahead_bytes: How much of the body may be there before it is read.
         keeps_body: False: the body is of no use, and dropped as it comes.
+        is_plain: It is the usual one, whose body is one message, and nothing has become of it yet.
         is_reading: Whoever reads is receiving.
         lifetime: Of the call, once that waits.
         chunks: What has been received of the body and not been read; None: nothing so far.
@@ -45,6 +46,7 @@ class Incoming:
     receive: Receive
     read_ahead_bytes = READ_AHEAD_BYTES
     keeps_body = True
+    is_plain = False
     is_reading = False
     lifetime: CallCancellation | None = None
     chunks: deque[bytes] | None = None
@@ -89,6 +91,7 @@ class Incoming:
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Takes an event that has been received."""
+        self.is_plain = False
         if self.chunks is None:
             self.chunks = deque()
         if event["type"] == "http.disconnect":
@@ -104,6 +107,7 @@ class Incoming:
 
     def supervise(self, lifetime: CallCancellation) -> None:
         """Tells `lifetime` of a disconnect from now on: the call has begun to wait."""
+        self.is_plain = False
         self.lifetime = lifetime
         if not self.is_reading:
             lifetime.run_beside(self._receive_all)

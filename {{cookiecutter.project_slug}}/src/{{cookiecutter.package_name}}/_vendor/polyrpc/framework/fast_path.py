@@ -84,13 +84,11 @@ def install_fast_path(app: Any) -> None:
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807 - as Python names it
         answer = None
         if scope["type"] == "http" and shortcuts.are_open():
-            root_path = self.root_path or scope.get("root_path")
+            path, root_path = scope["path"], self.root_path or scope.get("root_path")
             if root_path:
                 scope = _in_full(scope, root_path)
-            path = scope["path"]
-            if root_path and path.startswith(root_path):
                 # As the framework has it: what stands before the application need not be there.
-                path = path[len(root_path) :]
+                path = scope["path"].removeprefix(root_path)
             answer = shortcuts.answers.get((scope["method"], path))
             if answer is None and shortcuts.rest:
                 answer = shortcuts.rest_answer(scope | {"root_path": root_path or ""})

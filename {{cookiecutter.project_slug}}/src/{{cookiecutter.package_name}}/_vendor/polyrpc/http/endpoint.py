@@ -110,7 +110,7 @@ class Endpoint(CallRunner):
             outcome = self.begin(call)
             if outcome is WAITING:
                 outcome = await self.finish(call)
-            if outcome is None and call.body is not None and call.stream is None:
+            if outcome is None and call.body is not None:
                 start, body = unary_events(call.body, call)
                 await send(start)
                 await send(body)

@@ -61,7 +61,10 @@ class JsonPath:
 
     def answer_to(self, http_method: str) -> Answer:
         """Gives what answers the requests with an HTTP method."""
-        answer = self._from_query if message_is_in_query(http_method) else self._from_body
+        if message_is_in_query(http_method):
+            answer = self._from_query
+        else:
+            answer = self._from_raw_body if self._is_raw else self._from_body
         return to_head(answer) if http_method == "HEAD" else answer
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
@@ -71,10 +74,13 @@ class JsonPath:
         return self._endpoint.straight(self._decode, self._encode, scope)
 
     def _from_body(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if self._is_raw or scope["query_string"]:
-            decode = RawDecoder(scope, _http_body) if self._takes_raw else self._decode
-            return self._written.answer(decode, False, scope, receive, send)
+        if scope["query_string"]:
+            return self._written.answer(self._decode, False, scope, receive, send)
         return self._endpoint.answer(self._decode, self._encode, False, scope, receive, send)
+
+    def _from_raw_body(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        decode = RawDecoder(scope, _http_body) if self._takes_raw else self._decode
+        return self._written.answer(decode, False, scope, receive, send)
 
     def _from_query(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         query = scope["query_string"]

@@ -64,7 +64,6 @@ class JsonCodec:
 
         def decode(text: bytes) -> AnyMessage:
             nonlocal read
-            refused_at = None
             try:
                 if read is None:
                     read = self._readers.of(message_class)
@@ -73,8 +72,8 @@ class JsonCodec:
                 return _read_long(read, text)
             except JSONDecodeError as error:
                 refused_at = error.pos
-            except Exception:  # noqa: S110 - of any kind; what is wrong is for the other to say
-                pass
+            except Exception:  # of any kind; what is wrong is for the other to say
+                refused_at = None
             # Not in there: until it is left, the exception holds all that has been parsed.
             return decode_strictly(text, refused_at)
 
