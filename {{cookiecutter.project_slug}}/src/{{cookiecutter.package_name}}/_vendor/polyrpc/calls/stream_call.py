@@ -83,6 +83,9 @@ class StreamCall(Call):
         self._request = request
         self.scope = request.scope
         self.encode = encode
+        # As every call has them.
+        self.code_set = self.deadline = self.refusal = self.stream = None
+        self.headers = self.initial_metadata = self.trailing = self.callbacks = ()
         stream.handler = self
 
     @property
