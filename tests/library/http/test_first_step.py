@@ -72,6 +72,20 @@ async def test_a_body_may_come_in_pieces_and_late() -> None:
     assert exchange.answer == OK
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["at-once", "late"])
+async def test_events_may_lack_what_asgi_lets_them_lack(is_late: bool) -> None:
+    exchange = Exchange()
+    if not is_late:
+        exchange.events.put_nowait({"type": "http.request"})
+    call = exchange.begin(echo)
+    await asyncio.sleep(0)
+    if is_late:
+        exchange.events.put_nowait({"type": "http.request", "more_body": True})
+        exchange.events.put_nowait({"type": "http.request", "body": b'{"text":"World"}'})
+    await call
+    assert exchange.answer == (OK if is_late else (200, b'{"text":"","index":0}'))
+
+
 async def test_what_waits_goes_on_where_it_was() -> None:
     async def unary(request: Any, context: Any) -> Any:
         task = asyncio.current_task()

@@ -209,6 +209,8 @@ def serving_plain(
                     raise CallError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
                 if request is None:
                     call.take(event)
+                else:
+                    call.body_ended = True
         else:
             request = call.plain_request()
         if request is None:
