@@ -34,7 +34,7 @@ class Incoming:
         receive: Gives the events.
         read_ahead_bytes: How much of the body may be there before it is read.
         keeps_body: False: the body is of no use, and dropped as it comes.
-        is_plain: It is the usual one, whose body is one message, and nothing has become of it yet.
+        is_plain: It is the usual one, whose body is one message, and has not gone the general way.
         is_reading: Whoever reads is receiving.
         lifetime: Of the call, once that waits.
         chunks: What has been received of the body and not been read; None: nothing so far.
