@@ -41,17 +41,17 @@ PATH = "/grpc/echoservice/unary"
 
 
 class Scopes:
-    """An endpoint's answers, by the scopes that they are given: the stack puts an `app` there."""
+    """The scopes of the calls that an endpoint begins: the stack puts an `app` there."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[Any] = []
-        answer = Endpoint.answer
+        begin = Endpoint.begin
 
-        async def watched(*args: Any) -> None:
-            self.seen.extend(argument for argument in args if isinstance(argument, dict))
-            await answer(*args)
+        def watched(endpoint: Endpoint, call: Any) -> Any:
+            self.seen.append(call.scope)
+            return begin(endpoint, call)
 
-        monkeypatch.setattr(Endpoint, "answer", watched)
+        monkeypatch.setattr(Endpoint, "begin", watched)
 
     @property
     def short(self) -> bool:

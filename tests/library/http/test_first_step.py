@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from polyrpc.calls.response import answer_all
 from polyrpc.rpc.handlers import RpcFunction
 from polyrpc.rpc.interception import MethodInterceptor
 from polyrpc.rpc.method_info import Protocol
@@ -42,7 +43,7 @@ class Exchange:
         gateway = gateway_of(EchoService2, **self.options)
         (endpoint,) = (each for each in gateway._endpoints if each.rpc.descriptor.name == "Unary")
         answer: Any = gateway._handler(endpoint).answers["POST"]
-        return asyncio.create_task(answer(scope_of(15), self.events.get, self._send))
+        return asyncio.create_task(answer_all(answer, scope_of(15), self.events.get, self._send))
 
     async def _send(self, event: Any) -> None:
         self.sent.append(event)
@@ -175,6 +176,39 @@ async def test_a_stopping_server_ends_a_call_that_waits() -> None:
     call.cancel()
     await call
     assert exchange.answer[0] == 503
+
+
+async def test_done_callbacks_run_once_all_has_been_sent() -> None:
+    exchange = Exchange()
+    sent = []
+
+    async def unary(request: Any, context: Any) -> Any:
+        context.add_done_callback(lambda _context: sent.append(len(exchange.sent)))
+        return await echo(request, context)
+
+    exchange.receives(b'{"text":"World"}')
+    await exchange.begin(unary)
+    assert (exchange.answer, sent) == (OK, [2])
+
+
+async def test_a_response_that_cannot_be_sent_is_still_the_end_of_its_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contexts = []
+
+    async def unary(request: Any, context: Any) -> Any:
+        contexts.append(context)
+        return await echo(request, context)
+
+    async def broken(_event: Any) -> None:
+        raise ConnectionResetError
+
+    exchange = Exchange()
+    exchange.receives(b'{"text":"World"}')
+    monkeypatch.setattr(exchange, "_send", broken)
+    with pytest.raises(ConnectionResetError):
+        await exchange.begin(unary)
+    assert contexts[0].done()
 
 
 async def test_a_layer_may_be_any_callable() -> None:

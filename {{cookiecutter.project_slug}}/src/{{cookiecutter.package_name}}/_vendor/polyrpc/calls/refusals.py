@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..rpc.metadata import Metadata, response_headers
 from ..rpc.status import CallError, error_body
 from .context import HttpServicerContext
@@ -30,7 +28,7 @@ async def refuse_request(send: Send, failure: CallError) -> None:
 
 def refusal_events(
     failure: CallError, context: HttpServicerContext | None = None
-) -> Sequence[Event]:
+) -> tuple[Event, Event]:
     """Makes the error response of such a request, as `failure_events` does of others."""
     start, body = failure_events(failure, context)
     start["headers"][0] = _NO_CONNECT_ERROR

@@ -13,8 +13,11 @@ from .incoming import Receive
 
 Event = MutableMapping[str, Any]
 Send = Callable[[Event], Awaitable[None]]
-Answer = Callable[[Any, Receive, Send], Awaitable[None]]
-"""An ASGI application."""
+AsgiApp = Callable[[Any, Receive, Send], Awaitable[None]]
+Answering = Awaitable[None] | tuple[Event, ...]
+"""What is left of answering a request: to send the events of all of its response, or to await."""
+Answer = Callable[[Any, Receive, Send], Answering]
+"""Begins to answer a request, with what an ASGI application gets; each of these is one."""
 Encoder = Callable[[Any], bytes]
 """A message to bytes."""
 
@@ -98,10 +101,20 @@ def without_body(send: Send) -> Send:
     return send_head
 
 
+async def answer_all(answer: Answer, scope: Any, receive: Receive, send: Send) -> None:
+    """Answers a request to the end."""
+    answering = answer(scope, receive, send)
+    if isinstance(answering, tuple):
+        for event in answering:
+            await send(event)
+    else:
+        await answering
+
+
 def to_head(answer: Answer) -> Answer:
     """Makes what answers `HEAD` of what answers `GET`."""
 
     async def answer_head(scope: Any, receive: Receive, send: Send) -> None:
-        await answer(scope, receive, without_body(send))
+        await answer_all(answer, scope, receive, without_body(send))
 
     return answer_head

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import typing
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn, TypeAlias
 
@@ -18,6 +19,7 @@ from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .call import Call, serving, serving_plain
 from .cancellation import CallCancellation, resumed
 from .http_stream import REQUEST_STREAM
+from .response import Event, Send
 
 Scope = Mapping[str, Any]
 FindOther: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
@@ -27,6 +29,18 @@ WAITING = CallError(grpc.StatusCode.UNKNOWN, "")
 """Stands for what a call will end with that has begun and waits for something."""
 
 _ENDED = object()
+
+
+class LastEvents(typing.Protocol):
+    """What is made of a response when its call has ended."""
+
+    def events(self, call: Call, outcome: CallError | None) -> tuple[Event, ...]:
+        """What is left to be sent.
+
+        Args:
+            call: The call.
+            outcome: What it has ended with; None: it has succeeded.
+        """
 
 
 class CallRunner:
@@ -108,6 +122,31 @@ class CallRunner:
             lifetime.stop()
             call.stop_receiving()
         return _status(call)
+
+    async def settle(
+        self, call: Call, outcome: CallError | None, send: Send, response: LastEvents
+    ) -> None:
+        """Runs a call to its end that has begun, and sends what is left of its response.
+
+        Args:
+            call: The call.
+            outcome: What `begin` has returned for it.
+            send: ASGI's `send`.
+            response: Makes what is left.
+        """
+        try:
+            if outcome is WAITING:
+                outcome = await self.finish(call)
+            if outcome is not None or call.body is None:
+                outcome = judged(call, outcome)
+            if call.disconnected:
+                return
+            for event in response.events(call, outcome):
+                await send(event)
+        finally:
+            call.finished = True
+            if call.callbacks:
+                call.run_callbacks()
 
     def _serving(self, handler: Handler) -> RpcFunction:
         if self.method is None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..calls.response import Answer
+from ..calls.response import AsgiApp
 from ..origins import Origins
 
 EXPOSED = (
@@ -45,7 +45,7 @@ class Cors:
     """RPCs need not pass it on the short way: `around_rpc` is around them there, unless it `spares`
     those that are answered without ASGI."""
 
-    def __init__(self, app: Answer, origins: str) -> None:
+    def __init__(self, app: AsgiApp, origins: str) -> None:
         self.app = app
         self._origins = Origins(origins)
 
@@ -55,7 +55,7 @@ class Cors:
         else:
             await self.app(scope, receive, send)
 
-    def around_rpc(self, answer: Answer) -> Answer:
+    def around_rpc(self, answer: AsgiApp) -> AsgiApp:
         """Does for an RPC what is done for all else."""
 
         async def answer_rpc(scope: Any, receive: Any, send: Any) -> None:
@@ -67,7 +67,7 @@ class Cors:
         """Whether a request is none of a page, so that nobody looks at what it adds."""
         return all(name != b"origin" for name, _ in scope["headers"])
 
-    async def _answer(self, app: Answer, scope: Any, receive: Any, send: Any) -> None:
+    async def _answer(self, app: AsgiApp, scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin")
         if scope["method"] == "OPTIONS" and origin is not None and _ASKS in headers:

@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any
 
 from ..calls.http_stream import BeginAnswer
-from ..calls.response import Answer
+from ..calls.response import Answer, AsgiApp, answer_all
 from .imports import (
     ApplicationBase,
     AsyncExitStackMiddleware,
@@ -95,7 +95,12 @@ def install_fast_path(app: Any) -> None:
         if answer is None:
             await ApplicationBase.__call__(self, scope, receive, send)
         else:
-            await answer(scope, receive, send)
+            answering = answer(scope, receive, send)
+            if isinstance(answering, tuple):
+                for event in answering:
+                    await send(event)
+            else:
+                await answering
 
     def straight_answers(self: Any) -> StraightRpcs | None:
         return shortcuts.straight if shortcuts.are_open() and not self.root_path else None
@@ -148,7 +153,7 @@ class FastPaths:
         self.answers: dict[tuple[Any, Any], Answer] = {}
         self.rest: list[RestRoutes] = []
         self._others: list[Any] = []
-        self._arounds: list[Callable[[Answer], Answer]] = []
+        self._arounds: list[Callable[[AsgiApp], AsgiApp]] = []
         self.straight = _NO_STRAIGHT_RPCS
         # What it has been decided for.
         self._routes: Any = None
@@ -216,9 +221,12 @@ class FastPaths:
         return None
 
     def _surrounded(self, answer: Answer) -> Answer:
+        if not self._arounds:
+            return answer
+        app: AsgiApp = partial(answer_all, answer)
         for around in self._arounds:
-            answer = around(answer)
-        return answer
+            app = around(app)
+        return app
 
 
 def _in_full(scope: Any, root_path: str) -> Any:

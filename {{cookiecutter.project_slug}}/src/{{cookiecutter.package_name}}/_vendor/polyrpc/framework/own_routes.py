@@ -18,7 +18,7 @@ import grpc
 from ..calls.context import HttpServicerContext
 from ..calls.metadata import invocation_metadata
 from ..calls.peer import peer_address
-from ..calls.response import Answer
+from ..calls.response import AsgiApp
 from ..http.headers import is_from_another_site
 from ..interceptors import auth, request_id
 from ..interceptors.metrics import Metrics
@@ -93,7 +93,7 @@ class Observation:
 
     skips_rpcs = True
 
-    def __init__(self, app: Answer, metrics: Metrics) -> None:
+    def __init__(self, app: AsgiApp, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
 
@@ -135,7 +135,7 @@ class Entrance:
 
     def __init__(
         self,
-        app: Answer,
+        app: AsgiApp,
         tokens: auth.Tokens | None = None,
         max_body_bytes: int | None = None,
         origins: str | None = None,
@@ -247,7 +247,7 @@ def _record(metrics: Metrics, scope: Any, visit: Visit, seconds: float, identity
         logger.handle(EventRecord(logger, level, "request", time(), fields))
 
 
-async def _answering(app: Answer, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
+async def _answering(app: AsgiApp, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
     """Runs `app`, and answers what it raises as far as that is still possible."""
     try:
         await app(scope, receive, send)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Any
 
-from ..calls.response import Answer
+from ..calls.response import AsgiApp
 from .errors import error_response, log_unexpected, respond_to
 from .imports import Connection, LilyaHTTPException, WebSocketDisconnect, WebSocketException
 from .routing import CLIENT_CLOSED, Visit
@@ -17,7 +17,7 @@ _ABNORMAL_CLOSURE, POLICY_VIOLATION, _INTERNAL_ERROR = 1006, 1008, 1011
 _FORBIDDEN = "the WebSocket was not accepted"
 
 
-async def talk(app: Answer, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
+async def talk(app: AsgiApp, visit: Visit, scope: Any, receive: Any, send: Any) -> None:
     """Runs `app` for a WebSocket, and closes that when something is raised."""
 
     async def send_or_disconnect(event: Any) -> None:

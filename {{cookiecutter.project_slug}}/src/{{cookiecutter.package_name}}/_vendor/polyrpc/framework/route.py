@@ -10,7 +10,7 @@ import grpc
 from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.refusals import send_failure
-from ..calls.response import Answer, Send
+from ..calls.response import Answer, Send, answer_all
 from ..calls.runner import Scope
 from ..openapi.operation import Operation
 from ..rpc.status import CallError
@@ -27,7 +27,7 @@ class RpcRoute(HTTPHandler):
     Args:
         path: The path below the registration's `base_path`.
         methods: The HTTP methods that it answers.
-        answer_to: Makes the ASGI application that answers requests of an HTTP method.
+        answer_to: Makes what answers requests of an HTTP method.
         operations: What the OpenAPI document says of the RPC.
         refuse: Sends the failure of a request with another method.
         straight: Gives what answers requests with `POST` without ASGI, by a scope of ASGI, or
@@ -93,7 +93,7 @@ async def answer_alone(answer: Answer, scope: Any, receive: Receive, send: Send)
         has_sent = True
         await send(event)
 
-    await answer(scope, receive, send_noting)
+    await answer_all(answer, scope, receive, send_noting)
     if not has_sent:
         await send_failure(send, CallError(grpc.StatusCode.CANCELLED, "the client has gone"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from time import monotonic
@@ -14,12 +14,12 @@ from ..calls.call import Call, serving_plain
 from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.messages import BodyMessage, GivenMessage, RequestMessages
-from ..calls.refusals import failure_events
-from ..calls.response import Encoder, Event, Send
-from ..calls.runner import WAITING, CallRunner, Scope, judged, let_pause
+from ..calls.response import Encoder, Send
+from ..calls.runner import CallRunner, Scope, let_pause
 from ..protojson import JsonError
 from ..rpc.handlers import Handler, RpcFunction
 from ..rpc.interception import Interception
+from ..rpc.metadata import Headers
 from ..rpc.methods import RpcMethod
 from ..rpc.status import CallError
 from ..transcoding.enum_numbers import asks_for_enum_numbers
@@ -27,7 +27,7 @@ from .headers import JSON, RequestHeaders, is_forgeable, is_plain
 from .negotiation import FRAMINGS, negotiate
 from .raw_body import RawDecoder, RawEncoder, RawFraming
 from .request import BodyMessages, Decoder, frames_for, not_lost, read_message, unsupported
-from .response import StreamResponse, stream_response, unary_events
+from .response import WHOLE, StreamResponse, stream_response
 from .straight import JsonRequest
 
 
@@ -67,11 +67,11 @@ class Endpoint(CallRunner):
         self.rpc = rpc
         super().__init__(rpc.full_name, rpc.handler, rpc.descriptor, handlers, interception, "http")
         self.max_message_bytes = max_message_bytes
-        self._allowed_digits = len(str(max_message_bytes)) - 1
+        self.allowed_digits = len(str(max_message_bytes)) - 1
         self.default_timeout = default_timeout
-        self._is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
+        self.is_unary = not (rpc.handler.request_streaming or rpc.handler.response_streaming)
 
-    async def answer(
+    def answer(
         self,
         decode: Decoder,
         encode: Encoder,
@@ -79,7 +79,7 @@ class Endpoint(CallRunner):
         scope: Scope,
         receive: Receive,
         send: Send,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Answers one request.
 
         Args:
@@ -92,7 +92,7 @@ class Endpoint(CallRunner):
         """
         call = JsonCall(scope, receive, decode, encode, self.max_message_bytes)
         headers, timeout = scope["headers"], self.default_timeout
-        if self._is_unary and not from_query and is_plain(headers, self._allowed_digits):
+        if not from_query and self.is_usual(headers):
             call.is_plain = call.is_whole = True
         else:
             try:
@@ -106,27 +106,11 @@ class Endpoint(CallRunner):
                 timeout = timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
-        try:
-            outcome = self.begin(call)
-            if outcome is WAITING:
-                outcome = await self.finish(call)
-            if outcome is None and call.body is not None:
-                start, body = unary_events(call.body, call)
-                await send(start)
-                await send(body)
-            elif not call.disconnected:
-                outcome = judged(call, outcome)
-                events: Sequence[Event] = ()
-                if call.stream is not None:
-                    events = call.stream.events(call, outcome)
-                elif outcome is not None:
-                    events = failure_events(outcome, call)
-                for event in events:
-                    await send(event)
-        finally:
-            call.finished = True
-            if call.callbacks:
-                call.run_callbacks()
+        return self.settle(call, self.begin(call), send, call.stream or WHOLE)
+
+    def is_usual(self, headers: Headers) -> bool:
+        """Whether requests with these have one message, their body, of which all is as usual."""
+        return self.is_unary and is_plain(headers, self.allowed_digits)
 
     def straight(self, decode: Decoder, encode: Encoder, scope: Scope) -> BeginAnswer | None:
         """What answers all requests of a connection that say this, without ASGI.
@@ -139,7 +123,7 @@ class Endpoint(CallRunner):
         Returns:
             None: they are not the usual ones, whose one message is the body.
         """
-        if not (self._is_unary and is_plain(scope["headers"], self._allowed_digits)):
+        if not self.is_usual(scope["headers"]):
             return None
         return JsonRequest(self, decode, encode, scope)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
+from ..calls.call import Call
 from ..calls.cancellation import CallCancellation
 from ..calls.context import HttpServicerContext
 from ..calls.refusals import add_metadata, failure_events
 from ..calls.response import Encoder, Event, EventResponseStream, Send, chunk_event
+from ..calls.straight import send_whole
+from ..calls.stream_call import StreamCall
 from ..rpc.metadata import response_headers
 from ..rpc.status import CallError, error_body
 from .negotiation import EventStream, Framing
@@ -40,6 +42,23 @@ def unary_events(body: bytes, context: HttpServicerContext) -> tuple[Event, Even
     )
 
 
+class WholeResponse:
+    """The response of a call that has one message or none: a JSON text."""
+
+    def events(self, call: Call, outcome: CallError | None) -> tuple[Event, Event]:
+        """Follows `LastEvents`."""
+        if outcome is not None:
+            return failure_events(outcome, call)
+        return unary_events(call.body or b"", call)
+
+    async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
+        """Follows `Settles`."""
+        await send_whole(call.http, *self.events(call, outcome))
+
+
+WHOLE = WholeResponse()
+
+
 class StreamResponse(EventResponseStream):
     """A response of many messages as JSON texts."""
 
@@ -48,14 +67,14 @@ class StreamResponse(EventResponseStream):
         self._encode = encode
         self._framing = framing
 
-    def events(self, context: HttpServicerContext, failure: CallError | None) -> Sequence[Event]:
-        """What is left to be sent when the call has ended, as far as that is still possible."""
-        if failure is None:
-            start = () if self._started else (self._start(context),)
+    def events(self, call: Call, outcome: CallError | None) -> tuple[Event, ...]:
+        """Follows `LastEvents`, as far as that is still possible."""
+        if outcome is None:
+            start = () if self._started else (self._start(call),)
             return *start, chunk_event(self._framing.end(), more_body=False)
         if not self._started:
-            return failure_events(failure, context)
-        body = error_body(failure.code, failure.detail, context.trailing)
+            return failure_events(outcome, call)
+        body = error_body(outcome.code, outcome.detail, call.trailing)
         last = self._framing.error(body)
         # Some framings have no room for an error. Returning with the response incomplete makes the
         # server cut the connection, so that no client takes what it has for the whole.

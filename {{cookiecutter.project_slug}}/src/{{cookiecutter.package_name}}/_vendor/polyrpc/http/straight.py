@@ -11,15 +11,13 @@ from google.protobuf.message import Message
 
 from ..calls.http_stream import HttpStream
 from ..calls.messages import BodyMessage, RequestMessages
-from ..calls.refusals import failure_events
 from ..calls.response import Encoder
 from ..calls.runner import Scope
-from ..calls.straight import answer_straight, send_whole
+from ..calls.straight import answer_straight
 from ..calls.stream_call import StreamCall, StreamedRequest
 from ..rpc.metadata import Headers
-from ..rpc.status import CallError
 from .request import Decoder, read_message
-from .response import unary_events
+from .response import WHOLE
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
@@ -49,7 +47,7 @@ class JsonRequest(StreamedRequest):
         call.is_whole = True
         if self._timeout is not None:
             call.deadline = monotonic() + self._timeout
-        return answer_straight(self._endpoint, call, _RESPONSE)
+        return answer_straight(self._endpoint, call, WHOLE)
 
     def with_timeout(self, headers: Headers, name: bytes, value: bytes) -> None:  # noqa: ARG002 - with one, no request is usual
         """Follows `BeginAnswer`."""
@@ -60,18 +58,3 @@ class JsonRequest(StreamedRequest):
 
     def plain(self, body: bytes) -> Message | None:
         return None if len(body) > self.max_body_bytes else read_message(self._decode, body)
-
-
-class _Response:
-    """The response of a call, which has one message or none."""
-
-    async def settle(self, call: StreamCall, outcome: CallError | None) -> None:
-        """Follows `Settles`."""
-        if outcome is None:
-            events = unary_events(call.body or b"", call)
-        else:
-            events = failure_events(outcome, call)
-        await send_whole(call.http, *events)
-
-
-_RESPONSE = _Response()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from ..calls.http_stream import BeginAnswer
 from ..calls.incoming import Receive
 from ..calls.metadata import media_type
-from ..calls.response import Answer, Send, to_head
+from ..calls.response import Answer, Answering, Send, to_head
 from ..calls.runner import CallRunner, Scope
 from ..protojson import JsonCodec
 from ..rpc.method_info import Protocol
@@ -98,7 +98,7 @@ class RpcPath:
         endpoint = self._endpoint(scope)
         return None if endpoint is None else endpoint.straight(scope)
 
-    def _post(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    def _post(self, scope: Scope, receive: Receive, send: Send) -> Answering:
         endpoint = self._endpoint(scope)
         if endpoint is None:
             refusal = self._unsupported("content-type", self._makers)
@@ -120,7 +120,7 @@ class RpcPath:
         endpoint = self._endpoints[key] = self._endpoints.get(key) or make()
         return endpoint
 
-    def _get(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    def _get(self, scope: Scope, receive: Receive, send: Send) -> Answering:
         query = Query(scope["query_string"])
         endpoint = self._made(f"application/{query.encoding}")
         if not isinstance(endpoint, ConnectUnary):

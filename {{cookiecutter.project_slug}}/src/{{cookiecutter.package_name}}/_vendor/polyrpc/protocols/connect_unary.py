@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,7 +14,7 @@ from ..calls.http_stream import BeginAnswer, HttpStream
 from ..calls.incoming import Receive
 from ..calls.messages import BodyMessage, GivenMessage, RequestMessages, too_large
 from ..calls.metadata import check_binary, decode_base64
-from ..calls.response import Send
+from ..calls.response import Answering, Send
 from ..calls.runner import CallRunner, Scope
 from ..calls.straight import answer_straight
 from ..rpc.metadata import Headers
@@ -67,7 +67,7 @@ class ConnectUnary(WireEndpoint):
         ]
         self._unquestioned_digits = len(str(self.max_body_bytes)) - 1
 
-    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Answering:
         codec = self.codec
         call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)
         head, failure = self.read(scope["headers"])
@@ -85,9 +85,7 @@ class ConnectUnary(WireEndpoint):
             call.deadline = monotonic() + timeout
         return settle(self.runner, call, send, self.responses[head.compressing.accepts_gzip])
 
-    def answer_query(
-        self, query: Query, scope: Scope, receive: Receive, send: Send
-    ) -> Awaitable[None]:
+    def answer_query(self, query: Query, scope: Scope, receive: Receive, send: Send) -> Answering:
         """Answers a `GET`, whose message is in its query."""
         codec = self.codec
         call = _UnaryCall(scope, receive, codec.decode, codec.encode, self.max_message_bytes)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Sequence
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ..calls.call import Call
 from ..calls.http_stream import BeginAnswer
@@ -13,8 +12,8 @@ from ..calls.incoming import Receive
 from ..calls.messages import RequestMessages
 from ..calls.metadata import check_binary
 from ..calls.refusals import refusal_events
-from ..calls.response import Event, Send
-from ..calls.runner import WAITING, CallRunner, Scope, judged
+from ..calls.response import Answering, Event, Send
+from ..calls.runner import CallRunner, LastEvents, Scope
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .codecs import BYTES, Codec
@@ -35,18 +34,6 @@ class RequestHead(NamedTuple):
 
 UNREADABLE = RequestHead()
 """Of a request whose headers are refused."""
-
-
-class LastEvents(Protocol):
-    """What is made of a response when its call has ended."""
-
-    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
-        """What is left to be sent.
-
-        Args:
-            call: The call.
-            outcome: What it has ended with; None: it has succeeded.
-        """
 
 
 class WireEndpoint(ABC):
@@ -77,7 +64,7 @@ class WireEndpoint(ABC):
         self.default_timeout = default_timeout
 
     @abstractmethod
-    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Answering:
         """Answers one request."""
 
     @abstractmethod
@@ -95,36 +82,27 @@ class WireEndpoint(ABC):
             call.deadline = monotonic() + timeout
 
 
-async def settle(runner: CallRunner, call: Call, send: Send, response: LastEvents) -> None:
-    """Runs a call and sends what is left of its response."""
-    try:
-        outcome = runner.begin(call)
-        if outcome is WAITING:
-            outcome = await runner.finish(call)
-        if outcome is not None or call.body is None:
-            outcome = judged(call, outcome)
-        if call.disconnected:
-            return
-        for event in response.events(call, outcome):
-            await send(event)
-    finally:
+def settle(runner: CallRunner, call: Call, send: Send, response: LastEvents) -> Answering:
+    """Runs a call as far as it goes at once, and gives what is left of answering it."""
+    outcome = runner.begin(call)
+    if outcome is None and call.body is not None and not call.callbacks:
         call.finished = True
-        if call.callbacks:
-            call.run_callbacks()
+        return response.events(call, None)
+    return runner.settle(call, outcome, send, response)
 
 
 class _Refusal:
     def __init__(self, refusal: CallError) -> None:
         self._refusal = refusal
 
-    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
+    def events(self, call: Call, outcome: CallError | None) -> tuple[Event, ...]:
         """Follows `LastEvents`; an interceptor that answers in its own way is not heard."""
         return refusal_events(outcome or self._refusal, call)
 
 
 def refuse(
     runner: CallRunner, refusal: CallError, scope: Scope, receive: Receive, send: Send
-) -> Awaitable[None]:
+) -> Answering:
     """Refuses a request that is of none of the protocols at its path.
 
     That comes after the interceptors, which may have reasons of their own: strangers, for one, are

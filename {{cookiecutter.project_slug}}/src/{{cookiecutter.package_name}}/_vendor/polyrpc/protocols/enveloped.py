@@ -12,7 +12,7 @@ from ..calls.call import Call
 from ..calls.http_stream import BeginAnswer, HttpStream
 from ..calls.incoming import Incoming, Receive
 from ..calls.messages import RequestMessages
-from ..calls.response import Send
+from ..calls.response import Answering, Send
 from ..calls.runner import CallRunner, Scope, let_pause
 from ..calls.straight import answer_straight
 from ..rpc.metadata import Headers
@@ -124,12 +124,11 @@ class EnvelopedEndpoint(WireEndpoint):
         most = PREFIX_BYTES + most_compressed(max_message_bytes)
         self.max_body_bytes = most * 4 // 3 + 8 if wire.is_text else most
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Answering:
         wire, codec = self.wire, self.codec
         refusal = wire.refusal(scope)
         if refusal is not None:
-            await refuse(self.runner, refusal, scope, receive, send)
-            return
+            return refuse(self.runner, refusal, scope, receive, send)
         call = _EnvelopedCall(scope, receive, self.plain, codec.encode, self.max_body_bytes)
         call.reserved = wire.of_requests
         head, failure = self._read(scope["headers"])
@@ -145,7 +144,7 @@ class EnvelopedEndpoint(WireEndpoint):
         response = EnvelopedEvents(send, self.form(head))
         if self.response_streaming:
             call.stream, call.tells_early = response, True
-        await settle(self.runner, call, send, response)
+        return settle(self.runner, call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         head, failure = self._read(scope["headers"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 import grpc
@@ -170,7 +170,7 @@ class EnvelopedEvents(EnvelopedResponse, EventResponseStream):
         self._send = send
         self._form = form
 
-    def events(self, call: Call, outcome: CallError | None) -> Sequence[Event]:
+    def events(self, call: Call, outcome: CallError | None) -> tuple[Event, ...]:
         """What is left to be sent when a call has ended."""
         last = self.last(call, outcome)
         start = () if self._started else (self._start(call),)
