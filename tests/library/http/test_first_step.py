@@ -13,6 +13,7 @@ from polyrpc.calls.response import answer_all
 from polyrpc.rpc.handlers import RpcFunction
 from polyrpc.rpc.interception import MethodInterceptor
 from polyrpc.rpc.method_info import Protocol
+from polyrpc.rpc.status import CallError
 from serving import EchoService, gateway_of
 from test_hot_path import application, http_call, scope_of
 from testing.v1 import testing_pb2 as pb
@@ -148,6 +149,7 @@ async def test_a_call_ends_without_an_answer_when_its_client_goes(when: str) -> 
         try:
             await asyncio.Event().wait()
         finally:
+            context.add_done_callback(lambda context: ended.append(context.code()))
             ended.append(context.cancelled())
 
     exchange = Exchange()
@@ -158,8 +160,36 @@ async def test_a_call_ends_without_an_answer_when_its_client_goes(when: str) -> 
     exchange.loses_its_client()
     await call
     assert exchange.sent == []
-    assert ended == ([True] if when == "in the handler" else [])
+    assert ended == ([True, None] if when == "in the handler" else [])
     assert not call.cancelling()
+
+
+@pytest.mark.parametrize("content_type", [b"application/json", b"application/grpc-web"])
+async def test_who_has_gone_is_sent_nothing_whatever_the_servicer_makes_of_it(
+    content_type: bytes,
+) -> None:
+    class Forgiving(EchoService):
+        async def ClientStream(self, request_iterator: Any, context: Any) -> Any:
+            with pytest.raises(CallError):
+                await anext(request_iterator)
+            return pb.EchoResponse()
+
+    Forgiving.__name__ = EchoService.__name__
+    by_json = content_type == b"application/json"
+    path = "/grpc/echoservice/clientstream" if by_json else "/testing.v1.Echo/ClientStream"
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    scope = scope_of(0) | {"path": path, "raw_path": path.encode()}
+    headers = [header for header in scope["headers"] if header[0] != b"content-type"]
+    scope["headers"] = [*headers, (b"content-type", content_type)]
+    await application(Forgiving)(scope, receive, send)
+    assert sent == []
 
 
 async def test_a_stopping_server_ends_a_call_that_waits() -> None:

@@ -17,7 +17,7 @@ AsgiApp = Callable[[Any, Receive, Send], Awaitable[None]]
 Answering = Awaitable[None] | tuple[Event, ...]
 """What is left of answering a request: to send the events of all of its response, or to await."""
 Answer = Callable[[Any, Receive, Send], Answering]
-"""Begins to answer a request, with what an ASGI application gets; each of these is one."""
+"""Begins to answer a request, with what an ASGI application gets. Every `AsgiApp` is one."""
 Encoder = Callable[[Any], bytes]
 """A message to bytes."""
 

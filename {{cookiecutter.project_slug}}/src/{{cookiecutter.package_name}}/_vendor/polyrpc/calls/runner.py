@@ -19,7 +19,7 @@ from ..rpc.status import WITHOUT_MESSAGE, CallError
 from .call import Call, serving, serving_plain
 from .cancellation import CallCancellation, resumed
 from .http_stream import REQUEST_STREAM
-from .response import Event, Send
+from .response import Answering, Event, Send
 
 Scope = Mapping[str, Any]
 FindOther: TypeAlias = "Callable[[grpc.HandlerCallDetails], Handler | None]"
@@ -123,6 +123,20 @@ class CallRunner:
             call.stop_receiving()
         return _status(call)
 
+    def run(self, call: Call, send: Send, response: LastEvents) -> Answering:
+        """Runs a call as far as it goes at once, and gives what is left of answering it.
+
+        Args:
+            call: The call.
+            send: ASGI's `send`.
+            response: Makes the events of what has not been sent by then.
+        """
+        outcome = self.begin(call)
+        if outcome is None and call.body is not None and not (call.callbacks or call.disconnected):
+            call.finished = True
+            return response.events(call, None)
+        return self.settle(call, outcome, send, response)
+
     async def settle(
         self, call: Call, outcome: CallError | None, send: Send, response: LastEvents
     ) -> None:
@@ -137,10 +151,10 @@ class CallRunner:
         try:
             if outcome is WAITING:
                 outcome = await self.finish(call)
-            if outcome is not None or call.body is None:
-                outcome = judged(call, outcome)
             if call.disconnected:
                 return
+            if outcome is not None or call.body is None:
+                outcome = judged(call, outcome)
             for event in response.events(call, outcome):
                 await send(event)
         finally:

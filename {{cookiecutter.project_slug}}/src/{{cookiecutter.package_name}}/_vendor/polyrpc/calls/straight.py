@@ -32,9 +32,8 @@ async def answer_straight(
         outcome = runner.begin(call)
         if outcome is WAITING:
             outcome = await runner.finish(call)
-        outcome = judged(call, outcome)
         if not call.disconnected:
-            await response.settle(call, outcome)
+            await response.settle(call, judged(call, outcome))
     except asyncio.CancelledError:  # The time to stop is over.
         call.http.fail()
     except (KeyboardInterrupt, GeneratorExit):

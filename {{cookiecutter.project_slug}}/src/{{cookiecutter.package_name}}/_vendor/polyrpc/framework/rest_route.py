@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -86,7 +86,7 @@ class RestRoutes(JointRoute):
         """Makes what answers a request that `search` has matched; the framework awaits it."""
         return answer_alone(self.answer, scope, receive, send)
 
-    def answer(self, scope: Any, receive: Any, send: Any) -> Any:
+    def answer(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """The same, where nothing else would answer."""
         found: RestMatch[RestRoute] | CallError = scope[_FOUND]
         if isinstance(found, CallError):

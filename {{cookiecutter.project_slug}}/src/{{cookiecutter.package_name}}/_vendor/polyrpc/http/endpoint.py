@@ -80,7 +80,7 @@ class Endpoint(CallRunner):
         receive: Receive,
         send: Send,
     ) -> Awaitable[None]:
-        """Answers one request.
+        """Begins to answer one request, and gives what is left, to be awaited.
 
         Args:
             decode: JSON text to a request message.
@@ -200,7 +200,7 @@ class RouteCodec:
     def answer(
         self, decode: Decoder, from_query: bool, scope: Any, receive: Receive, send: Send
     ) -> Awaitable[None]:
-        """Answers one request, as `Endpoint.answer` does."""
+        """Begins to answer one request, as `Endpoint.answer` does."""
         encode = self.encode
         if self.http_body_of is not None:
             encode = raw = RawEncoder(self.http_body_of)

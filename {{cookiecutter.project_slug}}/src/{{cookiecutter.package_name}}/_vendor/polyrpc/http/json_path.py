@@ -55,7 +55,7 @@ class JsonPath:
         self._takes_raw = is_http_body(method.input_type)
         gives_raw = is_http_body(method.output_type)
         self._is_raw = self._takes_raw or gives_raw
-        self._is_usual = endpoint.is_unary and not self._is_raw
+        self._takes_usual = endpoint.is_unary and not self._is_raw
         self._endpoint = endpoint
         self._written = RouteCodec(
             endpoint,
@@ -68,7 +68,7 @@ class JsonPath:
         """Gives what answers the requests with an HTTP method."""
         if message_is_in_query(http_method):
             answer: Answer = self._from_query
-        elif self._is_usual:
+        elif self._takes_usual:
             answer = _answering_bodies(
                 self._endpoint, self._decode, self._encode, self._from_other_body
             )
@@ -117,8 +117,8 @@ def _answering_bodies(
         call.is_plain = call.is_whole = True
         if timeout is not None:
             call.deadline = monotonic() + timeout
-        outcome = begin(call)
-        if outcome is None and call.body is not None and not call.callbacks:
+        outcome = begin(call)  # From here on as `CallRunner.run`.
+        if outcome is None and call.body is not None and not (call.callbacks or call.disconnected):
             call.finished = True
             return unary_events(call.body, call)
         return settle(call, outcome, send, WHOLE)

@@ -23,7 +23,7 @@ from .codecs import Codec
 from .compression import accepts_gzip, decompression, most_compressed
 from .connect_headers import OF_REQUESTS, check_version, request_head
 from .connect_response import ConnectResponse
-from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata, settle
+from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata
 from .straight_request import StraightRequest
 
 CONTENT_TYPES = {"application/proto": "proto", "application/json": "json"}
@@ -83,7 +83,7 @@ class ConnectUnary(WireEndpoint):
         timeout = self.default_timeout if head.timeout is None else head.timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
-        return settle(self.runner, call, send, self.responses[head.compressing.accepts_gzip])
+        return self.runner.run(call, send, self.responses[head.compressing.accepts_gzip])
 
     def answer_query(self, query: Query, scope: Scope, receive: Receive, send: Send) -> Answering:
         """Answers a `GET`, whose message is in its query."""
@@ -103,7 +103,7 @@ class ConnectUnary(WireEndpoint):
             call.messages = GivenMessage(self.codec.decode, data)
         self._limit_time(call, timeout)
         response = ConnectResponse(self._content_type, accepts_gzip=accepts, varies=True)
-        return settle(self.runner, call, send, response)
+        return self.runner.run(call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         head, failure = self.read(scope["headers"])

@@ -13,7 +13,7 @@ from ..calls.messages import RequestMessages
 from ..calls.metadata import check_binary
 from ..calls.refusals import refusal_events
 from ..calls.response import Answering, Event, Send
-from ..calls.runner import CallRunner, LastEvents, Scope
+from ..calls.runner import CallRunner, Scope
 from ..rpc.metadata import Headers
 from ..rpc.status import CallError
 from .codecs import BYTES, Codec
@@ -65,7 +65,7 @@ class WireEndpoint(ABC):
 
     @abstractmethod
     def answer(self, scope: Scope, receive: Receive, send: Send) -> Answering:
-        """Answers one request."""
+        """Begins to answer one request."""
 
     @abstractmethod
     def straight(self, scope: Scope) -> BeginAnswer | None:
@@ -80,15 +80,6 @@ class WireEndpoint(ABC):
             timeout = self.default_timeout
         if timeout is not None:
             call.deadline = monotonic() + timeout
-
-
-def settle(runner: CallRunner, call: Call, send: Send, response: LastEvents) -> Answering:
-    """Runs a call as far as it goes at once, and gives what is left of answering it."""
-    outcome = runner.begin(call)
-    if outcome is None and call.body is not None and not call.callbacks:
-        call.finished = True
-        return response.events(call, None)
-    return runner.settle(call, outcome, send, response)
 
 
 class _Refusal:
@@ -110,7 +101,7 @@ def refuse(
     """
     call = Call(scope, receive, BYTES.decode, BYTES.encode, 0)
     call.refuse(refusal)
-    return settle(runner, call, send, _Refusal(refusal))
+    return runner.run(call, send, _Refusal(refusal))
 
 
 def check_metadata(headers: Headers) -> None:

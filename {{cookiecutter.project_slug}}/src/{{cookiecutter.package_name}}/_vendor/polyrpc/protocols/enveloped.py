@@ -20,7 +20,7 @@ from ..rpc.status import CallError
 from .base64_text import Base64Reader
 from .codecs import Codec, Decoder
 from .compression import KNOWN, most_compressed
-from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata, refuse, settle
+from .endpoint import UNREADABLE, RequestHead, WireEndpoint, check_metadata, refuse
 from .enveloped_response import EnvelopedEvents, EnvelopedFormat, ResponseForm
 from .envelopes import PREFIX_BYTES, EnvelopeReader, only_message
 from .straight_request import StraightRequest
@@ -144,7 +144,7 @@ class EnvelopedEndpoint(WireEndpoint):
         response = EnvelopedEvents(send, self.form(head))
         if self.response_streaming:
             call.stream, call.tells_early = response, True
-        return settle(self.runner, call, send, response)
+        return self.runner.run(call, send, response)
 
     def straight(self, scope: Scope) -> BeginAnswer | None:
         head, failure = self._read(scope["headers"])
