@@ -95,6 +95,7 @@ def install_fast_path(app: Any) -> None:
         if answer is None:
             await ApplicationBase.__call__(self, scope, receive, send)
         else:
+            # As `answer_all` does it, whose coroutine each call would pay for.
             answering = answer(scope, receive, send)
             if isinstance(answering, tuple):
                 for event in answering:
