@@ -58,13 +58,15 @@ class NativeContext(grpc.aio.ServicerContext[Any, Any]):
 
     # What the library uses.
 
-    def receive(self) -> Coroutine[Any, Any, Any]:
+    @property
+    def receive(self) -> Reader:
         """Waits for the bytes of the next message of a stream, or its end."""
-        return self._context.read()
+        return self._context.read
 
-    def send(self, message: bytes) -> Coroutine[Any, Any, None]:
+    @property
+    def send(self) -> Writer:
         """Sends the bytes of one message of a stream."""
-        return self._context.write(message)
+        return self._context.write
 
     def attach(self, reader: Reader | None, writer: Writer | None) -> None:
         """Connects `read` and `write` to the request and the response, where those stream."""

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ..rpc.handlers import Context, Handler, RpcFunction, adapt
 from ..rpc.status import WITHOUT_MESSAGE, CallError, status_code
-from .context import Reader
+from .context import Reader, Writer
 
 Kind = tuple[bool, bool]
 """Whether requests are a stream, and whether responses are."""
@@ -55,11 +55,17 @@ def serving(handler: Handler, kind: Kind) -> RpcFunction:
         unread = [request]
         answers: list[bytes] = []
 
+        async def take() -> Any:
+            return unread.pop() if unread else grpc.aio.EOF
+
+        async def keep(data: bytes) -> None:
+            answers[:] = [data]  # Of several, the last one counts.
+
+        receive: Reader = context.receive if requests_stream else take
+        send: Writer = context.send if responses_stream else keep
+
         async def read() -> Any:
-            if requests_stream:
-                data = await context.receive()
-            else:
-                data = unread.pop() if unread else grpc.aio.EOF
+            data = await receive()
             if data is grpc.aio.EOF:
                 return data
             try:
@@ -68,11 +74,7 @@ def serving(handler: Handler, kind: Kind) -> RpcFunction:
                 raise _undecodable() from None
 
         def write(message: Any) -> Coroutine[Any, Any, None]:
-            data = serialize(message)
-            return context.send(data) if responses_stream else keep(data)
-
-        async def keep(data: bytes) -> None:
-            answers[:] = [data]  # Of several, the last one counts.
+            return send(serialize(message))
 
         context.attach(read, write if handler.response_streaming else None)
         message = _iterate(read) if handler.request_streaming else await read()
