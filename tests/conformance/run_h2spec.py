@@ -2,7 +2,10 @@
 
     python tests/conformance/run_h2spec.py [ARGUMENTS OF h2spec]
 
-`h2spec` is on PATH, or where `go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1` puts it.
+`h2spec` is on PATH, or where `go install` puts it:
+
+    go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+
 The exit status is 0 when it passes all but what `FAILING` names, and 3 when it is missing.
 """
 
