@@ -16,17 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-# What the messages of the runner import.
-from google.protobuf import (
-    any_pb2,  # noqa: F401
-    descriptor_pb2,
-    descriptor_pool,
-    duration_pb2,  # noqa: F401
-    field_mask_pb2,  # noqa: F401
-    struct_pb2,  # noqa: F401
-    timestamp_pb2,  # noqa: F401
-    wrappers_pb2,  # noqa: F401
-)
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from polyrpc.protojson import JsonCodec, JsonError
@@ -102,7 +92,7 @@ def _class_of(full_name: str) -> Any:
 
 
 def _know(descriptors: Path) -> None:
-    """Has the default pool know the runner's messages."""
+    """Has the default pool know the runner's messages, and what of their imports it does not."""
     pool: Any = descriptor_pool.Default()
     for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file:
         try:

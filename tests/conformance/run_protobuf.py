@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -75,7 +76,7 @@ def judge(runner: str, descriptors: Path, arguments: list[str]) -> tuple[int, st
     testee = descriptors.parent / "testee"
     command = [sys.executable, str(HERE / "protobuf_testee.py"), str(descriptors), *arguments]
     # It takes a program without arguments.
-    testee.write_text(f"#!/bin/sh\nexec {' '.join(map(_quoted, command))}\n")
+    testee.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
     testee.chmod(0o700)
     options = ["--enforce_recommended", "--verbose", "--maximum_edition", "2023"]
     if not arguments:
@@ -90,10 +91,6 @@ def judge(runner: str, descriptors: Path, arguments: list[str]) -> tuple[int, st
         errors="replace",
     )
     return done.returncode, done.stdout
-
-
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from run_conformance import HERE, MISSING, table
 
 OUTPUT = """\
@@ -31,9 +32,10 @@ def test_cases_are_counted_by_protocol_and_version() -> None:
     ]
 
 
-def test_a_missing_runner_is_no_success() -> None:
+@pytest.mark.parametrize("program", ["run_conformance.py", "run_protobuf.py"])
+def test_a_missing_runner_is_no_success(program: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(HERE / "run_conformance.py")],
+        [sys.executable, str(HERE / program)],
         env={**os.environ, "PATH": "", "GOBIN": "", "GOPATH": "nowhere"},
         capture_output=True,
         encoding="utf-8",

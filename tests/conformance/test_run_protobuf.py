@@ -1,12 +1,7 @@
-"""How the output of protobuf's runner is counted, and what is said where there is no runner."""
+"""How the output of protobuf's runner is counted."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
-from run_conformance import HERE, MISSING
 from run_protobuf import summary
 
 OUTPUT = """\
@@ -24,14 +19,3 @@ def test_cases_are_counted_and_those_with_json_told_apart() -> None:
 
 def test_what_a_runner_says_that_cannot_be_run_is_no_verdict() -> None:
     assert summary("version `GLIBC_2.38' not found") is None
-
-
-def test_a_missing_runner_is_no_success() -> None:
-    done = subprocess.run(
-        [sys.executable, str(HERE / "run_protobuf.py")],
-        env={**os.environ, "PATH": "", "GOBIN": "", "GOPATH": "nowhere"},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == MISSING
-    assert "The judge is missing" in done.stderr
