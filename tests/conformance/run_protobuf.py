@@ -82,14 +82,17 @@ def judge(runner: str, descriptors: Path, arguments: list[str]) -> tuple[int, st
     if not arguments:
         options += ["--failure_list", str(KNOWN_FAILING)]
     options += ["--output_dir", f"{descriptors.parent}/"]
-    done = subprocess.run(
-        [runner, *options, str(testee)],
-        env={**os.environ, "PYTHONPATH": str(LIBRARY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
+    try:
+        done = subprocess.run(
+            [runner, *options, str(testee)],
+            env={**os.environ, "PYTHONPATH": str(LIBRARY)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:  # it is not there, or not for this platform
+        return MISSING, str(error)
     return done.returncode, done.stdout
 
 
