@@ -77,14 +77,18 @@ async def test_a_call_goes_through_few_functions(
         nonlocal count
         count += event in ("call", "c_call")
 
-    sys.setprofile(profiler)
-    try:
-        await run(b"request", context)
-    finally:
-        sys.setprofile(None)
-    assert count <= MOST_FUNCTIONS
+    counts = []
+    for _ in range(3):  # The first call within a second writes its time anew.
+        count = 0
+        sys.setprofile(profiler)
+        try:
+            await run(b"request", context)
+        finally:
+            sys.setprofile(None)
+        counts.append(count)
+    assert min(counts) <= MOST_FUNCTIONS
     pipe.flush()
-    assert log.getvalue().count(b"SayHello") == 2
+    assert log.getvalue().count(b"SayHello") == 4
 
 
 class Late(Context):
